@@ -1,0 +1,1 @@
+"""The brokers: one dialect each, one transport for all, and the protocol that everybody above speaks to them."""

@@ -1,0 +1,279 @@
+"""What a broker is to the rest of the house. Whoever writes the next adapter implements `Broker`, and nothing else.
+
+A broker that speaks HTTP is a pure dialect (how a request is written, how an answer is read) plus the shared transport;
+such a one is also an `HttpBroker`, and `HttpBroker.prepare` with `HttpBroker.read_answer` is all that the sniper needs at
+the bell.
+
+The contract of every method that speaks to the broker:
+
+* It blocks, and it may be called from any thread or greenlet; one `Broker` belongs to one login.
+* It raises only `firstbell.errors.BrokerError` and its children, and picks the child with care: `NotSent` only when
+  certainly no byte left, `Refused` only when the broker certainly answered no, `NoAnswer` for all the rest.
+* Reads may be repeated by whoever calls; `submit` is never repeated by anyone but the order engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date, datetime
+    from decimal import Decimal
+
+    from firstbell.model.identifiers import BrokerCode, InstrumentId, VenueOrderId
+    from firstbell.model.instrument import Instrument
+    from firstbell.model.order import Order
+    from firstbell.model.report import Fill
+    from firstbell.model.terms import AttemptOutcome, Side
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a broker can do by itself; the order manager supplies the rest.
+
+    Attributes:
+        min_interval_ms: The shortest time between two orders of one account, in ms.
+        client_order_ids: Whether the broker carries our name for an order and finds it by that name.
+        replace: Whether a working order can be changed in place.
+    """
+
+    min_interval_ms: int
+    client_order_ids: bool
+    replace: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The right to act for an account. Its text stands in the cache alone.
+
+    Attributes:
+        text: The token itself: never logged, never shown.
+        ends_at: When it ends, aware; never later than one hour from the log-in unless the token itself says so.
+    """
+
+    text: str = field(repr=False)
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the broker's own calculator says an amount of money buys.
+
+    Attributes:
+        quantity: How many shares; may be zero or negative when the money is.
+        net_amount: What they cost with the fee, in rials, or None where it does not say.
+        fee: The fee, in rials, or None where it does not say.
+    """
+
+    quantity: Decimal
+    net_amount: Decimal | None
+    fee: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOrder:
+    """One row of the broker's list of the day.
+
+    Attributes:
+        venue_order_id: The broker's lasting name for the order.
+        instrument: What is traded.
+        side: Buy or sell.
+        price: The limit price.
+        quantity: Shares ordered.
+        filled_qty: Shares traded.
+        working: Whether what is left of it still works.
+        refused: Whether the broker or the exchange ended it with an error, so that it was never on the book.
+        created_at: When the broker took it, aware, or None where it does not say.
+        status: The broker's own word or number for its state.
+        client_order_id: Our name for it, where the broker carries names.
+    """
+
+    venue_order_id: VenueOrderId
+    instrument: InstrumentId
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    filled_qty: Decimal
+    working: bool
+    refused: bool
+    created_at: datetime | None
+    status: str
+    client_order_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VenueFill:
+    """One trade of the day as the broker lists it: the fill, and what it is a fill of."""
+
+    instrument: InstrumentId
+    side: Side
+    fill: Fill
+    venue_order_id: VenueOrderId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What an account holds of one instrument, in shares."""
+
+    instrument: InstrumentId
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back over HTTP, unread, and when.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The answer's headers, names in lower case.
+        body: The whole body, bounded by the transport.
+        sent_ns: When the first byte left: nanoseconds since the epoch, on our clock.
+        answered_ns: When the answer was complete, likewise.
+        round_trip_ns: From the first byte out to the answer's end, on the monotonic clock.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    sent_ns: int
+    answered_ns: int
+    round_trip_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedOrder:
+    """An order as the bytes of one HTTP request: everything that can be done before the bell has been done.
+
+    Attributes:
+        order: What it asks for.
+        method: ``POST``.
+        base_url: Scheme, host and port, without a path: ``https://api-shahr.ephoenix.ir``.
+        path: Path and query.
+        headers: All headers that the broker needs, the token among them.
+        body: The body, encoded.
+    """
+
+    order: Order
+    method: str
+    base_url: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a broker's answer to an order means.
+
+    Attributes:
+        outcome: `ACCEPTED`, `REJECTED` or `UNRESOLVED`; the dialect never says `NOT_SENT`.
+        code: The broker's own code, if it gave one.
+        message: The broker's own words, if any.
+        venue_order_id: The broker's name for the order, if the answer brought one.
+        again: Whether the same order may be sent again, paced. Only ever true of a certain refusal.
+        retry_after: Seconds to wait before that, where the broker says so; otherwise its interval.
+        token_ended: Whether a new log-in has to come first.
+    """
+
+    outcome: AttemptOutcome
+    code: int | None = None
+    message: str | None = None
+    venue_order_id: VenueOrderId | None = None
+    again: bool = False
+    retry_after: float | None = None
+    token_ended: bool = False
+
+
+class Broker(Protocol):
+    """One login at one broker."""
+
+    @property
+    def code(self) -> BrokerCode:
+        """The broker's code."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do by itself."""
+        ...
+
+    def login(self) -> Token:
+        """Make sure of a living token: the cached one, or one new log-in however many ask at once.
+
+        Raises:
+            WrongPassword: It was refused; it will not be tried again until it has been changed.
+            CaptchaError: Nobody solved the captcha.
+            RateLimited: The broker asks for a pause longer than we wait by ourselves.
+        """
+        ...
+
+    def forget_token(self) -> None:
+        """The broker has refused the token: the next `login` gets a new one."""
+        ...
+
+    def buying_power(self, *, fresh: bool = False) -> Decimal:
+        """What the account may spend, fees included, in rials; may be negative.
+
+        Args:
+            fresh: Ask the broker even where the cache still has an answer.
+        """
+        ...
+
+    def instrument(self, instrument: InstrumentId, *, fresh: bool = False) -> Instrument:
+        """The instrument as the broker describes it today, its price band among it.
+
+        Raises:
+            Refused: The broker knows no such instrument.
+        """
+        ...
+
+    def estimate(self, instrument: InstrumentId, side: Side, money: Decimal, price: Decimal) -> Estimate | None:
+        """What `money` buys at `price` by the broker's own calculator; None where there is none or it does not answer."""
+        ...
+
+    def submit(self, order: Order) -> Outcome:
+        """Send one order, once."""
+        ...
+
+    def cancel(self, venue_order_id: VenueOrderId) -> None:
+        """Take a working order off the book.
+
+        Raises:
+            Refused: The broker said no.
+        """
+        ...
+
+    def replace(self, venue_order_id: VenueOrderId, order: Order) -> Outcome:
+        """Change a working order's price and quantity to those of `order`."""
+        ...
+
+    def orders(self, day: date) -> tuple[VenueOrder, ...]:
+        """Every order of the day, the filled and the canceled ones too. All of them, or an error: never a part."""
+        ...
+
+    def open_orders(self) -> tuple[VenueOrder, ...]:
+        """The orders that still work. A filled order is not among them, so this list proves no absence."""
+        ...
+
+    def fills(self, day: date) -> tuple[VenueFill, ...]:
+        """The day's trades."""
+        ...
+
+    def positions(self) -> tuple[Holding, ...]:
+        """What the account holds."""
+        ...
+
+
+@runtime_checkable
+class HttpBroker(Broker, Protocol):
+    """A broker whose orders are single HTTP requests."""
+
+    def prepare(self, order: Order) -> PreparedOrder:
+        """Write an order as bytes, with the token of the last `login` in it."""
+        ...
+
+    def read_answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
+        """Read what the broker answered to an order. Never raises: what cannot be read is `UNRESOLVED`."""
+        ...

@@ -1,0 +1,155 @@
+"""Every exception that firstbell raises, and what each one means for the order at hand.
+
+    FirstbellError
+    ├── ConfigError            the config cannot be used; nothing was sent
+    ├── CacheError             the disk cache cannot be used; it may be cleared without loss
+    ├── JournalError           the journal cannot be used: no claim, no order
+    │   └── JournalDamaged     its contents cannot be trusted; a person must look
+    ├── CaptchaError           nobody solved the captcha
+    ├── SimulatorError         the simulated exchange was asked for something impossible
+    ├── RunError               a run cannot begin or go on
+    └── BrokerError            something between us and a broker
+        ├── NotSent            not one byte left this machine: it may be tried again
+        ├── NoAnswer           bytes left and nothing readable came back: we do not know
+        │   └── Unreadable     an answer came, and it is not one that we understand
+        └── Refused            the broker answered, and it answered no
+            ├── WrongPassword  stop: another try may lock the account
+            ├── WrongCaptcha   a new captcha, a few times
+            ├── TokenEnded     one new log-in
+            └── RateLimited    wait as long as it says
+
+The line between `Refused` and `NoAnswer` is the one that money depends on: a refused order is certainly not there, an
+unanswered one may be. No code may turn the second into the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class FirstbellError(Exception):
+    """The root of the tree: catch it at the door, never around an order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a config file, with its place and its remedy.
+
+    Attributes:
+        section: The section's name, or an empty string where the file itself is at fault.
+        key: The key's name, or an empty string where the section itself is at fault.
+        found: What stands there, never a secret; an empty string where it must not be shown or nothing stands there.
+        remedy: What would be right.
+    """
+
+    section: str
+    key: str
+    found: str
+    remedy: str
+
+    def __str__(self) -> str:
+        place = f"[{self.section}]" if self.section else ""
+        if self.key:
+            place = f"{place} {self.key}".strip()
+        found = f" found {self.found};" if self.found else ""
+        return f"{place}:{found} {self.remedy}" if place else f"{found} {self.remedy}".strip()
+
+
+class ConfigError(FirstbellError):
+    """The config cannot be used. Mend every problem it lists, then start again; nothing was sent.
+
+    Attributes:
+        file: The config file's path as the user gave it.
+        problems: Everything that is wrong, in the file's order.
+    """
+
+    def __init__(self, file: str, problems: list[Problem]) -> None:
+        self.file = file
+        self.problems = problems
+        super().__init__("\n".join(f"{file}: {problem}" for problem in problems))
+
+
+class CacheError(FirstbellError):
+    """The disk cache cannot be used. It holds nothing that cannot be fetched again."""
+
+
+class JournalError(FirstbellError):
+    """The journal cannot be read or written. Without it no order may leave."""
+
+
+class JournalDamaged(JournalError):  # noqa: N818 - says what is the matter, as its siblings do
+    """The journal's contents cannot be trusted. Refuse to start; a person must look."""
+
+
+class CaptchaError(FirstbellError):
+    """Nobody solved the captcha. Ask again, or mend the solver named in the config."""
+
+
+class SimulatorError(FirstbellError):
+    """The simulated exchange was asked for something impossible."""
+
+
+class RunError(FirstbellError):
+    """A run cannot begin or go on. The message says what to do."""
+
+
+class BrokerError(FirstbellError):
+    """Something between us and a broker.
+
+    Attributes:
+        host: The host that was spoken to, without scheme or path.
+    """
+
+    def __init__(self, message: str, *, host: str = "") -> None:
+        self.host = host
+        super().__init__(message)
+
+
+class NotSent(BrokerError):  # noqa: N818 - a fact, not an error class of Python's
+    """Not one byte of the request left this machine (refused, no DNS, no TLS): it may be tried again."""
+
+
+class NoAnswer(BrokerError):  # noqa: N818
+    """Bytes left and nothing readable came back. For an order: unresolved; ask the broker's lists, never send again."""
+
+
+class Unreadable(NoAnswer):
+    """An answer came, and it is not one that we understand. The same care as for `NoAnswer`."""
+
+
+class Refused(BrokerError):  # noqa: N818
+    """The broker answered, and it answered no.
+
+    Attributes:
+        code: The broker's own code, or None where it gave none.
+        status: The HTTP status, or None where there was none.
+    """
+
+    def __init__(self, message: str, *, host: str = "", code: int | None = None, status: int | None = None) -> None:
+        self.code = code
+        self.status = status
+        super().__init__(message, host=host)
+
+
+class WrongPassword(Refused):
+    """The broker refused user name or password. Stop at once: another try may lock the account."""
+
+
+class WrongCaptcha(Refused):
+    """The broker refused the captcha's answer. A new captcha, a few times."""
+
+
+class TokenEnded(Refused):
+    """The token is no longer taken. One new log-in for the account, then once more."""
+
+
+class RateLimited(Refused):
+    """Too many calls.
+
+    Attributes:
+        retry_after: Seconds to wait, as the broker said, or None where it did not say.
+    """
+
+    def __init__(self, message: str, *, host: str = "", retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message, host=host, status=429)

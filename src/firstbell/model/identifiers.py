@@ -1,0 +1,56 @@
+"""Names of things, each its own type, and how our name for an order is made."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, NewType
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from firstbell.model.terms import Side
+
+AccountName = NewType("AccountName", str)
+"""The name of one ``[Order_*]`` section."""
+BrokerCode = NewType("BrokerCode", str)
+"""``gs``, ``shahr``, ``paper`` …"""
+InstrumentId = NewType("InstrumentId", str)
+"""An ISIN, or a symbol where a broker has no ISINs."""
+ClientOrderId = NewType("ClientOrderId", str)
+"""Our name for an order (FIX 11)."""
+VenueOrderId = NewType("VenueOrderId", str)
+"""The broker's name for an order (FIX 37)."""
+RunId = NewType("RunId", str)
+"""One run's name: its start in exchange time and four random hexadecimal digits."""
+
+
+def client_order_id(
+    day: date,
+    broker_code: BrokerCode,
+    username: str,
+    instrument: InstrumentId,
+    side: Side,
+    slice_: int,
+    round_: int = 1,
+) -> ClientOrderId:
+    """Name an order: the same plan always gets the same name, and that name is the claim on it.
+
+    The login stands in the name, not the config section, so that renaming a section cannot make a second order. It is
+    hashed, because ids travel to places where a user name has no business.
+
+    Args:
+        day: The trading day, on the exchange's calendar.
+        broker_code: The broker.
+        username: The login at the broker.
+        instrument: What is traded.
+        side: Buy or sell.
+        slice_: 0 for the first order of the plan, 1 for the next one of ``orders = all``, and so on.
+        round_: 1, or one more than the round before it, when that one has certainly ended without being placed.
+
+    Returns:
+        At most 36 characters of ``[0-9a-z-]``, which the strictest broker known to us takes.
+    """
+    plan = "\x1f".join((day.isoformat(), broker_code, username, instrument, side.value))
+    digest = hashlib.blake2b(plan.encode(), digest_size=6).hexdigest()
+    name = f"fb-{day:%Y%m%d}-{digest}-{slice_}"
+    return ClientOrderId(name if round_ == 1 else f"{name}-r{round_}")

@@ -1,0 +1,159 @@
+"""An order: what was asked for, which never changes, and its state, which is read from its reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from firstbell.model.order_status import PLACED, IllegalMove, OrderStatus, ReportKind, next_status
+from firstbell.model.terms import AttemptOutcome, OrderOutcome, OrderType, Side, TimeInForce
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+
+    from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId, VenueOrderId
+    from firstbell.model.report import Attempt, ExecutionReport
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked of a broker. Immutable: a changed mind is another order.
+
+    Attributes:
+        client_order_id: Our name for it.
+        account: The config section it belongs to.
+        broker_code: The broker that holds the account.
+        instrument: What is traded.
+        side: Buy or sell.
+        price: The limit price, in the instrument's currency (rials in Tehran).
+        quantity: How many shares.
+        day: The trading day it is for.
+        order_type: Limit orders only, for now.
+        time_in_force: Day orders only, for now.
+
+    Raises:
+        ValueError: Price or quantity is not a positive finite number.
+    """
+
+    client_order_id: ClientOrderId
+    account: AccountName
+    broker_code: BrokerCode
+    instrument: InstrumentId
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    day: date
+    order_type: OrderType = OrderType.LIMIT
+    time_in_force: TimeInForce = TimeInForce.DAY
+
+    def __post_init__(self) -> None:
+        for name, number in (("price", self.price), ("quantity", self.quantity)):
+            if not (isinstance(number, Decimal) and number.is_finite() and number > 0):
+                raise ValueError(f"an order's {name} is a positive Decimal, not {number!r}")
+
+    @property
+    def value(self) -> Decimal:
+        """Price times quantity, without fees."""
+        return self.price * self.quantity
+
+
+@dataclass(frozen=True, slots=True)
+class OrderState:
+    """An order as its reports tell it, read with `OrderState.after` or `fold`.
+
+    Attributes:
+        order: What was asked for.
+        status: Where it stands.
+        venue_order_id: The broker's name for it, once known.
+        filled_qty: How much has traded (FIX 14).
+        filled_value: The sum of price times quantity over the fills whose price is known.
+        priced_qty: How much of `filled_qty` has a known price.
+        trade_ids: The trades counted so far; one that comes twice counts once.
+        unresolved: Whether its last attempt got no answer and no list has answered since.
+        attempts: Every attempt, in order.
+        reason: The last report's reason, if it had one.
+    """
+
+    order: Order
+    status: OrderStatus = OrderStatus.INITIALIZED
+    venue_order_id: VenueOrderId | None = None
+    filled_qty: Decimal = Decimal(0)
+    filled_value: Decimal = Decimal(0)
+    priced_qty: Decimal = Decimal(0)
+    trade_ids: frozenset[str] = frozenset()
+    unresolved: bool = False
+    attempts: tuple[Attempt, ...] = ()
+    reason: str | None = None
+
+    @property
+    def leaves_qty(self) -> Decimal:
+        """What is still to trade (FIX 151)."""
+        return self.order.quantity - self.filled_qty
+
+    @property
+    def avg_px(self) -> Decimal | None:
+        """The average price of the priced fills (FIX 6), exact; None before the first."""
+        return self.filled_value / self.priced_qty if self.priced_qty else None
+
+    @property
+    def outcome(self) -> OrderOutcome:
+        """The state in the four words of a result file."""
+        if self.status in PLACED:
+            return OrderOutcome.ACCEPTED
+        if self.unresolved:
+            return OrderOutcome.UNRESOLVED
+        if self.status is OrderStatus.REJECTED or any(a.outcome is not AttemptOutcome.NOT_SENT for a in self.attempts):
+            return OrderOutcome.REJECTED
+        return OrderOutcome.NOT_SENT
+
+    def after(self, report: ExecutionReport) -> OrderState:
+        """The state once `report` has arrived.
+
+        Raises:
+            IllegalMove: The report does not fit this state.
+            ValueError: The report is of another order.
+        """
+        if report.client_order_id != self.order.client_order_id:
+            raise ValueError(f"a report of {report.client_order_id} came to {self.order.client_order_id}")
+        if report.kind is ReportKind.INITIALIZED:
+            return self
+        if report.kind is ReportKind.DENIED and self.unresolved:
+            raise IllegalMove("an unresolved order cannot be denied: it may be at the broker")
+        changed = replace(
+            self,
+            status=next_status(self.status, report.kind),
+            venue_order_id=report.venue_order_id or self.venue_order_id,
+            unresolved=report.kind is ReportKind.UNRESOLVED
+            or (self.unresolved and report.kind is ReportKind.SUBMITTED),
+            attempts=(*self.attempts, report.attempt) if report.attempt else self.attempts,
+            reason=report.reason,
+        )
+        return changed._filled_by(report)
+
+    def _filled_by(self, report: ExecutionReport) -> OrderState:
+        fill = report.fill
+        if fill is not None and fill.trade_id not in self.trade_ids:
+            return replace(
+                self,
+                filled_qty=self.filled_qty + fill.last_qty,
+                filled_value=self.filled_value + fill.last_qty * fill.last_px,
+                priced_qty=self.priced_qty + fill.last_qty,
+                trade_ids=self.trade_ids | {fill.trade_id},
+            )
+        if report.cum_qty is not None and report.cum_qty > self.filled_qty:
+            return replace(self, filled_qty=report.cum_qty)
+        return self
+
+
+def fold(order: Order, reports: Iterable[ExecutionReport]) -> OrderState:
+    """Read an order's state from all of its reports, in the order in which they were written.
+
+    Raises:
+        IllegalMove: A report does not fit.
+    """
+    state = OrderState(order)
+    for report in reports:
+        state = state.after(report)
+    return state

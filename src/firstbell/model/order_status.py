@@ -1,0 +1,150 @@
+"""The life of an order as one table: which report may follow in which state, and where it leads.
+
+Every change of state goes through `next_status`; there is no other door.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class OrderStatus(StrEnum):
+    """Where an order stands (FIX 39)."""
+
+    INITIALIZED = "INITIALIZED"
+    """Planned, checked and claimed; nothing has left."""
+    DENIED = "DENIED"
+    """We said no before anything left. Done."""
+    SUBMITTED = "SUBMITTED"
+    """An attempt has left. Not known to be accepted; it may need another attempt, or be unresolved."""
+    ACCEPTED = "ACCEPTED"
+    """The broker has it and it works."""
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    """Some of it has traded and the rest works."""
+    FILLED = "FILLED"
+    """All of it has traded. Done."""
+    REJECTED = "REJECTED"
+    """The broker said no, for certain. Done."""
+    PENDING_CANCEL = "PENDING_CANCEL"
+    """We asked to cancel it; it may still trade."""
+    PENDING_REPLACE = "PENDING_REPLACE"
+    """We asked to change it; it may still trade on its old terms."""
+    CANCELED = "CANCELED"
+    """Taken off the book. Done, but a fill that happened before may still arrive and is counted."""
+    EXPIRED = "EXPIRED"
+    """Its time in force ended. Done, likewise."""
+
+
+class ReportKind(StrEnum):
+    """One thing that happened to an order (FIX 150)."""
+
+    INITIALIZED = "INITIALIZED"
+    DENIED = "DENIED"
+    SUBMITTED = "SUBMITTED"
+    REFUSED = "REFUSED"
+    """An attempt was refused for certain and the order may be sent again."""
+    UNRESOLVED = "UNRESOLVED"
+    """An attempt left and nobody said what became of it."""
+    ACCEPTED = "ACCEPTED"
+    REJECTED = "REJECTED"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    PENDING_CANCEL = "PENDING_CANCEL"
+    CANCEL_REJECTED = "CANCEL_REJECTED"
+    CANCELED = "CANCELED"
+    PENDING_REPLACE = "PENDING_REPLACE"
+    REPLACE_REJECTED = "REPLACE_REJECTED"
+    REPLACED = "REPLACED"
+    EXPIRED = "EXPIRED"
+
+
+_S = OrderStatus
+_K = ReportKind
+
+_WORKING_MOVES: Final = {
+    _K.PARTIALLY_FILLED: _S.PARTIALLY_FILLED,
+    _K.FILLED: _S.FILLED,
+    _K.PENDING_CANCEL: _S.PENDING_CANCEL,
+    _K.PENDING_REPLACE: _S.PENDING_REPLACE,
+    _K.CANCELED: _S.CANCELED,
+    _K.EXPIRED: _S.EXPIRED,
+}
+
+_MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
+    _S.INITIALIZED: {
+        _K.DENIED: _S.DENIED,
+        _K.SUBMITTED: _S.SUBMITTED,
+        # Found unfinished after its bell: it may have left without a word in the journal, so it is asked like any other.
+        _K.UNRESOLVED: _S.SUBMITTED,
+    },
+    _S.SUBMITTED: {
+        _K.SUBMITTED: _S.SUBMITTED,
+        _K.REFUSED: _S.SUBMITTED,
+        _K.UNRESOLVED: _S.SUBMITTED,
+        _K.ACCEPTED: _S.ACCEPTED,
+        _K.REJECTED: _S.REJECTED,
+        # Every attempt failed before a byte left, so nobody but us has ended it.
+        _K.DENIED: _S.DENIED,
+        # The broker's list may be the first to answer, and it may show the order traded or gone already.
+        _K.PARTIALLY_FILLED: _S.PARTIALLY_FILLED,
+        _K.FILLED: _S.FILLED,
+        _K.CANCELED: _S.CANCELED,
+        _K.EXPIRED: _S.EXPIRED,
+    },
+    _S.ACCEPTED: {
+        **_WORKING_MOVES,
+        # Exchanges do reject what a broker has accepted.
+        _K.REJECTED: _S.REJECTED,
+    },
+    _S.PARTIALLY_FILLED: dict(_WORKING_MOVES),
+    _S.PENDING_CANCEL: {
+        _K.PARTIALLY_FILLED: _S.PENDING_CANCEL,
+        _K.FILLED: _S.FILLED,
+        _K.CANCELED: _S.CANCELED,
+        _K.EXPIRED: _S.EXPIRED,
+        _K.CANCEL_REJECTED: _S.ACCEPTED,
+    },
+    _S.PENDING_REPLACE: {
+        _K.PARTIALLY_FILLED: _S.PENDING_REPLACE,
+        _K.FILLED: _S.FILLED,
+        _K.CANCELED: _S.CANCELED,
+        _K.EXPIRED: _S.EXPIRED,
+        _K.REPLACED: _S.ACCEPTED,
+        _K.REPLACE_REJECTED: _S.ACCEPTED,
+    },
+    # A done order never reopens, but what traded before it ended is still counted.
+    _S.CANCELED: {_K.PARTIALLY_FILLED: _S.CANCELED, _K.FILLED: _S.FILLED},
+    _S.EXPIRED: {_K.PARTIALLY_FILLED: _S.EXPIRED, _K.FILLED: _S.FILLED},
+    _S.FILLED: {},
+    _S.REJECTED: {},
+    _S.DENIED: {},
+}
+
+TRANSITIONS: Final = MappingProxyType({state: MappingProxyType(moves) for state, moves in _MOVES.items()})
+"""The whole table: ``TRANSITIONS[status][report kind]`` is the next status; a missing pair is an illegal move."""
+
+DONE: Final = frozenset({_S.DENIED, _S.FILLED, _S.REJECTED, _S.CANCELED, _S.EXPIRED})
+"""States in which an order no longer works."""
+
+PLACED: Final = frozenset(
+    {_S.ACCEPTED, _S.PARTIALLY_FILLED, _S.FILLED, _S.PENDING_CANCEL, _S.PENDING_REPLACE, _S.CANCELED, _S.EXPIRED}
+)
+"""States that an order reaches only through the broker's accepting it."""
+
+
+class IllegalMove(ValueError):  # noqa: N818 - a move, and an illegal one
+    """A report does not fit the order's state. The order keeps its state; the report is evidence, so keep it too."""
+
+
+def next_status(status: OrderStatus, kind: ReportKind) -> OrderStatus:
+    """The status after a report of `kind` reaches an order in `status`.
+
+    Raises:
+        IllegalMove: The table has no such move.
+    """
+    try:
+        return TRANSITIONS[status][kind]
+    except KeyError:
+        raise IllegalMove(f"a report {kind} does not fit an order that is {status}") from None
