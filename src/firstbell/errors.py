@@ -77,7 +77,7 @@ class JournalError(FirstbellError):
     """The journal cannot be read or written. Without it no order may leave."""
 
 
-class JournalDamaged(JournalError):  # noqa: N818 - says what is the matter, as its siblings do
+class JournalDamaged(JournalError):
     """The journal's contents cannot be trusted. Refuse to start; a person must look."""
 
 
@@ -105,11 +105,11 @@ class BrokerError(FirstbellError):
         super().__init__(message)
 
 
-class NotSent(BrokerError):  # noqa: N818 - a fact, not an error class of Python's
+class NotSent(BrokerError):
     """Not one byte of the request left this machine (refused, no DNS, no TLS): it may be tried again."""
 
 
-class NoAnswer(BrokerError):  # noqa: N818
+class NoAnswer(BrokerError):
     """Bytes left and nothing readable came back. For an order: unresolved; ask the broker's lists, never send again."""
 
 
@@ -117,7 +117,7 @@ class Unreadable(NoAnswer):
     """An answer came, and it is not one that we understand. The same care as for `NoAnswer`."""
 
 
-class Refused(BrokerError):  # noqa: N818
+class Refused(BrokerError):
     """The broker answered, and it answered no.
 
     Attributes:

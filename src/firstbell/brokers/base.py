@@ -1,8 +1,8 @@
 """What a broker is to the rest of the house. Whoever writes the next adapter implements `Broker`, and nothing else.
 
-A broker that speaks HTTP is a pure dialect (how a request is written, how an answer is read) plus the shared transport;
-such a one is also an `HttpBroker`, and `HttpBroker.prepare` with `HttpBroker.read_answer` is all that the sniper needs at
-the bell.
+A broker that speaks HTTP is a pure dialect (how a request is written, how an answer is read) plus the shared
+transport; such a one is also an `HttpBroker`, and `HttpBroker.prepare` with `HttpBroker.read_answer` is all that the
+sniper needs at the bell.
 
 The contract of every method that speaks to the broker:
 
@@ -230,7 +230,7 @@ class Broker(Protocol):
         ...
 
     def estimate(self, instrument: InstrumentId, side: Side, money: Decimal, price: Decimal) -> Estimate | None:
-        """What `money` buys at `price` by the broker's own calculator; None where there is none or it does not answer."""
+        """What `money` buys at `price` by the broker's own calculator; None where it has none or gives no answer."""
         ...
 
     def submit(self, order: Order) -> Outcome:

@@ -50,7 +50,7 @@ def client_order_id(
     Returns:
         At most 36 characters of ``[0-9a-z-]``, which the strictest broker known to us takes.
     """
-    plan = "\x1f".join((day.isoformat(), broker_code, username, instrument, side.value))
+    plan = f"{day.isoformat()}\x1f{broker_code}\x1f{username}\x1f{instrument}\x1f{side.value}"
     digest = hashlib.blake2b(plan.encode(), digest_size=6).hexdigest()
     name = f"fb-{day:%Y%m%d}-{digest}-{slice_}"
     return ClientOrderId(name if round_ == 1 else f"{name}-r{round_}")

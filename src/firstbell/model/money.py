@@ -16,7 +16,7 @@ def exact(value: object) -> Decimal:
         ValueError: It is not a finite number, or not one that can be read exactly.
     """
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        raise ValueError(f"{type(value).__name__} is not an exact number")
+        raise ValueError(f"{type(value).__name__} is not an exact number")  # noqa: TRY004 - one error for bad numbers
     text = str(value).strip()
     if len(text) > _LONGEST:
         raise ValueError("the number is too long to be one")

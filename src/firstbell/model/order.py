@@ -50,8 +50,8 @@ class Order:
 
     def __post_init__(self) -> None:
         for name, number in (("price", self.price), ("quantity", self.quantity)):
-            if not (isinstance(number, Decimal) and number.is_finite() and number > 0):
-                raise ValueError(f"an order's {name} is a positive Decimal, not {number!r}")
+            if not (number.is_finite() and number > 0):
+                raise ValueError(f"an order's {name} is a positive number, not {number!r}")
 
     @property
     def value(self) -> Decimal:
@@ -130,21 +130,22 @@ class OrderState:
             attempts=(*self.attempts, report.attempt) if report.attempt else self.attempts,
             reason=report.reason,
         )
-        return changed._filled_by(report)
+        return _filled(changed, report)
 
-    def _filled_by(self, report: ExecutionReport) -> OrderState:
-        fill = report.fill
-        if fill is not None and fill.trade_id not in self.trade_ids:
-            return replace(
-                self,
-                filled_qty=self.filled_qty + fill.last_qty,
-                filled_value=self.filled_value + fill.last_qty * fill.last_px,
-                priced_qty=self.priced_qty + fill.last_qty,
-                trade_ids=self.trade_ids | {fill.trade_id},
-            )
-        if report.cum_qty is not None and report.cum_qty > self.filled_qty:
-            return replace(self, filled_qty=report.cum_qty)
-        return self
+
+def _filled(state: OrderState, report: ExecutionReport) -> OrderState:
+    fill = report.fill
+    if fill is not None and fill.trade_id not in state.trade_ids:
+        return replace(
+            state,
+            filled_qty=state.filled_qty + fill.last_qty,
+            filled_value=state.filled_value + fill.last_qty * fill.last_px,
+            priced_qty=state.priced_qty + fill.last_qty,
+            trade_ids=state.trade_ids | {fill.trade_id},
+        )
+    if report.cum_qty is not None and report.cum_qty > state.filled_qty:
+        return replace(state, filled_qty=report.cum_qty)
+    return state
 
 
 def fold(order: Order, reports: Iterable[ExecutionReport]) -> OrderState:

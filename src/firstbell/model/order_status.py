@@ -76,7 +76,7 @@ _MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
     _S.INITIALIZED: {
         _K.DENIED: _S.DENIED,
         _K.SUBMITTED: _S.SUBMITTED,
-        # Found unfinished after its bell: it may have left without a word in the journal, so it is asked like any other.
+        # Found unfinished after its bell: it may have left without a word in the journal, so it is asked for.
         _K.UNRESOLVED: _S.SUBMITTED,
     },
     _S.SUBMITTED: {

@@ -1,0 +1,1 @@
+"""The commands. They print tables for people and JSON for programs, and know nothing of how anything is done."""

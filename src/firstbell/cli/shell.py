@@ -1,0 +1,81 @@
+"""What every command shares: the options that may stand before or after it, and how it prints."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The shared options of one call, and where it prints.
+
+    Attributes:
+        config: The config file's path, as given.
+        json: Whether a program reads: then only one JSON document goes to standard output.
+        verbose: How many ``-v`` were given.
+    """
+
+    config: Path = Path("config.ini")
+    json: bool = False
+    verbose: int = 0
+
+    @property
+    def out(self) -> Console:
+        """Where results for people go: standard output, or nowhere when a program reads it."""
+        return Console(quiet=self.json, highlight=False, soft_wrap=False)
+
+    @property
+    def err(self) -> Console:
+        """Where progress, warnings and errors go: standard error."""
+        return Console(stderr=True, highlight=False)
+
+    def print_json(self, document: Any) -> None:
+        """Print the one JSON document of a ``--json`` call, Persian text as it is."""
+        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+def shared_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command ``-c/--config``, ``--json`` and ``-v``, whether they stand before or after its name.
+
+    The command gets them as its first argument, a `Shell`.
+    """
+
+    @click.option(
+        "-c",
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=None,
+        help="The config file. [default: FIRSTBELL_CONFIG, or config.ini]",
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs, and nothing else.")
+    @click.option("-v", "--verbose", count=True, help="Say more; twice for everything.")
+    @click.pass_context
+    @functools.wraps(command)
+    def wrapped(
+        context: click.Context, /, *args: Any, config_path: Path | None, as_json: bool, verbose: int, **kwargs: Any
+    ) -> R:
+        shell = context.find_object(Shell) or Shell()
+        shell = replace(
+            shell,
+            config=config_path or shell.config,
+            json=as_json or shell.json,
+            verbose=verbose or shell.verbose,
+        )
+        context.obj = shell
+        return context.invoke(command, shell, *args, **kwargs)
+
+    return wrapped
