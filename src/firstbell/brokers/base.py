@@ -274,6 +274,27 @@ class HttpBroker(Broker, Protocol):
         """Write an order as bytes, with the token of the last `login` in it."""
         ...
 
+    def send(self, prepared: PreparedOrder, *, timeout_s: float) -> Answer:
+        """Send a prepared order now, once, on a connection that is warm if it can be.
+
+        Args:
+            prepared: What `prepare` made.
+            timeout_s: How long to wait for the whole answer, in seconds.
+
+        Raises:
+            NotSent: Not one byte left.
+            NoAnswer: Bytes left, and no whole answer came.
+        """
+        ...
+
+    def warm(self) -> None:
+        """Make one cheap call to the host that takes orders, so that its connection is open and proven alive.
+
+        Raises:
+            BrokerError: It is not.
+        """
+        ...
+
     def read_answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
         """Read what the broker answered to an order. Never raises: what cannot be read is `UNRESOLVED`."""
         ...
