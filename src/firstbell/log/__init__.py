@@ -1,0 +1,15 @@
+"""Writing things down for people: the run log, event logs, and the one boundary at which secrets are removed.
+
+Whatever firstbell writes outside the cache goes through `redact` or `redact_value`. Whoever learns a secret says so
+with `hide`.
+"""
+
+from __future__ import annotations
+
+from firstbell.log.escape import one_line
+from firstbell.log.events import EventLog
+from firstbell.log.redaction import redact, redact_value
+from firstbell.log.run_log import guard, set_up
+from firstbell.log.secrets import hide
+
+__all__ = ["EventLog", "guard", "hide", "one_line", "redact", "redact_value", "set_up"]
