@@ -95,6 +95,8 @@ _MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
     },
     _S.ACCEPTED: {
         **_WORKING_MOVES,
+        # The answer that accepted it may not have brought its name; the broker's list does.
+        _K.ACCEPTED: _S.ACCEPTED,
         # Exchanges do reject what a broker has accepted.
         _K.REJECTED: _S.REJECTED,
     },

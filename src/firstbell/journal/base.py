@@ -1,0 +1,202 @@
+"""What a journal is to the rest of the house, and the answers that a claim can get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import date, datetime
+
+    from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId, RunId, VenueOrderId
+    from firstbell.model.order import Order, OrderState
+    from firstbell.model.report import ExecutionReport
+    from firstbell.model.terms import Side
+
+    Subscriber = Callable[[ExecutionReport, Order], None]
+    """Called after a report is durable, with the order it is of. It must be quick and must not raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The process that holds a claim.
+
+    Attributes:
+        host: The machine's name.
+        pid: The process's number.
+        started: When the process was started, in epoch seconds as the system says it; tells a re-used number apart.
+    """
+
+    host: str
+    pid: int
+    started: float
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An order about to be claimed, with what is needed to find out later what became of it.
+
+    Attributes:
+        order: The order of round 1; the claim may give it a later round's name.
+        login: The login it belongs to: a digest of broker and user name.
+        plan_id: Its name in round 1, whatever the round.
+        bell_ns: The instant before which nothing of it can have left, in ns since the epoch, on our clock.
+        known_ids: The broker's ids that were in its list of the day before the bell; None where it could not be read.
+    """
+
+    order: Order
+    login: str
+    plan_id: ClientOrderId
+    bell_ns: int
+    known_ids: frozenset[VenueOrderId] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One order in the journal: its intent, its state, and who holds it."""
+
+    intent: Intent
+    state: OrderState
+    run_id: RunId
+    owner: Owner
+    claimed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The claim is ours and durable: this order, and no other of its plan, may be sent by this process."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyPlaced:
+    """The broker has an order of this plan: nothing may be sent."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Somebody else has the plan, or nobody knows what became of it: nothing may be sent.
+
+    Attributes:
+        entry: The order that holds the plan.
+        ours: Whether this very process holds it already.
+    """
+
+    entry: Entry
+    ours: bool
+
+
+ClaimAnswer = Claimed | AlreadyPlaced | Held
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One configured order of a run: what its result is listed under even if nothing ever came of it."""
+
+    account: AccountName
+    broker_code: BrokerCode
+    instrument: InstrumentId
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run as it was started.
+
+    Attributes:
+        run_id: Its name.
+        bell: The bell it aims at, in exchange time.
+        lines: Every configured order.
+        results_dir: The folder that its results are written to.
+    """
+
+    run_id: RunId
+    bell: datetime
+    lines: tuple[RunLine, ...]
+    results_dir: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a run found out about one account that is not a report on an order.
+
+    Attributes:
+        account: The account.
+        kind: ``not_sent`` (text: why), ``placed_before`` (client_order_id: which), ``warning`` (text) or ``finished``.
+        text: In words, secrets removed.
+        client_order_id: The order it is about, if any.
+    """
+
+    account: AccountName
+    kind: str
+    text: str | None = None
+    client_order_id: ClientOrderId | None = None
+
+
+class Journal(Protocol):
+    """The append-only store. Every method raises `firstbell.errors.JournalError` when it cannot do its work."""
+
+    def begin_run(self, record: RunRecord) -> None:
+        """Write down that a run begins."""
+        ...
+
+    def run(self, run_id: RunId) -> RunRecord | None:
+        """A run by its name."""
+        ...
+
+    def newest_run(self) -> RunRecord | None:
+        """The run begun last."""
+        ...
+
+    def claim(self, intent: Intent, run_id: RunId, owner: Owner) -> ClaimAnswer:
+        """Claim a plan, durably, against every other process: the one door through which an order becomes sendable."""
+        ...
+
+    def append(self, reports: Sequence[ExecutionReport]) -> None:
+        """Write reports, all or none, durably.
+
+        Raises:
+            JournalError: One does not fit its order's state, and nothing was written.
+        """
+        ...
+
+    def note(self, run_id: RunId, notes: Sequence[Note]) -> None:
+        """Write down what a run found out."""
+        ...
+
+    def notes(self, run_id: RunId) -> tuple[Note, ...]:
+        """A run's notes, in the order in which they were written."""
+        ...
+
+    def entry(self, client_order_id: ClientOrderId) -> Entry | None:
+        """One order."""
+        ...
+
+    def entries(
+        self, *, day: date | None = None, run_id: RunId | None = None, login: str | None = None
+    ) -> tuple[Entry, ...]:
+        """Orders, oldest first: of a trading day, of a run, of a login, or all."""
+        ...
+
+    def open_entries(self) -> tuple[Entry, ...]:
+        """Orders that are neither done nor known to be at the broker: to be looked after by whoever starts."""
+        ...
+
+    def reports(self, client_order_id: ClientOrderId) -> tuple[ExecutionReport, ...]:
+        """All reports on one order, oldest first."""
+        ...
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Have every later report handed on, once it is durable."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the store; it can be used again afterwards."""
+        ...

@@ -1,0 +1,80 @@
+"""Who may have a plan: the rule behind every claim, as one pure function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from firstbell.journal.owner import is_alive
+from firstbell.model.identifiers import ClientOrderId
+from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
+
+if TYPE_CHECKING:
+    from firstbell.journal.base import Entry, Intent, Owner
+    from firstbell.model.order import Order
+
+
+class Decision(Enum):
+    """What a claim comes to."""
+
+    FREE = auto()
+    """Nobody has the plan: claim it."""
+    PLACED = auto()
+    """The broker has it."""
+    OURS = auto()
+    """This process has claimed it already."""
+    TAKEN = auto()
+    """A living process has it, or nobody knows what became of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision, and the report that has to be written on the order that holds the plan, if one has to be.
+
+    Attributes:
+        answer: The decision.
+        report: The report's kind, or None.
+        reason: Its reason.
+    """
+
+    answer: Decision
+    report: ReportKind | None = None
+    reason: str | None = None
+
+
+def decide(held: Entry | None, claimant: Owner, now_ns: int) -> Verdict:
+    """Whether `claimant` may have the plan that `held` is the newest order of.
+
+    * An order that certainly ended without being placed gives its plan free: the next round may be claimed.
+    * One whose owner died before its bell cannot have left: it is denied, and the next round may be claimed.
+    * One whose owner died after its bell may have left: from now on it is unresolved, and it is asked for.
+
+    Args:
+        held: The newest order of the plan, or None when there is none.
+        claimant: Who asks.
+        now_ns: Now, in ns since the epoch.
+    """
+    if held is None:
+        return Verdict(Decision.FREE)
+    state = held.state
+    if state.status in PLACED:
+        return Verdict(Decision.PLACED)
+    if state.status in DONE:
+        return Verdict(Decision.FREE)
+    if state.unresolved:
+        return Verdict(Decision.TAKEN)
+    if held.owner == claimant:
+        return Verdict(Decision.OURS)
+    if is_alive(held.owner):
+        return Verdict(Decision.TAKEN)
+    if state.status is OrderStatus.INITIALIZED and now_ns < held.intent.bell_ns:
+        return Verdict(Decision.FREE, ReportKind.DENIED, f"{held.owner} ended before the bell; nothing had left")
+    return Verdict(Decision.TAKEN, ReportKind.UNRESOLVED, f"{held.owner} ended after the bell without a word")
+
+
+def later_round(intent: Intent, round_: int) -> Order:
+    """The order of `intent` under the name that it has in a later round."""
+    if round_ == 1:
+        return intent.order
+    return replace(intent.order, client_order_id=ClientOrderId(f"{intent.plan_id}-r{round_}"))

@@ -1,0 +1,96 @@
+"""Reports as text and back: exact numbers as texts, times as RFC 3339, nothing lost and nothing guessed."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from firstbell.errors import JournalDamaged
+from firstbell.model.identifiers import ClientOrderId, RunId, VenueOrderId
+from firstbell.model.order_status import ReportKind
+from firstbell.model.report import Attempt, ExecutionReport, Fill
+from firstbell.model.terms import AttemptOutcome
+
+
+def write_report(report: ExecutionReport) -> str:
+    """A report's own facts as one JSON object; ids, kind and time stand beside it in columns."""
+    facts: dict[str, Any] = {}
+    if report.venue_order_id is not None:
+        facts["venue_order_id"] = report.venue_order_id
+    if report.attempt is not None:
+        facts["attempt"] = _attempt_facts(report.attempt)
+    if report.fill is not None:
+        fill = report.fill
+        facts["fill"] = {"trade_id": fill.trade_id, "last_qty": str(fill.last_qty), "last_px": str(fill.last_px)}
+    if report.cum_qty is not None:
+        facts["cum_qty"] = str(report.cum_qty)
+    if report.reason is not None:
+        facts["reason"] = report.reason
+    return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+
+
+def read_report(client_order_id: str, run_id: str, kind: str, at: str, facts_text: str) -> ExecutionReport:
+    """The report that `write_report` wrote.
+
+    Raises:
+        JournalDamaged: It is not one.
+    """
+    try:
+        facts = json.loads(facts_text)
+        fill = facts.get("fill")
+        attempt = facts.get("attempt")
+        venue_order_id = facts.get("venue_order_id")
+        cum_qty = facts.get("cum_qty")
+        return ExecutionReport(
+            client_order_id=ClientOrderId(client_order_id),
+            run_id=RunId(run_id),
+            kind=ReportKind(kind),
+            at=datetime.fromisoformat(at),
+            venue_order_id=None if venue_order_id is None else VenueOrderId(venue_order_id),
+            attempt=None if attempt is None else _read_attempt(attempt),
+            fill=None
+            if fill is None
+            else Fill(str(fill["trade_id"]), Decimal(fill["last_qty"]), Decimal(fill["last_px"])),
+            cum_qty=None if cum_qty is None else Decimal(cum_qty),
+            reason=facts.get("reason"),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
+        raise JournalDamaged(
+            f"a report on {client_order_id} in the journal cannot be read ({type(error).__name__}); "
+            "keep the file as it is and look at it before anything is sent"
+        ) from error
+
+
+def _attempt_facts(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "sent_at": None if attempt.sent_at is None else attempt.sent_at.isoformat(),
+        "lateness_us": attempt.lateness_us,
+        "answered_at": None if attempt.answered_at is None else attempt.answered_at.isoformat(),
+        "round_trip_us": attempt.round_trip_us,
+        "http_status": attempt.http_status,
+        "code": attempt.code,
+        "message": attempt.message,
+        "outcome": attempt.outcome.value,
+        "raw": attempt.raw,
+    }
+
+
+def _read_attempt(facts: dict[str, Any]) -> Attempt:
+    def time_of(key: str) -> datetime | None:
+        return None if facts[key] is None else datetime.fromisoformat(facts[key])
+
+    return Attempt(
+        number=int(facts["number"]),
+        sent_at=time_of("sent_at"),
+        lateness_us=facts["lateness_us"],
+        answered_at=time_of("answered_at"),
+        round_trip_us=facts["round_trip_us"],
+        http_status=facts["http_status"],
+        code=facts["code"],
+        message=facts["message"],
+        outcome=AttemptOutcome(facts["outcome"]),
+        raw=facts["raw"],
+    )

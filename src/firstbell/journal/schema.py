@@ -1,0 +1,76 @@
+"""The journal's tables in SQLite. Nothing in them can be changed or removed, only added."""
+
+from __future__ import annotations
+
+from typing import Final
+
+VERSION: Final = 1
+"""Raised with every change of the tables; a journal of another version is refused, never guessed at."""
+
+_TABLES: Final = """
+CREATE TABLE runs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    run_id TEXT NOT NULL UNIQUE,
+    bell TEXT NOT NULL,
+    results_dir TEXT NOT NULL,
+    lines TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE orders (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    client_order_id TEXT NOT NULL UNIQUE,
+    plan_id TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    run_id TEXT NOT NULL,
+    login TEXT NOT NULL,
+    account TEXT NOT NULL,
+    broker_code TEXT NOT NULL,
+    instrument TEXT NOT NULL,
+    side TEXT NOT NULL,
+    price TEXT NOT NULL,
+    quantity TEXT NOT NULL,
+    order_type TEXT NOT NULL,
+    time_in_force TEXT NOT NULL,
+    day TEXT NOT NULL,
+    bell_ns INTEGER NOT NULL,
+    known_ids TEXT,
+    owner_host TEXT NOT NULL,
+    owner_pid INTEGER NOT NULL,
+    owner_started REAL NOT NULL,
+    claimed_at TEXT NOT NULL,
+    UNIQUE (plan_id, round)
+) STRICT;
+CREATE INDEX orders_by_day ON orders (day);
+CREATE INDEX orders_by_run ON orders (run_id);
+CREATE INDEX orders_by_login ON orders (login);
+
+CREATE TABLE reports (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    client_order_id TEXT NOT NULL REFERENCES orders (client_order_id),
+    run_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    at TEXT NOT NULL,
+    facts TEXT NOT NULL
+) STRICT;
+CREATE INDEX reports_by_order ON reports (client_order_id, seq);
+
+CREATE TABLE notes (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    run_id TEXT NOT NULL,
+    account TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    text TEXT,
+    client_order_id TEXT
+) STRICT;
+CREATE INDEX notes_by_run ON notes (run_id, seq);
+"""
+
+_ADD_ONLY: Final = "".join(
+    f"CREATE TRIGGER {table}_never_{verb.lower()} BEFORE {verb} ON {table} "
+    f"BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;\n"
+    for table in ("runs", "orders", "reports", "notes")
+    for verb in ("UPDATE", "DELETE")
+)
+
+SCRIPT: Final = f"BEGIN IMMEDIATE;\n{_TABLES}{_ADD_ONLY}PRAGMA user_version = {VERSION};\nCOMMIT;\n"
+"""Makes an empty database into a journal, all at once."""

@@ -1,0 +1,113 @@
+"""Asking one login's list of the day what became of its orders, and writing down what it says."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from firstbell.errors import BrokerError, CaptchaError
+from firstbell.model.instant import instant
+from firstbell.model.order_status import PLACED, OrderStatus, ReportKind
+from firstbell.model.report import ExecutionReport
+from firstbell.oms.lists import Absence, find, names_taken, reading
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firstbell.brokers.base import Broker, VenueOrder
+    from firstbell.clock import Clock
+    from firstbell.journal.base import Entry, Journal
+    from firstbell.model.identifiers import ClientOrderId, RunId
+
+_log = logging.getLogger(__name__)
+
+
+def needs_asking(entry: Entry) -> bool:
+    """Whether nobody but the broker's lists can say what became of this order."""
+    return entry.state.unresolved and entry.state.status is OrderStatus.SUBMITTED
+
+
+class Inquiry:
+    """The questions asked about one login's orders, with the looks that missed them.
+
+    Args:
+        broker: The login's broker.
+        journal: Where answers are written.
+        clock: Tells how far apart the looks are.
+        run_id: The run that asks.
+    """
+
+    def __init__(self, broker: Broker, journal: Journal, clock: Clock, run_id: RunId) -> None:
+        self._broker = broker
+        self._journal = journal
+        self._clock = clock
+        self._run_id = run_id
+        self._absences: dict[ClientOrderId, Absence] = {}
+
+    def look(self, names: Sequence[ClientOrderId]) -> tuple[Entry, ...]:
+        """Look once at the list of the day for these orders, all of one login and one day.
+
+        A list that cannot be read changes nothing and is not a miss.
+
+        Args:
+            names: Orders that are unresolved, or placed and to be confirmed.
+
+        Returns:
+            The same orders as they stand now.
+
+        Raises:
+            JournalError: The answer could not be written down.
+        """
+        entries = [entry for name in names if (entry := self._journal.entry(name)) is not None]
+        if not entries:
+            return ()
+        day = entries[0].intent.order.day
+        try:
+            rows = self._broker.orders(day)
+        except (BrokerError, CaptchaError) as error:
+            _log.warning("the list of the day could not be read: %s", error)
+            return tuple(entries)
+        siblings = self._journal.entries(day=day, login=entries[0].intent.login)
+        reports = [report for entry in entries if (report := self._judge(entry, rows, siblings)) is not None]
+        if reports:
+            self._journal.append(reports)
+        return tuple(entry for name in names if (entry := self._journal.entry(name)) is not None)
+
+    def _judge(self, entry: Entry, rows: Sequence[VenueOrder], siblings: Sequence[Entry]) -> ExecutionReport | None:
+        order = entry.intent.order
+        row = find(entry, rows, names_taken(siblings, entry))
+        if row is None:
+            return self._absent(entry)
+        self._absences.pop(order.client_order_id, None)
+        kind = reading(row, entry.state)
+        if kind is None:
+            return None
+        reason = f"the broker's list says {row.status}" if kind in {ReportKind.REJECTED, ReportKind.CANCELED} else None
+        return ExecutionReport(
+            client_order_id=order.client_order_id,
+            run_id=self._run_id,
+            kind=kind,
+            at=instant(self._clock.wall_ns()),
+            venue_order_id=row.venue_order_id,
+            cum_qty=row.filled_qty if row.filled_qty > 0 else None,
+            reason=reason,
+        )
+
+    def _absent(self, entry: Entry) -> ExecutionReport | None:
+        name = entry.intent.order.client_order_id
+        if not needs_asking(entry):
+            if entry.state.status in PLACED:
+                _log.warning("%s was accepted and is not in the list of the day", name)
+            return None
+        absence = self._absences.setdefault(name, Absence())
+        now_ns = self._clock.monotonic_ns()
+        if not absence.missed(now_ns):
+            return None
+        seconds = (now_ns - (absence.first_ns or now_ns)) // 1_000_000_000
+        return ExecutionReport(
+            client_order_id=name,
+            run_id=self._run_id,
+            kind=ReportKind.REJECTED,
+            at=instant(self._clock.wall_ns()),
+            reason=f"absent from the broker's list of the day in {absence.misses} looks over {seconds} s",
+        )

@@ -1,0 +1,125 @@
+"""Finding an order in the broker's own list of the day, and knowing when it certainly is not there. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from firstbell.model.order_status import TRANSITIONS, OrderStatus, ReportKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from firstbell.brokers.base import VenueOrder
+    from firstbell.journal.base import Entry
+    from firstbell.model.identifiers import VenueOrderId
+    from firstbell.model.order import OrderState
+
+MIN_MISSES: Final = 4
+"""Looks that must have missed an order before it counts as absent."""
+MIN_ABSENCE_NS: Final = 75 * 1_000_000_000
+"""How far apart the first and last of those looks must be: 60 s are promised, and lists are known to lag by more."""
+CLOCK_SLACK: Final = timedelta(seconds=5)
+"""How much earlier than our sending a row may claim to be: clocks differ, and the broker's times are cut to seconds."""
+
+
+@dataclass(slots=True)
+class Absence:
+    """The looks that missed one order, counted over a single process's life: a restart begins anew."""
+
+    misses: int = 0
+    first_ns: int | None = field(default=None)
+
+    def missed(self, at_ns: int) -> bool:
+        """Count one look at the whole list of the day that did not show the order.
+
+        Args:
+            at_ns: When it was made, on the monotonic clock.
+
+        Returns:
+            Whether the order is now known not to be there.
+        """
+        self.misses += 1
+        if self.first_ns is None:
+            self.first_ns = at_ns
+        return self.misses >= MIN_MISSES and at_ns - self.first_ns >= MIN_ABSENCE_NS
+
+
+def find(entry: Entry, rows: Iterable[VenueOrder], taken: frozenset[VenueOrderId]) -> VenueOrder | None:
+    """The row that is this order, or None when none is.
+
+    By the broker's own name for it or by ours, where one is known. Otherwise by instrument, side, price and quantity,
+    among the rows that were not there before the bell and that no other order of ours is known under. Where the list
+    could not be read before the bell, a row must also say that it was made no earlier than the order could have left.
+
+    A row that the broker ended with an error proves nothing about an unanswered attempt, because an earlier attempt may
+    have left it there: such rows are found by name only.
+
+    Args:
+        entry: The order.
+        rows: The whole list of the day.
+        taken: Names under which other orders of ours are known.
+    """
+    name = entry.state.venue_order_id
+    order = entry.intent.order
+    for row in rows:
+        if (name is not None and row.venue_order_id == name) or row.client_order_id == order.client_order_id:
+            return row
+    if name is not None:
+        return None
+    alike = [row for row in rows if _alike(entry, row) and row.venue_order_id not in taken]
+    return min(alike, key=lambda row: (row.created_at is None, row.created_at or 0), default=None)
+
+
+def _alike(entry: Entry, row: VenueOrder) -> bool:
+    order = entry.intent.order
+    if row.refused or (row.instrument, row.side, row.price, row.quantity) != (
+        order.instrument,
+        order.side,
+        order.price,
+        order.quantity,
+    ):
+        return False
+    known = entry.intent.known_ids
+    if known is not None:
+        return row.venue_order_id not in known
+    return row.created_at is not None and row.created_at >= _earliest(entry) - CLOCK_SLACK
+
+
+def _earliest(entry: Entry) -> datetime:
+    """When the order can first have left: its first attempt, or its claim where no attempt was written down."""
+    sent = [attempt.sent_at for attempt in entry.state.attempts if attempt.sent_at is not None]
+    return min(sent, default=entry.claimed_at)
+
+
+def reading(row: VenueOrder, state: OrderState) -> ReportKind | None:
+    """What a row says about an order, as a kind of report; None when it says nothing new or nothing legal."""
+    if row.refused:
+        kind = ReportKind.REJECTED
+    elif row.filled_qty >= row.quantity:
+        kind = ReportKind.FILLED
+    elif not row.working:
+        kind = ReportKind.CANCELED
+    elif row.filled_qty > 0:
+        kind = ReportKind.PARTIALLY_FILLED
+    else:
+        kind = ReportKind.ACCEPTED
+    if kind not in TRANSITIONS[state.status]:
+        return None
+    if kind is ReportKind.ACCEPTED and state.status is OrderStatus.ACCEPTED and state.venue_order_id is not None:
+        return None
+    if kind is ReportKind.PARTIALLY_FILLED and row.filled_qty <= state.filled_qty:
+        return None
+    return kind
+
+
+def names_taken(entries: Sequence[Entry], but: Entry) -> frozenset[VenueOrderId]:
+    """The broker's names that other orders than `but` are known under."""
+    return frozenset(
+        entry.state.venue_order_id
+        for entry in entries
+        if entry.state.venue_order_id is not None
+        and entry.intent.order.client_order_id != but.intent.order.client_order_id
+    )
