@@ -21,8 +21,10 @@ from firstbell.cache.disk import TextDisk
 
 SETTINGS: Final = {
     **DEFAULT_SETTINGS,
-    # Nothing is evicted before its time; there are never more than a few hundred short rows.
+    # Nothing is evicted, neither before its time nor, by the way, after it: there are never more than a few hundred
+    # short rows, and `cache clean` is to find what it says it removes.
     "eviction_policy": "none",
+    "cull_limit": 0,
     # A mapped file that another process cuts short ends this process with SIGBUS.
     "sqlite_mmap_size": 0,
     "sqlite_cache_size": 256,
@@ -107,8 +109,8 @@ class GuardedCache(diskcache.Cache):  # type: ignore[misc] # diskcache has no ty
             connection.close()
 
     def rows(self) -> list[tuple[object, ...]]:
-        """Key, store time, expiry time, mode, file name and value of every row, unchecked."""
-        select = "SELECT key, store_time, expire_time, mode, filename, value FROM Cache"
+        """Key, raw flag, store time, expiry time, mode, file name and value of every row, unchecked."""
+        select = "SELECT key, raw, store_time, expire_time, mode, filename, value FROM Cache"
         rows: list[tuple[object, ...]] = self._sql(select).fetchall()
         return rows
 

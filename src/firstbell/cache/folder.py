@@ -36,9 +36,6 @@ def prepare(directory: Path) -> tuple[int, int]:
         CacheError: The folder cannot be used; the message names the remedy.
         DamagedDatabase: Something stands there that SQLite must not open.
     """
-    if os.path.expandvars(directory) != str(directory):
-        # diskcache would expand it, and work in another folder than the one that was checked.
-        raise CacheError(f"the cache folder {directory} has the name of an environment variable in it: rename it")
     if os.path.lexists(directory / _ROLLBACK_JOURNAL):
         # Ours is kept in WAL mode, and a rollback journal may name another file for SQLite to delete.
         raise DamagedDatabase("it has a rollback journal")
@@ -51,6 +48,16 @@ def prepare(directory: Path) -> tuple[int, int]:
     except OSError as error:
         raise CacheError(f"the cache folder {directory} cannot be used: {error.strerror}") from None
     return database
+
+
+def check_name(directory: Path) -> None:
+    """Refuse a name that diskcache would expand: it would work in another folder than the one that was checked.
+
+    Raises:
+        CacheError: It has the name of an environment variable in it.
+    """
+    if os.path.expandvars(directory) != str(directory):
+        raise CacheError(f"the cache folder {directory} has the name of an environment variable in it: rename it")
 
 
 def make_folders(directory: Path) -> None:

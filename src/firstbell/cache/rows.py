@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 _HITS: Final = "hits"
 _MISSES: Final = "misses"
+_HASH: Final = re.compile(r"[0-9a-f]{32}")
 
 
 def row_key(kind: Kind, key: str) -> str:
@@ -87,12 +89,12 @@ def _meaning(cache: GuardedCache, row: tuple[object, ...]) -> _Entry | _Count:
         DamagedRow: Nothing of ours.
         ValueError: Likewise.
     """
-    key, stored_at, ends_at, mode, filename, value = row
-    name, _, rest = cache.disk.get(key, raw=True).partition(":")
+    key, raw, stored_at, ends_at, mode, filename, value = row
+    name, _, rest = cache.disk.get(key, raw).partition(":")
     held = cache.disk.fetch(mode, filename, value, read=False)
     if name in (_HITS, _MISSES) and isinstance(held, int) and held >= 0:
         return _Count(name, Kind(rest), held)
-    if isinstance(held, str) and isinstance(stored_at, float) and isinstance(ends_at, float):
+    if isinstance(held, str) and isinstance(stored_at, float) and isinstance(ends_at, float) and _HASH.fullmatch(rest):
         return _Entry(Kind(name), stored_at, ends_at)
     raise DamagedRow
 

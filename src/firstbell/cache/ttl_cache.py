@@ -48,6 +48,7 @@ class TtlCache:
     """
 
     def __init__(self, directory: Path) -> None:
+        folder.check_name(directory)
         self._directory = directory
         self._lock = threading.RLock()
         self._pid = os.getpid()
@@ -69,7 +70,7 @@ class TtlCache:
         return self._directory
 
     def get(self, kind: Kind, key: str) -> JsonValue | None:
-        """The living entry of this kind and key, or None; counted as a hit or a miss, but for the kinds that note things.
+        """The living entry of this kind and key, or None; a hit or a miss, unless the kind is not counted.
 
         Raises:
             CacheError: The cache cannot be used.
