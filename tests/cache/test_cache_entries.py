@@ -1,7 +1,9 @@
 import os
+import signal
 import stat
 import subprocess
 import sys
+import threading
 from decimal import Decimal
 from pathlib import Path
 
@@ -217,6 +219,7 @@ def test_the_cache_survives_a_fork(folder: Path) -> None:
 
 WRITER = """
 import sys
+import threading
 from pathlib import Path
 from firstbell.cache import Kind, TtlCache
 with TtlCache(Path(sys.argv[1])) as cache:
@@ -229,6 +232,7 @@ GREENLETS = """
 from gevent import monkey
 monkey.patch_all()
 import sys
+import threading
 from pathlib import Path
 import gevent
 from firstbell.cache import Kind, TtlCache
@@ -253,3 +257,26 @@ def test_processes_threads_and_greenlets_share_it(folder: Path) -> None:
         stats = cache.stats()
     assert (stats.entries, stats.hits, stats.misses) == (400, 400, 0)
     assert [path.name for path in folder.parent.iterdir() if "damaged" in path.name] == []
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_lock_that_another_thread_held_at_the_fork_holds_nobody_up(folder: Path) -> None:
+    with TtlCache(folder) as cache:
+        cache.put(Kind.TOKEN, "a", "t")
+        taken, done = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with cache._held():
+                taken.set()
+                done.wait(30)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        taken.wait(30)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            os._exit(0 if cache.get(Kind.TOKEN, "a") == "t" else 1)
+        done.set()
+        holder.join()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
