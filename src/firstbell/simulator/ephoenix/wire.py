@@ -1,0 +1,68 @@
+"""How this platform writes numbers and times, and how bodies are read and answers made."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from firstbell.market import calendar
+from firstbell.simulator.exchange_clock import instant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import tzinfo
+
+
+def zone(market: str) -> tzinfo:
+    """The market's time zone."""
+    return calendar(market).tz
+
+
+def mislabeled(ns: int, tz: tzinfo) -> str:
+    """An instant as this platform writes it: the exchange's wall clock, labelled as if it were UTC."""
+    return instant(ns, tz).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def day_of(text: object) -> date:
+    """Read a Gregorian ``YYYY/MM/DD``.
+
+    Raises:
+        ValueError: It is not one.
+    """
+    return datetime.strptime(str(text), "%Y/%m/%d").date()  # noqa: DTZ007 - a day has no zone
+
+
+def as_price(price: Decimal) -> float:
+    """A price as market data writes it, ``5860.0``. Every price on this exchange is exact as a float."""
+    return float(price)
+
+
+def as_whole(number: Decimal) -> int:
+    """Rials or shares as a whole number, the part behind the point cut off."""
+    return int(number)
+
+
+def answer(payload: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """An answer in JSON, Persian text as it is, with a ``Content-Length``."""
+    body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json", charset="utf-8")
+
+
+async def read_object(request: web.Request) -> dict[str, Any]:
+    """Read a request's body as a JSON object; numbers with a point come as `Decimal`.
+
+    Raises:
+        ValueError: It is not one.
+    """
+    body = json.loads(await request.read(), parse_float=Decimal, parse_constant=_no_number)
+    if not isinstance(body, dict):
+        raise ValueError("the body is not a JSON object")  # noqa: TRY004 - one error for bad bodies
+    return body
+
+
+def _no_number(text: str) -> object:
+    raise ValueError(f"{text} is not a number")

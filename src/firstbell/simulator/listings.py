@@ -1,0 +1,43 @@
+"""The instruments that the simulated exchange lists, read from the table that comes with this room.
+
+The table's columns are those of a market-data export. Its ``source`` says where a row's numbers are from; made-up ones
+have a band of 3 % around the reference price, cut to ticks, and a largest order by price.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+from importlib import resources
+from typing import Final
+
+from firstbell.model.identifiers import InstrumentId
+from firstbell.model.instrument import Instrument, PriceBand
+from firstbell.model.money import exact
+
+_TABLE: Final = "tse_instruments.csv"
+
+
+@functools.cache
+def tehran_instruments() -> tuple[Instrument, ...]:
+    """The listed instruments in the table's order. Read once, when first asked for.
+
+    Raises:
+        ValueError: The table cannot be read.
+    """
+    text = resources.files("firstbell.simulator").joinpath("data", _TABLE).read_text(encoding="utf-8")
+    return tuple(_instrument(row) for row in csv.DictReader(text.splitlines()))
+
+
+def _instrument(row: dict[str, str]) -> Instrument:
+    return Instrument(
+        id=InstrumentId(row["isin"]),
+        symbol=row["symbol"],
+        name=row["name"],
+        band=PriceBand(exact(row["band_low"]), exact(row["band_high"])),
+        min_quantity=exact(row["min_order"]),
+        max_quantity=exact(row["max_order"]),
+        lot_size=exact(row["lot_size"]),
+        reference_price=exact(row["reference_price"]),
+        state="A",
+    )
