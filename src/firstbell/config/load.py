@@ -1,0 +1,224 @@
+"""From ``config.ini`` to `Settings`: everything that is wrong is found before anything is said."""
+
+from __future__ import annotations
+
+import os
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr, ValidationError
+
+from firstbell.config import mistakes
+from firstbell.config.accounts import PREFIX, Accounts, is_enabled, tell_placeholders
+from firstbell.config.ini import Entry, IniFile, RawSection, decode, parse
+from firstbell.config.legacy import Legacy
+from firstbell.config.models import (
+    SHORTEST_INTERVAL_MS,
+    AccountSettings,
+    BrokerSettings,
+    CaptchaSettings,
+    RiskSettings,
+    RunSettings,
+    Section,
+    Settings,
+    TelegramSettings,
+)
+from firstbell.config.private_file import read_private
+from firstbell.config.secret_values import Secret, is_reference, resolve
+from firstbell.errors import ConfigError, Problem
+from firstbell.log import hide
+from firstbell.model.broker_codes import BROKER_CODES, EPHOENIX_CODES
+from firstbell.model.identifiers import BrokerCode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+S = TypeVar("S", bound=Section)
+
+LONGEST: Final = 1024 * 1024
+"""Bytes. A config that is longer is something else."""
+TEHRAN: Final = timezone(timedelta(hours=3, minutes=30))
+_PLAIN_SECTIONS: Final[dict[str, type[Section]]] = {
+    "firstbell": RunSettings,
+    "captcha": CaptchaSettings,
+    "telegram": TelegramSettings,
+    "risk": RiskSettings,
+}
+_BROKER: Final = "broker."
+_TOKEN_VARIABLE: Final = "TELEGRAM_BOT_TOKEN"  # noqa: S105 - the name of a place
+_CHAT_VARIABLE: Final = "TELEGRAM_CHAT_ID"
+
+
+def load(path: Path, *, today: date | None = None) -> Settings:
+    """Read a config, resolve the enabled accounts' secrets, and remember them so that they are never written out.
+
+    Args:
+        path: The config file.
+        today: The day at the exchange; asked of the clock where it is not given.
+
+    Raises:
+        ConfigError: It cannot be used. It lists everything that is wrong.
+    """
+    loader = _Loader(path, parse(_read(path)), today or datetime.now(TEHRAN).date())
+    loader.read()
+    if loader.file.problems:
+        ordered = sorted(loader.file.problems, key=lambda located: located[0])
+        raise ConfigError(str(path), [problem for _, problem in ordered])
+    return loader.settings()
+
+
+def _read(path: Path) -> str:
+    try:
+        text, problem = decode(read_private(path, LONGEST))
+    except FileNotFoundError:
+        problem = Problem("", "", "", f"there is no such file; 'firstbell -c {path} init' writes one")
+    except OSError as error:
+        problem = Problem("", "", "", f"cannot be read: {error.strerror}")
+    except ValueError as error:
+        problem = Problem("", "", "", str(error))
+    if problem is not None:
+        raise ConfigError(str(path), [problem])
+    return text
+
+
+class _Loader:
+    """One file on its way to settings. What is wrong gathers in `file.problems`."""
+
+    def __init__(self, path: Path, file: IniFile, today: date) -> None:
+        self.file = file
+        self._path = path.absolute()
+        self._folder = self._path.parent
+        self._context: dict[str, Any] = {"folder": self._folder}
+        self._legacy = Legacy(today)
+        self._plain: dict[str, Section] = {}
+        self._brokers: dict[BrokerCode, BrokerSettings] = {}
+        self._accounts = Accounts(file)
+
+    def read(self) -> None:
+        """Go through the file, from its first section to its last."""
+        for section in self.file.sections:
+            if section.name in _PLAIN_SECTIONS:
+                made = self._section(section, _PLAIN_SECTIONS[section.name])
+                if made is not None:
+                    self._plain[section.name] = made
+            elif section.name.startswith(_BROKER):
+                self._broker(section)
+            elif section.name.lower().startswith(PREFIX):
+                self._account(section)
+            else:
+                mistakes.unknown_section(self.file, section, _PLAIN_SECTIONS)
+        self._accounts.finish()
+
+    def settings(self) -> Settings:
+        """The settings of a file in which nothing was wrong."""
+        run = self._plain.get("firstbell") or RunSettings.model_validate({}, context=self._context)
+        telegram, warnings = _with_environment(self._plain.get("telegram"))
+        return Settings.model_validate(
+            {
+                **self._plain,
+                "file": self._path,
+                "firstbell": run,
+                "telegram": telegram,
+                "brokers": self._brokers,
+                "accounts": tuple(self._accounts.made),
+                "warnings": (*self._legacy.warnings(), *warnings),
+            }
+        )
+
+    def _section(self, section: RawSection, model: type[S], **given: object) -> S | None:
+        """One section as its model, or None with what is wrong noted.
+
+        `given` are the fields that are known already, whatever the section says.
+        """
+        before = len(self.file.problems)
+        fields: dict[str, Any] = dict(given)
+        for key, entry in section.entries.items():
+            if key not in mistakes.keys_of(model):
+                mistakes.unknown_key(self.file, section, key, model)
+            elif not entry.value:
+                mistakes.empty(self.file, section, key, model)
+            elif key not in given:
+                fields[key] = self._secret(section, key, entry) if mistakes.is_secret(model, key) else entry.value
+        made: S | None = None
+        try:
+            made = model.model_validate(fields, context=self._context)
+        except ValidationError as error:
+            told = {problem.key for _, problem in self.file.problems[before:]}
+            mistakes.translate(self.file, section, error, model, told)
+        return made if len(self.file.problems) == before else None
+
+    def _account(self, section: RawSection) -> None:
+        if not self._accounts.begin(section):
+            return
+        self._legacy.translate(section, self.file)
+        before = len(self.file.problems)
+        given: dict[str, object] = {"name": section.name}
+        entry = section.entries.get("password")
+        if is_enabled(section):
+            tell_placeholders(section, self.file)
+        if entry is not None and entry.value:
+            secret = self._resolve(section, "password", entry) if is_enabled(section) else _unresolved(entry.value)
+            # A secret that is not there is told already; the model need not say that it is missing, too.
+            secret = secret or Secret("?", entry.value)
+            given |= {"password": SecretStr(secret.text), "password_from": secret.source}
+        account = self._section(section, AccountSettings, **given)
+        if account is not None and len(self.file.problems) == before:
+            self._accounts.add(section, account)
+
+    def _broker(self, section: RawSection) -> None:
+        code = section.name.removeprefix(_BROKER)
+        if code not in BROKER_CODES:
+            mistakes.unknown_broker(self.file, section, code)
+            return
+        self._context["shortest_interval_ms"] = SHORTEST_INTERVAL_MS if code in EPHOENIX_CODES else 0
+        made = self._section(section, BrokerSettings)
+        if made is not None:
+            self._brokers[BrokerCode(code)] = made
+
+    def _secret(self, section: RawSection, key: str, entry: Entry) -> SecretStr | None:
+        if section.name == "telegram" and entry.value == f"env:{_TOKEN_VARIABLE}":
+            # The default, written out: without that variable there are no alerts, and that is no mistake.
+            return None
+        found = self._resolve(section, key, entry)
+        return None if found is None else SecretStr(found.text)
+
+    def _resolve(self, section: RawSection, key: str, entry: Entry) -> Secret | None:
+        try:
+            secret = resolve(entry.value, self._folder)
+        except ValueError as error:
+            self.file.wrong(entry.line, section.name, key, str(error))
+            return None
+        hide(secret.text)
+        if key == "journal":
+            _hide_password_in(secret.text)
+        return secret
+
+
+def _unresolved(value: str) -> Secret:
+    if is_reference(value):
+        return Secret(value, value)
+    hide(value)
+    return Secret(value, "the config")
+
+
+def _hide_password_in(url: str) -> None:
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        return
+    hide(password or "")
+
+
+def _with_environment(section: Section | None) -> tuple[TelegramSettings, list[str]]:
+    """Telegram's settings, what is not in the file being taken from the environment; and what to warn of."""
+    telegram = section if isinstance(section, TelegramSettings) else TelegramSettings()
+    token = telegram.bot_token or SecretStr(os.environ.get(_TOKEN_VARIABLE, ""))
+    chat = telegram.chat_id or os.environ.get(_CHAT_VARIABLE) or None
+    hide(token.get_secret_value())
+    warnings = []
+    if bool(token.get_secret_value()) is not bool(chat):
+        missing = "chat_id" if chat is None else "bot_token"
+        warnings.append(f"[telegram] {missing}: is not set, so there will be no alerts")
+    found = token if token.get_secret_value() else None
+    return telegram.model_copy(update={"bot_token": found, "chat_id": chat}), warnings
