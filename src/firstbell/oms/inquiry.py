@@ -43,6 +43,8 @@ class Inquiry:
         self._clock = clock
         self._run_id = run_id
         self._absences: dict[ClientOrderId, Absence] = {}
+        self.seen: set[ClientOrderId] = set()
+        """The orders that the list has shown, whatever it said of them."""
 
     def look(self, names: Sequence[ClientOrderId]) -> tuple[Entry, ...]:
         """Look once at the list of the day for these orders, all of one login and one day.
@@ -79,6 +81,7 @@ class Inquiry:
         if row is None:
             return self._absent(entry)
         self._absences.pop(order.client_order_id, None)
+        self.seen.add(order.client_order_id)
         kind = reading(row, entry.state)
         if kind is None:
             return None

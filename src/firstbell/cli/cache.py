@@ -1,0 +1,64 @@
+"""``firstbell cache``: look into the cache, or empty it."""
+
+from __future__ import annotations
+
+import click
+from rich.table import Table
+
+from firstbell.cli.shell import Shell, shared_options
+from firstbell.config import load
+from firstbell.oms.office import Office
+
+
+@click.group()
+def cache() -> None:
+    """Look into the disk cache, or empty it. It holds nothing that cannot be fetched again."""
+
+
+@cache.command()
+@shared_options
+def stats(shell: Shell) -> int:
+    """Entries, ages, hits and misses by kind."""
+    with Office(load(shell.config)) as office:
+        found = office.cache.stats()
+    if shell.json:
+        shell.print_json(found.as_json())
+        return 0
+    table = Table(title="Cache", title_justify="left")
+    table.add_column("kind")
+    for name in ("entries", "hits", "misses", "oldest, s", "next expiry, s"):
+        table.add_column(name, justify="right")
+    for kind, row in found.as_json()["kinds"].items():
+        table.add_row(kind, *("" if row[name] is None else f"{row[name]:g}" for name in row))
+    shell.out.print(table)
+    asked = found.hits + found.misses
+    rate = f", {100 * found.hits // asked} % hits" if asked else ""
+    shell.out.print(f"{found.entries} entries, {found.hits} hits, {found.misses} misses{rate}")
+    return 0
+
+
+@cache.command()
+@shared_options
+def clear(shell: Shell) -> int:
+    """Remove everything, the tokens too: the next warm-up logs in again."""
+    with Office(load(shell.config)) as office:
+        removed = office.cache.clear()
+    _say(shell, removed)
+    return 0
+
+
+@cache.command()
+@shared_options
+def clean(shell: Shell) -> int:
+    """Remove what has expired."""
+    with Office(load(shell.config)) as office:
+        removed = office.cache.clean()
+    _say(shell, removed)
+    return 0
+
+
+def _say(shell: Shell, removed: int) -> None:
+    if shell.json:
+        shell.print_json({"removed": removed})
+    else:
+        shell.out.print(f"{removed} entries removed")

@@ -1,0 +1,241 @@
+"""``firstbell orders``: the order manager from the shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from firstbell.cli.shell import Shell, shared_options
+from firstbell.cli.tables import print_results
+from firstbell.clock import exchange_now
+from firstbell.config import load
+from firstbell.errors import RunError
+from firstbell.journal.owner import is_alive
+from firstbell.log import set_up
+from firstbell.model.identifiers import ClientOrderId, RunId
+from firstbell.model.money import grouped, plain
+from firstbell.model.order_status import DONE, OrderStatus
+from firstbell.oms.cancel import cancel as cancel_order
+from firstbell.oms.lists import MIN_ABSENCE_NS
+from firstbell.oms.office import Office
+from firstbell.oms.reconcile import LOOK_EVERY_S, Reconciler
+from firstbell.oms.recovery import recover
+from firstbell.sniper import results
+from firstbell.sniper.context import new_run_id
+from firstbell.sniper.logins import logins_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date, datetime
+
+    from firstbell.brokers.base import Broker
+    from firstbell.journal.base import Entry, RunRecord
+
+PATIENCE_S = MIN_ABSENCE_NS / 1_000_000_000 + 4 * LOOK_EVERY_S
+"""How long `reconcile` goes on asking: long enough to know that an order certainly is not there."""
+
+
+@click.group()
+def orders() -> None:
+    """List, show, cancel and reconcile orders."""
+
+
+def _open(shell: Shell) -> Office:
+    office = Office(load(shell.config))
+    set_up(office.logs_dir, verbose=shell.verbose, console=shell.verbose > 0, tz=office.calendar.tz)
+    office.keep_order_log()
+    return office
+
+
+def _run_id(office: Office) -> RunId:
+    return new_run_id(exchange_now(office.clock, office.calendar.tz))
+
+
+@orders.command(name="list")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Another trading day than today's.")
+@click.option("--all", "every", is_flag=True, help="Every day.")
+@shared_options
+def list_(shell: Shell, *, day: datetime | None, every: bool) -> int:
+    """List the orders of the day, as the journal knows them. No network.
+
+    Exit status 3 when some order is unresolved.
+    """
+    with _open(shell) as office:
+        recover(office.journal, office.clock, _run_id(office))
+        today = exchange_now(office.clock, office.calendar.tz).date()
+        wanted: date | None = None if every else (day.date() if day is not None else today)
+        entries = office.journal.entries(day=wanted)
+        if shell.json:
+            shell.print_json({"orders": [_facts(entry) for entry in entries]})
+        else:
+            _print_entries(shell, entries, "every day" if wanted is None else wanted.isoformat())
+    return 3 if any(entry.state.unresolved for entry in entries) else 0
+
+
+@orders.command()
+@click.argument("order")
+@shared_options
+def show(shell: Shell, *, order: str) -> int:
+    """Show one order and everything that happened to it. ORDER is our id or the broker's."""
+    with _open(shell) as office:
+        entry = _find(office, order)
+        reports = office.journal.reports(entry.intent.order.client_order_id)
+        tz = office.calendar.tz
+    events = [
+        {
+            "at": report.at.astimezone(tz).isoformat(timespec="microseconds"),
+            "run": report.run_id,
+            "report": report.kind.value,
+            "venue_order_id": report.venue_order_id,
+            "filled_qty": None if report.cum_qty is None else plain(report.cum_qty),
+            "reason": report.reason,
+            "answer": None if report.attempt is None else report.attempt.raw,
+        }
+        for report in reports
+    ]
+    if shell.json:
+        shell.print_json({**_facts(entry), "reports": events})
+        return 0
+    _print_entries(shell, [entry], entry.intent.order.client_order_id)
+    table = Table("at", "report", "run", "what", title="What happened", title_justify="left")
+    for event in events:
+        said = [event["venue_order_id"] and f"id {event['venue_order_id']}", event["reason"], event["answer"]]
+        table.add_row(event["at"], event["report"], event["run"], escape("; ".join(str(part) for part in said if part)))
+    shell.out.print(table)
+    return 0
+
+
+@orders.command()
+@click.argument("order")
+@shared_options
+def cancel(shell: Shell, *, order: str) -> int:
+    """Take one working order off the broker's book. ORDER is our id or the broker's."""
+    with _open(shell) as office:
+        entry = _find(office, order)
+        broker = _brokers(office).get(entry.intent.login)
+        if broker is None:
+            raise RunError(f"the login of {entry.intent.order.account} is not in the config any more")
+        now = cancel_order(entry, broker, office.journal, office.clock, _run_id(office))
+        _bring_up_to_date(office, {now.run_id})
+    if shell.json:
+        shell.print_json(_facts(now))
+    else:
+        _print_entries(shell, [now], now.intent.order.client_order_id)
+    return 0
+
+
+@orders.command()
+@click.option("--once", is_flag=True, help="Ask once, instead of until everything is known.")
+@shared_options
+def reconcile(shell: Shell, *, once: bool) -> int:
+    """Ask the brokers' lists about every order that is unresolved or at work, and bring the results up to date.
+
+    An order is found again by its id, or by instrument, side, price and quantity among what was not there before the
+    bell. Absent from the list of the day for long enough, it is rejected. Prints the newest run; with --json its
+    orders.json. Exit status as of `firstbell run`.
+    """
+    with _open(shell) as office:
+        run_id = _run_id(office)
+        recover(office.journal, office.clock, run_id)
+        newest = office.journal.newest_run()
+        before = {entry.intent.order.client_order_id: entry.run_id for entry in office.journal.entries()}
+        reconciler = Reconciler(_brokers(office), office.journal, office.clock, run_id)
+
+        def told(unresolved: Sequence[Entry]) -> None:
+            for entry in unresolved:
+                name = entry.intent.order
+                shell.err.print(f"Unresolved: {name.account} {name.side} {name.instrument} ({name.client_order_id})")
+
+        outcome = reconciler.until_known(0 if once else PATIENCE_S, told)
+        for why in outcome.unreachable.values():
+            shell.err.print(f"[yellow]Not asked:[/] {escape(why)}")
+        touched = {before[name] for name in outcome.looked if name in before}
+        if newest is None:
+            raise RunError("there has been no run yet")
+        _bring_up_to_date(office, touched | {newest.run_id})
+        document = results.document(_view(office, newest), office.calendar.tz)
+    if shell.json:
+        shell.print_json(document)
+    else:
+        print_results(shell, document)
+    return results.exit_status(row["outcome"] for row in document["orders"])
+
+
+def _brokers(office: Office) -> dict[str, Broker]:
+    return {login.key: office.broker(login.leader) for login in logins_of(office.settings.enabled)}
+
+
+def _view(office: Office, record: RunRecord) -> results.RunView:
+    open_ = [entry for entry in office.journal.entries(run_id=record.run_id) if entry.state.status not in DONE]
+    waiting = [entry for entry in open_ if entry.state.status is OrderStatus.INITIALIZED]
+    return results.view(office.journal, record, ended=not any(is_alive(entry.owner) for entry in waiting))
+
+
+def _bring_up_to_date(office: Office, runs: set[RunId]) -> None:
+    for run_id in sorted(runs):
+        record = office.journal.run(run_id)
+        if record is not None:
+            document = results.document(_view(office, record), office.calendar.tz)
+            results.write(Path(record.results_dir), document)
+
+
+def _find(office: Office, name: str) -> Entry:
+    entry = office.journal.entry(ClientOrderId(name))
+    if entry is not None:
+        return entry
+    found = [entry for entry in office.journal.entries() if entry.state.venue_order_id == name]
+    if not found:
+        raise RunError(f"the journal knows no order {name}: `firstbell orders list --all` shows them")
+    return found[-1]
+
+
+def _facts(entry: Entry) -> dict[str, Any]:
+    order, state = entry.intent.order, entry.state
+    return {
+        "account": order.account,
+        "broker_code": order.broker_code,
+        "instrument": order.instrument,
+        "side": order.side.value,
+        "price": plain(order.price),
+        "quantity": plain(order.quantity),
+        "filled_qty": plain(state.filled_qty),
+        "leaves_qty": plain(state.leaves_qty),
+        "client_order_id": order.client_order_id,
+        "venue_order_id": state.venue_order_id,
+        "status": state.status.value,
+        "outcome": state.outcome.value,
+        "reason": state.reason,
+        "run": entry.run_id,
+        "day": order.day.isoformat(),
+    }
+
+
+def _print_entries(shell: Shell, entries: Sequence[Entry], title: str) -> None:
+    table = Table(title=f"Orders: {title}", title_justify="left")
+    for name in ("account", "broker", "instrument", "side"):
+        table.add_column(name, overflow="fold")
+    for name in ("quantity", "price", "filled"):
+        table.add_column(name, justify="right")
+    for name in ("our id", "venue id", "status", "reason"):
+        table.add_column(name, overflow="fold")
+    for entry in entries:
+        order, state = entry.intent.order, entry.state
+        unresolved = " [yellow](unresolved)[/]" if state.unresolved else ""
+        table.add_row(
+            order.account,
+            order.broker_code,
+            order.instrument,
+            order.side.value,
+            grouped(order.quantity),
+            grouped(order.price),
+            grouped(state.filled_qty),
+            order.client_order_id,
+            state.venue_order_id or "",
+            f"{state.status.value}{unresolved}",
+            escape(state.reason or ""),
+        )
+    shell.out.print(table)

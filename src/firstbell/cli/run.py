@@ -1,0 +1,225 @@
+"""``firstbell run``: warm up, start Locust for the bell, and say what it came to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+import firstbell.sniper
+from firstbell.cli.shell import Shell, shared_options
+from firstbell.cli.tables import print_results, print_warnings
+from firstbell.cli.warming import warm_with_progress
+from firstbell.clock import exchange_now
+from firstbell.config import load
+from firstbell.errors import RunError
+from firstbell.log import set_up
+from firstbell.oms.office import Office
+from firstbell.oms.recovery import recover
+from firstbell.sniper import results
+from firstbell.sniper.bell import choose_bell
+from firstbell.sniper.context import new_run_id, record_of
+from firstbell.sniper.environment import RunWishes
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from firstbell.journal.base import RunRecord
+
+_LOCUSTFILE: Final = Path(firstbell.sniper.__file__).with_name("locustfile.py")
+_WARM_FROM: Final = timedelta(seconds=25)
+"""With less time than this before the bell the run's own process logs in: nothing may be done twice then."""
+_START_BEFORE: Final = timedelta(seconds=75)
+"""Locust is started this long before the bell: it takes some seconds, and reads from 60 s before the bell on."""
+_TOKENS_AGAIN: Final = timedelta(minutes=6)
+"""Tokens that will not last are renewed from this long before the bell on, while a person can still type a captcha."""
+_LOOK_EVERY_S: Final = 0.25
+_QUIET_S: Final = 1.5
+_QUIET_AFTER_S: Final = 0.5
+"""Nothing is drawn and nothing is read from this long before the bell until half a second after it."""
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@click.option("--at", metavar="TIME", help="HH:MM:SS[.fff], the next such time at the exchange, or `now`.")
+@click.option("--web", is_flag=True, help="Open Locust's page on 127.0.0.1 to watch, behind a log-in it prints.")
+@click.option("--processes", type=click.IntRange(1, 64), help="Spread the accounts over so many processes.")
+@click.option("--dry-run", is_flag=True, help="Do everything but send.")
+@click.argument("locust_options", nargs=-1, type=click.UNPROCESSED)
+@shared_options
+def run(
+    shell: Shell, *, at: str | None, web: bool, processes: int | None, dry_run: bool, locust_options: tuple[str, ...]
+) -> int:
+    r"""Fire at the bell: one order per account, each sent once.
+
+    Without --at the bell is `order_time` of the config on the next trading day. What follows `--` goes to Locust:
+    `firstbell run -- --html report.html`.
+
+    \b
+    Exit status:
+      0  every configured order accepted
+      1  some order rejected or not sent
+      2  usage or config error, nothing was sent
+      3  some order unresolved: `firstbell orders reconcile` goes on asking
+    """
+    settings = load(shell.config)
+    with Office(settings) as office:
+        set_up(office.logs_dir, verbose=shell.verbose, console=False, tz=office.calendar.tz)
+        office.keep_order_log()
+        print_warnings(shell, settings.warnings)
+        now = exchange_now(office.clock, office.calendar.tz)
+        try:
+            bell = choose_bell(at, settings, office.calendar, now)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--at") from error
+        print_warnings(shell, bell.warnings)
+        run_id = new_run_id(now)
+        _tell_unresolved(shell, office, run_id)
+        record = record_of(run_id, bell.at, settings.enabled, str(settings.firstbell.results_dir))
+        office.journal.begin_run(record)
+        _write(office, record, ended=False)
+        shell.err.print(
+            f"Run [bold]{run_id}[/]: {len(settings.enabled)} accounts, bell at {bell.at.isoformat(sep=' ')}"
+        )
+        _before_the_bell(shell, office, bell.at)
+        wanted = RunWishes(
+            config=shell.config.absolute(), at=bell.at.isoformat(), run_id=run_id, dry=dry_run, verbose=shell.verbose
+        )
+        command = _locust_command(web=web, processes=processes, more=locust_options)
+        _watch(shell, office, record, _start(command, wanted))
+        recover(office.journal, office.clock, run_id)
+        document = _write(office, record, ended=True)
+        if shell.json:
+            shell.print_json(document)
+        else:
+            print_results(shell, document)
+        return results.exit_status(row["outcome"] for row in document["orders"])
+
+
+def _tell_unresolved(shell: Shell, office: Office, run_id: Any) -> None:
+    """Start-up is recovery; what stays open is asked by the run itself, login by login, before it sends anything."""
+    unresolved = recover(office.journal, office.clock, run_id)
+    for entry in unresolved:
+        order = entry.intent.order
+        shell.err.print(
+            f"[yellow]Unresolved[/] since run {entry.run_id}: {order.account} {order.side} {order.instrument} "
+            f"({order.client_order_id}); its login sends nothing new until the broker's list has answered."
+        )
+
+
+def _write(office: Office, record: RunRecord, *, ended: bool) -> dict[str, Any]:
+    document = results.document(results.view(office.journal, record, ended=ended), office.calendar.tz)
+    results.write(office.settings.firstbell.results_dir, document)
+    return document
+
+
+def _before_the_bell(shell: Shell, office: Office, bell: datetime) -> None:
+    """Log in now, while there is time for a person to type captchas, and wait until Locust has to start."""
+    tz = office.calendar.tz
+    if bell - exchange_now(office.clock, tz) < _WARM_FROM:
+        return
+    warm_with_progress(shell, office, tokens_until=None)
+    renew_at, start_at = bell - _TOKENS_AGAIN, bell - _START_BEFORE
+    if exchange_now(office.clock, tz) < renew_at:
+        _sleep_until(shell, office, renew_at, bell)
+        warm_with_progress(shell, office, tokens_until=bell + office.settings.firstbell.give_up_after)
+    _sleep_until(shell, office, start_at, bell)
+
+
+def _sleep_until(shell: Shell, office: Office, moment: datetime, bell: datetime) -> None:
+    tz = office.calendar.tz
+    if exchange_now(office.clock, tz) >= moment:
+        return
+    with _progress(shell) as progress:
+        task = progress.add_task("", total=None)
+        # The wall clock is looked at again each time: it may be set while we wait, and we wait for a wall-clock time.
+        while (now := exchange_now(office.clock, tz)) < moment:
+            progress.update(task, description=f"bell in {_countdown(bell - now)}")
+            time.sleep(min(1.0, max(0.01, (moment - now).total_seconds())))
+
+
+def _progress(shell: Shell) -> Progress:
+    return Progress(SpinnerColumn(), TextColumn("{task.description}"), console=shell.err, transient=True)
+
+
+def _countdown(left: timedelta) -> str:
+    seconds = max(0, int(left.total_seconds()))
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def _locust_command(*, web: bool, processes: int | None, more: tuple[str, ...]) -> list[str]:
+    command = [sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), "--skip-log-setup", "--only-summary"]
+    if not web:
+        command.append("--headless")
+    if processes is not None:
+        command += ["--processes", str(processes)]
+    return [*command, *more]
+
+
+def _start(command: list[str], wanted: RunWishes) -> subprocess.Popen[bytes]:
+    """Start Locust with the terminal's error stream; its standard output is statistics that our table says better.
+
+    It reads nothing from the keyboard: Locust would take a `w` for one more user. A captcha is asked on the terminal.
+    """
+    environment = {**os.environ, **wanted.as_environment()}
+    try:
+        return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    except OSError as error:
+        raise RunError(f"Locust could not be started: {error.strerror}") from error
+
+
+def _watch(shell: Shell, office: Office, record: RunRecord, child: subprocess.Popen[bytes]) -> None:
+    """Show what is known while the run goes on, and let it end by itself: Ctrl-C and SIGTERM are passed on to it."""
+    path = Path(record.results_dir) / record.run_id / "orders.json"
+    tz = office.calendar.tz
+    previous = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    try:
+        with _progress(shell) as progress:
+            task = progress.add_task("", total=None)
+            while child.poll() is None:
+                try:
+                    left = record.bell - exchange_now(office.clock, tz)
+                    seconds = left.total_seconds()
+                    if -_QUIET_AFTER_S < seconds < _QUIET_S:
+                        progress.update(task, description="the bell …")
+                        time.sleep(max(0.0, seconds) + _QUIET_AFTER_S)
+                        continue
+                    progress.update(task, description=_standing(path, left))
+                    child.wait(_LOOK_EVERY_S)
+                except subprocess.TimeoutExpired:
+                    continue
+                except KeyboardInterrupt:
+                    # The terminal has sent it to Locust as well: it lets nothing new leave and ends within seconds.
+                    progress.update(task, description="stopping: answers in flight are awaited …")
+                    _await(child)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _await(child: subprocess.Popen[bytes]) -> None:
+    try:
+        child.wait(20)
+    except subprocess.TimeoutExpired:
+        child.terminate()
+    except KeyboardInterrupt:
+        child.terminate()
+
+
+def _standing(path: Path, left: timedelta) -> str:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "starting"
+    counts = {name: count for name, count in document["summary"].items() if count and name != "configured"}
+    armed = sum(row["status"] == "INITIALIZED" for row in document["orders"])
+    if left > timedelta(0):
+        return f"bell in {_countdown(left)}; {armed} of {document['summary']['configured']} armed"
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())

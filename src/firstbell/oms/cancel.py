@@ -1,0 +1,62 @@
+"""Canceling one order: asked for, written down, and believed only when the broker's list shows it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from firstbell.errors import NoAnswer, NotSent, Refused, RunError
+from firstbell.log import redact
+from firstbell.model.instant import instant
+from firstbell.model.order_status import TRANSITIONS, ReportKind
+from firstbell.model.report import ExecutionReport
+from firstbell.oms.inquiry import Inquiry
+
+if TYPE_CHECKING:
+    from firstbell.brokers.base import Broker
+    from firstbell.clock import Clock
+    from firstbell.journal.base import Entry, Journal
+    from firstbell.model.identifiers import RunId
+
+_log = logging.getLogger(__name__)
+
+
+def cancel(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id: RunId) -> Entry:
+    """Ask the broker to take an order off its book, then look at its list.
+
+    An unanswered request leaves the order `PENDING_CANCEL`: it may still trade, and the list is asked again later.
+
+    Returns:
+        The order as it stands afterwards.
+
+    Raises:
+        RunError: The order cannot be canceled as it stands.
+        Refused: The broker said no; the order stands as before.
+        NotSent: The request did not leave; the order stands as before.
+        JournalError: It could not be written down.
+    """
+    order, name = entry.intent.order, entry.state.venue_order_id
+    if ReportKind.PENDING_CANCEL not in TRANSITIONS[entry.state.status]:
+        raise RunError(f"{order.client_order_id} is {entry.state.status}: there is nothing to cancel")
+    if name is None:
+        raise RunError(f"{order.client_order_id} has no id of the broker's yet: run `firstbell orders reconcile` first")
+
+    def report(kind: ReportKind, reason: str | None = None) -> None:
+        at = instant(clock.wall_ns())
+        journal.append([ExecutionReport(order.client_order_id, run_id, kind, at, reason=reason)])
+
+    broker.login()
+    report(ReportKind.PENDING_CANCEL)
+    try:
+        broker.cancel(name)
+    except Refused as error:
+        report(ReportKind.CANCEL_REJECTED, redact(str(error)))
+        raise
+    except NotSent:
+        report(ReportKind.CANCEL_REJECTED, "the request did not leave")
+        raise
+    except NoAnswer:
+        # It may have been heard: the list decides, now or at the next look.
+        _log.warning("%s: the cancel got no answer", order.client_order_id)
+    found = Inquiry(broker, journal, clock, run_id).look([order.client_order_id])
+    return found[0] if found else entry

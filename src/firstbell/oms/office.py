@@ -1,0 +1,108 @@
+"""The opened rooms of one config: journal, cache, logs, captcha solver, and the brokers of its logins."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Self
+
+from firstbell.brokers.captcha import make_solver
+from firstbell.brokers.registry import open_broker
+from firstbell.cache import TtlCache
+from firstbell.clock import SystemClock
+from firstbell.errors import RunError
+from firstbell.journal.order_log import ORDER_LOG, OrderLog
+from firstbell.journal.sqlite import SqliteJournal
+from firstbell.log import EventLog
+from firstbell.market import calendar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from firstbell.brokers.base import Broker
+    from firstbell.clock import Clock
+    from firstbell.config import AccountSettings, Settings
+    from firstbell.market import MarketCalendar
+
+
+class Office:
+    """Everything that a command needs of one config, opened when first asked for and closed together.
+
+    Args:
+        settings: The config.
+        clock: Both clocks.
+
+    Raises:
+        RunError: The config asks for something that cannot be opened.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        if settings.firstbell.journal is not None:
+            raise RunError(
+                "[firstbell] journal: this version keeps its journal in SQLite under state_dir; leave the key empty"
+            )
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self.journal = SqliteJournal(self.state_dir / "journal.db", self.clock)
+        self._lock = threading.Lock()
+        self._cache: TtlCache | None = None
+        self._order_log: EventLog | None = None
+        self._brokers: dict[tuple[str, str], Broker] = {}
+
+    @property
+    def state_dir(self) -> Path:
+        """Where cache, journal, logs and locks live."""
+        return self.settings.firstbell.state_dir
+
+    @property
+    def logs_dir(self) -> Path:
+        """Where the logs live."""
+        return self.state_dir / "logs"
+
+    @property
+    def calendar(self) -> MarketCalendar:
+        """The market's days and hours."""
+        return calendar(self.settings.firstbell.market)
+
+    @property
+    def cache(self) -> TtlCache:
+        """The disk cache."""
+        with self._lock:
+            if self._cache is None:
+                self._cache = TtlCache(self.state_dir / "cache")
+            return self._cache
+
+    def keep_order_log(self) -> None:
+        """Have every report of this process written to the order log as well."""
+        with self._lock:
+            if self._order_log is None:
+                self._order_log = EventLog(self.logs_dir / ORDER_LOG)
+                self.journal.subscribe(OrderLog(self._order_log))
+
+    def broker(self, account: AccountSettings) -> Broker:
+        """The broker of an account; accounts of one login share one."""
+        key = (account.broker_code, account.username)
+        cache = self.cache
+        with self._lock:
+            if key not in self._brokers:
+                solver = make_solver(self.settings.captcha, self.state_dir)
+                self._brokers[key] = open_broker(account, self.settings, cache, solver)
+            return self._brokers[key]
+
+    def close(self) -> None:
+        """Close what was opened."""
+        with self._lock:
+            if self._order_log is not None:
+                self._order_log.close()
+            if self._cache is not None:
+                self._cache.close()
+                self._cache = None
+            self.journal.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,274 @@
+"""Everything that one login has to do before the bell: read, plan, check, claim, encode, warm."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from firstbell.errors import BrokerError, CaptchaError, FirstbellError, RunError, WrongPassword
+from firstbell.journal.base import AlreadyPlaced, Claimed, Intent, Note
+from firstbell.journal.owner import this_process
+from firstbell.model.identifiers import AccountName
+from firstbell.model.instant import instant
+from firstbell.model.order_status import DONE, PLACED
+from firstbell.model.terms import Side
+from firstbell.oms.inquiry import Inquiry, needs_asking
+from firstbell.oms.plan import DayUsed, Facts, PlanLine, plan_login
+from firstbell.sniper.results import NOT_SENT, STANDS_FOR, WARNING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from firstbell.brokers.base import HttpBroker, PreparedOrder
+    from firstbell.config import AccountSettings
+    from firstbell.journal.base import Entry, Held
+    from firstbell.model.identifiers import InstrumentId, VenueOrderId
+    from firstbell.model.instrument import Instrument
+    from firstbell.model.order import Order
+    from firstbell.sniper.context import RunContext
+    from firstbell.sniper.logins import Login
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+_NS: Final = 1_000_000_000
+REFRESH_FROM_S: Final = 60
+"""Band, buying power and token are read again from this many seconds before the bell …"""
+REFRESH_UNTIL_S: Final = 10
+"""… until this many. A read that fails is repeated in between."""
+LATE_PATIENCE_S: Final = 8
+"""How long reads are repeated where the bell is nearer than that."""
+READ_AGAIN_S: Final = 1.0
+"""The pause between two tries of a read, in seconds."""
+
+
+@dataclass(slots=True)
+class Armed:
+    """One login, ready for the bell.
+
+    Attributes:
+        login: The login.
+        broker: Its broker, logged in.
+        ready: Its claimed orders and their bytes, in the order in which they may leave.
+    """
+
+    login: Login
+    broker: HttpBroker
+    ready: list[tuple[Order, PreparedOrder]] = field(default_factory=list)
+
+
+class Arming:
+    """Arms one login.
+
+    Args:
+        context: The run.
+        login: The login.
+        broker: Its broker.
+    """
+
+    def __init__(self, context: RunContext, login: Login, broker: HttpBroker) -> None:
+        self._context = context
+        self._login = login
+        self._broker = broker
+
+    def arm(self) -> Armed:
+        """Wait for the time to read, then read, plan, claim and encode.
+
+        Every account that comes to no order gets a note that says why.
+
+        Raises:
+            JournalError: A claim could not be written; without one no order leaves.
+        """
+        armed = Armed(self._login, self._broker)
+        accounts = self._still_to_do()
+        if not accounts:
+            return armed
+        try:
+            self._log_in_early()
+            facts, known_ids = self._read(accounts)
+        except (BrokerError, CaptchaError, RunError) as error:
+            self._not_sent(accounts, str(error))
+            return armed
+        for line in self._plan(accounts, facts):
+            for remark in line.remarks:
+                self._note(line.account, WARNING, remark)
+            if line.denied is not None:
+                self._note(line.account, NOT_SENT, line.denied)
+            self._claim(armed, line, known_ids)
+        return armed
+
+    def _still_to_do(self) -> list[AccountSettings]:
+        """The accounts whose plan has not been carried out today and about which nothing is open."""
+        if self._unresolved():
+            self._ask_until_known()
+        todays = self._context.journal.entries(day=self._context.day, login=self._login.key)
+        unresolved = self._unresolved()
+        accounts = []
+        for account in self._login.accounts:
+            placed = [e for e in todays if _is_of(e, account) and e.state.status in PLACED]
+            open_ = [e for e in unresolved if _is_of(e, account)]
+            if placed or open_:
+                for entry in placed or open_:
+                    self._note(account.name, STANDS_FOR, None, entry)
+            elif unresolved:
+                name = unresolved[0].intent.order.client_order_id
+                self._not_sent([account], f"this login's order {name} is unresolved; nothing new until it is known")
+            else:
+                accounts.append(account)
+        return accounts
+
+    def _unresolved(self) -> list[Entry]:
+        return [e for e in self._context.journal.entries(login=self._login.key) if needs_asking(e)]
+
+    def _ask_until_known(self) -> None:
+        """Ask for what earlier runs left unresolved, as long as there is time before this bell."""
+        inquiry = Inquiry(self._broker, self._context.journal, self._context.clock, self._context.run_id)
+        until_ns = self._patience_ns()
+        while unresolved := self._unresolved():
+            for day in sorted({entry.intent.order.day for entry in unresolved}):
+                names = [e.intent.order.client_order_id for e in unresolved if e.intent.order.day == day]
+                try:
+                    self._broker.login()
+                    inquiry.look(names)
+                except (BrokerError, CaptchaError) as error:
+                    _log.warning("%s: %s", self._login.leader.name, error)
+            if self._context.clock.monotonic_ns() >= until_ns or not self._unresolved() or self._pause(2.0):
+                return
+
+    def _patience_ns(self) -> int:
+        now_ns = self._context.clock.monotonic_ns()
+        last_ns = self._context.monotonic_of(self._context.bell_ns) - REFRESH_UNTIL_S * _NS
+        return max(last_ns, now_ns + LATE_PATIENCE_S * _NS)
+
+    def _pause(self, seconds: float) -> bool:
+        return self._context.interrupt.wait_until(self._context.clock.monotonic_ns() + int(seconds * _NS))
+
+    def _log_in_early(self) -> None:
+        """Log in at once, and wait for the time when reading is fresh enough for the bell."""
+        start_ns = self._context.monotonic_of(self._context.bell_ns) - REFRESH_FROM_S * _NS
+        if self._context.clock.monotonic_ns() >= start_ns:
+            return
+        self._patiently(self._broker.login, until_ns=start_ns)
+        if self._context.interrupt.wait_until(start_ns):
+            raise RunError("stopped before the bell")
+
+    def _read(self, accounts: Sequence[AccountSettings]) -> tuple[Facts, frozenset[VenueOrderId] | None]:
+        broker, until_ns = self._broker, self._patience_ns()
+        self._patiently(self._lasting_token, until_ns=until_ns)
+        buys = any(account.side is Side.BUY for account in accounts)
+        money = self._patiently(lambda: broker.buying_power(fresh=True), until_ns=until_ns) if buys else None
+        instruments: dict[InstrumentId, Instrument] = {}
+        unreadable: dict[InstrumentId, str] = {}
+        for isin in dict.fromkeys(account.isin for account in accounts):
+            try:
+                instruments[isin] = self._patiently(lambda i=isin: broker.instrument(i, fresh=True), until_ns=until_ns)
+            except BrokerError as error:
+                unreadable[isin] = str(error)
+        holdings: dict[InstrumentId, Decimal] = {}
+        if any(account.side is Side.SELL for account in accounts):
+            held = self._patiently(broker.positions, until_ns=until_ns)
+            holdings = {holding.instrument: holding.quantity for holding in held}
+        return Facts(money, instruments, unreadable, holdings), self._known_ids(until_ns)
+
+    def _lasting_token(self) -> None:
+        """A token that lives until the run gives up."""
+        needed = instant(self._context.bell_ns) + self._context.settings.firstbell.give_up_after
+        if self._broker.login().ends_at < needed:
+            self._broker.forget_token()
+            self._broker.login()
+
+    def _known_ids(self, until_ns: int) -> frozenset[VenueOrderId] | None:
+        """The broker's ids that are there before the bell; None, with a warning, where its list cannot be read."""
+        try:
+            rows = self._patiently(lambda: self._broker.orders(self._context.day), until_ns=until_ns, tries=3)
+        except BrokerError as error:
+            for account in self._login.accounts:
+                self._note(
+                    account.name,
+                    WARNING,
+                    f"the list of the day could not be read before the bell ({error}); sent anyway",
+                )
+            return None
+        return frozenset(row.venue_order_id for row in rows)
+
+    def _patiently(self, read: Callable[[], _T], *, until_ns: int, tries: int = 1000) -> _T:
+        """Repeat a read while there is time; what repeating cannot mend is raised at once."""
+        while True:
+            tries -= 1
+            try:
+                return read()
+            except WrongPassword:
+                raise
+            except BrokerError:
+                over = self._context.clock.monotonic_ns() + int(READ_AGAIN_S * _NS) >= until_ns
+                if over or tries <= 0 or self._pause(READ_AGAIN_S):
+                    raise
+
+    def _plan(self, accounts: Sequence[AccountSettings], facts: Facts) -> tuple[PlanLine, ...]:
+        context = self._context
+        todays = [e for e in context.journal.entries(day=context.day) if e.state.status not in DONE or _traded(e)]
+        used = DayUsed(
+            sum((e.intent.order.value for e in todays if e.intent.order.side is Side.BUY), Decimal(0)),
+            sum(e.intent.login == self._login.key for e in todays),
+        )
+        return plan_login(
+            accounts,
+            facts,
+            self._broker.estimate,
+            day=context.day,
+            market=context.settings.firstbell.market,
+            limits=context.limits,
+            used=used,
+        )
+
+    def _claim(self, armed: Armed, line: PlanLine, known_ids: frozenset[VenueOrderId] | None) -> None:
+        for order in line.orders:
+            try:
+                prepared = self._broker.prepare(order)
+            except (FirstbellError, ValueError) as error:
+                self._note(line.account, NOT_SENT, f"the order cannot be written for this broker: {error}")
+                return
+            if self._context.dry:
+                worth = f"{order.side} {order.quantity} at {order.price}"
+                self._note(line.account, NOT_SENT, f"dry run: would {worth}")
+                continue
+            intent = Intent(order, self._login.key, order.client_order_id, self._context.bell_ns, known_ids)
+            answer = self._context.journal.claim(intent, self._context.run_id, this_process())
+            if isinstance(answer, Claimed):
+                if answer.order is not order:
+                    prepared = self._broker.prepare(answer.order)
+                armed.ready.append((answer.order, prepared))
+            elif isinstance(answer, AlreadyPlaced):
+                self._note(line.account, STANDS_FOR, None, answer.entry)
+            else:
+                self._held(line.account, answer)
+
+    def _held(self, account: str, answer: Held) -> None:
+        if answer.ours:
+            return
+        if answer.entry.state.unresolved:
+            self._note(account, STANDS_FOR, None, answer.entry)
+            return
+        owner, run_id = answer.entry.owner, answer.entry.run_id
+        self._note(account, NOT_SENT, f"{owner} has claimed this order, in run {run_id}")
+
+    def _not_sent(self, accounts: Sequence[AccountSettings], why: str) -> None:
+        for account in accounts:
+            self._note(account.name, NOT_SENT, why)
+
+    def _note(self, account: str, kind: str, text: str | None, entry: Entry | None = None) -> None:
+        if text is not None:
+            _log.log(logging.WARNING if kind == WARNING else logging.INFO, "%s: %s", account, text)
+        name = None if entry is None else entry.intent.order.client_order_id
+        self._context.journal.note(self._context.run_id, [Note(AccountName(account), kind, text, name)])
+
+
+def _is_of(entry: Entry, account: AccountSettings) -> bool:
+    order = entry.intent.order
+    return (order.instrument, order.side) == (account.isin, account.side)
+
+
+def _traded(entry: Entry) -> bool:
+    return entry.state.status in PLACED and entry.state.filled_qty > 0

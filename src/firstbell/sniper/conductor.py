@@ -1,0 +1,236 @@
+"""Locust's side of a run: its options, its beginning, its results while it goes on, and its end.
+
+Locust runs the users; the journal is what they write to and what this reads from, so that it does not matter in which
+process a user lives.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import gevent
+from locust.runners import LocalRunner, WorkerRunner
+
+from firstbell.clock import exchange_now
+from firstbell.errors import FirstbellError
+from firstbell.journal.base import Note
+from firstbell.journal.owner import this_process
+from firstbell.log import guard, set_up
+from firstbell.model.identifiers import AccountName
+from firstbell.oms.recovery import recover
+from firstbell.sniper import results
+from firstbell.sniper.bell import choose_bell
+from firstbell.sniper.context import RunContext, new_run_id, record_of
+from firstbell.sniper.page import dress
+from firstbell.sniper.users import GreenInterrupt, StatsWatcher
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from locust.env import Environment
+    from locust.event import Events
+    from locust.web import WebUI
+
+    from firstbell.journal.base import RunRecord
+    from firstbell.oms.office import Office
+    from firstbell.sniper.environment import RunWishes
+
+_log = logging.getLogger(__name__)
+
+_NS: Final = 1_000_000_000
+STOP_TIMEOUT_S: Final = 8.0
+"""How long Locust waits for users that were told to stop: an answer in flight is awaited for up to 5 s."""
+LOOK_EVERY_S: Final = 0.25
+"""How often the results are brought up to date."""
+QUIET_FROM_S: Final = 1.5
+QUIET_UNTIL_S: Final = 0.5
+"""From this long before the bell until this long after it, nothing but the orders happens."""
+GRACE_S: Final = 90.0
+"""How long after its time to give up a run may take to say what it knows, log-ins of a late start included."""
+
+
+class Conductor:
+    """Conducts one run within Locust.
+
+    Args:
+        office: The opened rooms of the config.
+        wishes: How the run is wanted.
+    """
+
+    def __init__(self, office: Office, wishes: RunWishes) -> None:
+        self._office = office
+        self._wishes = wishes
+        self._interrupt = GreenInterrupt()
+        self._context: RunContext | None = None
+        self._environment: Environment | None = None
+        self._begun_here = wishes.run_id is None
+        now = exchange_now(office.clock, office.calendar.tz)
+        # Chosen before Locust forks its workers, so that all processes of a run agree on them.
+        self._run_id = wishes.run_id or new_run_id(now)
+        self._started = now
+        self._last: dict[str, Any] | None = None
+
+    def context(self) -> RunContext:
+        """The run.
+
+        Raises:
+            RuntimeError: Locust has not been initialized yet.
+        """
+        if self._context is None:
+            raise RuntimeError("the run is not there before Locust's init event")
+        return self._context
+
+    def listen(self, events: Events) -> None:
+        """Follow Locust from its command line to its end."""
+        events.init_command_line_parser.add_listener(self._on_parser)
+        events.init.add_listener(self._on_init)
+        events.test_stopping.add_listener(self._on_stopping)
+        events.quitting.add_listener(self._on_quitting)
+
+    def _on_parser(self, parser: ArgumentParser, **_: Any) -> None:
+        users = len(self._office.settings.enabled)
+        # The page is for the one who sits at this machine, behind a log-in, and the run is armed by whoever started it.
+        parser.set_defaults(
+            web_host="127.0.0.1",
+            web_login=True,
+            autostart=True,
+            num_users=users,
+            spawn_rate=users,
+            stop_timeout=STOP_TIMEOUT_S,
+        )
+
+    def _on_init(self, environment: Environment, web_ui: WebUI | None, **_: Any) -> None:
+        office, options = self._office, environment.parsed_options
+        if options is not None and options.skip_log_setup:
+            set_up(office.logs_dir, verbose=self._wishes.verbose, console=True, tz=office.calendar.tz)
+        else:
+            # Locust has set up its own console; ours would say everything twice.
+            set_up(office.logs_dir, verbose=self._wishes.verbose, console=False, tz=office.calendar.tz)
+            guard()
+        office.keep_order_log()
+        self._environment = environment
+        environment.stop_timeout = STOP_TIMEOUT_S
+        run_time = None if options is None or not options.run_time else timedelta(seconds=float(options.run_time))
+        bell = choose_bell(self._wishes.at, office.settings, office.calendar, self._started, run_time)
+        self._context = RunContext(
+            run_id=self._run_id,
+            settings=office.settings,
+            bell=bell.at,
+            journal=office.journal,
+            clock=office.clock,
+            open_broker=office.broker,
+            interrupt=self._interrupt,
+            watcher=StatsWatcher(environment),
+            dry=self._wishes.dry,
+        )
+        if isinstance(environment.runner, WorkerRunner):
+            return
+        self._raise_users(environment)
+        for warning in bell.warnings:
+            _log.warning("%s", warning)
+        _log.info("run %s: %d accounts, bell at %s", self._run_id, len(office.settings.enabled), bell.at.isoformat())
+        self._begin(environment)
+        if web_ui is not None:
+            dress(web_ui, self)
+        gevent.spawn(self._conduct)
+
+    def _raise_users(self, environment: Environment) -> None:
+        """Users never fewer than accounts, and all at once: one that is spawned late is late at the bell."""
+        options, needed = environment.parsed_options, len(self._office.settings.enabled)
+        if options is None:
+            return
+        if (options.num_users or 0) != needed:
+            _log.warning("%s users asked for; every one of the %d accounts gets one", options.num_users, needed)
+        options.num_users = needed
+        options.spawn_rate = max(float(options.spawn_rate or 0), float(needed))
+
+    def _begin(self, environment: Environment) -> None:
+        context, office = self.context(), self._office
+        if self._begun_here:
+            recover(office.journal, office.clock, context.run_id)
+            record = record_of(
+                context.run_id, context.bell, office.settings.enabled, str(office.settings.firstbell.results_dir)
+            )
+            office.journal.begin_run(record)
+        left_out = [
+            account.name
+            for account in office.settings.enabled
+            if not any(getattr(cls, "account", None) is account for cls in environment.user_classes)
+        ]
+        if left_out:
+            said = "not among the users named on the command line"
+            notes = [Note(AccountName(name), kind, said) for name in left_out for kind in ("not_sent", "finished")]
+            office.journal.note(context.run_id, notes)
+        self.bring_up_to_date(ended=False)
+
+    def _record(self) -> RunRecord:
+        record = self._office.journal.run(self.context().run_id)
+        if record is None:
+            raise FirstbellError(f"the run {self._run_id} is not in the journal")
+        return record
+
+    def bring_up_to_date(self, *, ended: bool) -> results.RunView:
+        """Write ``orders.json`` anew if anything has changed."""
+        run = results.view(self._office.journal, self._record(), ended=ended)
+        document = results.document(run, self._office.calendar.tz)
+        if document != self._last:
+            results.write(self._office.settings.firstbell.results_dir, document)
+            self._last = document
+        return run
+
+    def _conduct(self) -> None:
+        """Keep the results up to date until every account is done or the time is up; then end the run."""
+        context = self.context()
+        clock = context.clock
+        bell_ns = context.monotonic_of(context.bell_ns)
+        up_ns = max(bell_ns, clock.monotonic_ns()) + context.give_up_ns + int(GRACE_S * _NS)
+        while clock.monotonic_ns() < up_ns and not self._interrupt.is_set():
+            until_bell_s = (bell_ns - clock.monotonic_ns()) / _NS
+            if -QUIET_UNTIL_S < until_bell_s < QUIET_FROM_S:
+                gevent.sleep(until_bell_s + QUIET_UNTIL_S)
+                continue
+            if self.bring_up_to_date(ended=False).finished:
+                break
+            gevent.sleep(LOOK_EVERY_S)
+        self._end_run()
+
+    def _end_run(self) -> None:
+        environment = self._environment
+        if environment is None or environment.runner is None or environment.parsed_options is None:
+            return
+        if environment.parsed_options.headless:
+            environment.runner.quit()
+        else:
+            environment.runner.stop()
+            self._finish()
+            _log.warning("the run has ended; the page stays until Ctrl-C")
+
+    def stop(self) -> None:
+        """Let no new attempt leave; answers in flight are awaited."""
+        self._interrupt.stop()
+
+    def _on_stopping(self, **_: Any) -> None:
+        self.stop()
+
+    def _on_quitting(self, environment: Environment, **_: Any) -> None:
+        self.stop()
+        if environment.runner is None or self._context is None:
+            return
+        environment.runner.stop()
+        if not isinstance(environment.runner, WorkerRunner):
+            self._finish()
+            environment.process_exit_code = self._exit_status()
+
+    def _finish(self) -> None:
+        """Judge what is left over and write the results for good; nothing of this run can leave any more."""
+        ended = this_process() if isinstance(getattr(self._environment, "runner", None), LocalRunner) else None
+        recover(self._office.journal, self._office.clock, self._run_id, ended)
+        self.bring_up_to_date(ended=True)
+
+    def _exit_status(self) -> int:
+        if self._last is None:
+            return os.EX_SOFTWARE
+        return results.exit_status(row["outcome"] for row in self._last["orders"])

@@ -1,0 +1,99 @@
+"""What all logins of one run share."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from firstbell.journal.base import RunLine, RunRecord
+from firstbell.model.identifiers import RunId
+from firstbell.model.instant import epoch_ns
+from firstbell.risk.checks import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date, datetime
+
+    from firstbell.brokers.base import Broker
+    from firstbell.clock import Clock
+    from firstbell.config import AccountSettings, Settings
+    from firstbell.journal.base import Journal
+    from firstbell.oms.attempts import Interrupt, Watcher
+
+    class OpenBroker(Protocol):
+        """Opens the broker of an account."""
+
+        def __call__(self, account: AccountSettings) -> Broker:
+            """The broker, bound to the account's login; nothing is spoken yet."""
+            ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """One run.
+
+    Attributes:
+        run_id: Its name.
+        settings: The config.
+        bell: The bell it aims at, in exchange time.
+        journal: The journal.
+        clock: Both clocks.
+        open_broker: Opens the broker of an account.
+        interrupt: Stops new attempts.
+        watcher: Hears of every attempt.
+        dry: Whether to do all but send.
+    """
+
+    run_id: RunId
+    settings: Settings
+    bell: datetime
+    journal: Journal
+    clock: Clock
+    open_broker: OpenBroker
+    interrupt: Interrupt
+    watcher: Watcher
+    dry: bool = False
+
+    @property
+    def bell_ns(self) -> int:
+        """The bell in ns since the epoch, on the exchange's clock."""
+        return epoch_ns(self.bell)
+
+    @property
+    def day(self) -> date:
+        """The trading day that the bell belongs to."""
+        return self.bell.date()
+
+    @property
+    def limits(self) -> Limits:
+        """The user's own limits."""
+        risk = self.settings.risk
+        return Limits(risk.max_order_value, risk.max_order_quantity, risk.max_total_value, risk.max_orders_per_account)
+
+    def monotonic_of(self, wall_ns: int) -> int:
+        """An instant of our wall clock on the monotonic clock, by which all waiting is done."""
+        return self.clock.monotonic_ns() + (wall_ns - self.clock.wall_ns())
+
+    @property
+    def give_up_ns(self) -> int:
+        """How long after the bell the run goes on, in ns."""
+        give_up_after = self.settings.firstbell.give_up_after
+        return give_up_after // timedelta(microseconds=1) * 1000
+
+    @property
+    def deadline_ns(self) -> int:
+        """When the run gives up, on the monotonic clock."""
+        return self.monotonic_of(self.bell_ns) + self.give_up_ns
+
+
+def new_run_id(now: datetime) -> RunId:
+    """A name for a run that starts at `now`, exchange time: its start and four random hexadecimal digits."""
+    return RunId(f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
+
+
+def record_of(run_id: RunId, bell: datetime, accounts: Sequence[AccountSettings], results_dir: str) -> RunRecord:
+    """How a run with these accounts is written down."""
+    lines = tuple(RunLine(account.name, account.broker_code, account.isin, account.side) for account in accounts)
+    return RunRecord(run_id, bell, lines, results_dir)

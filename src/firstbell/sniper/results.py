@@ -1,0 +1,207 @@
+"""What a run came to, read from the journal alone, and written so that it is complete at every moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from firstbell.errors import RunError
+from firstbell.log import redact
+from firstbell.model.money import plain
+from firstbell.model.order_status import OrderStatus
+from firstbell.model.terms import OrderOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime, tzinfo
+
+    from firstbell.journal.base import Entry, Journal, Note, RunLine, RunRecord
+    from firstbell.model.report import Attempt
+
+SCHEMA: Final = 1
+"""The version of ``orders.json``; only ever raised when a reader would have to change."""
+
+FINISHED: Final = "finished"
+NOT_SENT: Final = "not_sent"
+STANDS_FOR: Final = "stands_for"
+WARNING: Final = "warning"
+CLOCK: Final = "clock"
+"""Kinds of notes that a run writes about an account (`CLOCK`: about itself)."""
+
+_EXIT: Final = {
+    OrderOutcome.ACCEPTED: 0,
+    OrderOutcome.REJECTED: 1,
+    OrderOutcome.NOT_SENT: 1,
+    OrderOutcome.UNRESOLVED: 3,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run as the journal tells it.
+
+    Attributes:
+        record: How it was started.
+        entries: The orders that it claimed.
+        notes: What it found out besides.
+        referred: Orders of earlier runs that its lines stand for.
+        ended: Whether no process of it can still send.
+    """
+
+    record: RunRecord
+    entries: tuple[Entry, ...]
+    notes: tuple[Note, ...]
+    referred: Mapping[str, Entry]
+    ended: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether every configured account has said that it is done."""
+        done = {note.account for note in self.notes if note.kind == FINISHED}
+        return all(line.account in done for line in self.record.lines)
+
+
+def view(journal: Journal, record: RunRecord, *, ended: bool) -> RunView:
+    """Read one run from the journal.
+
+    Raises:
+        JournalError: It cannot be read.
+    """
+    notes = journal.notes(record.run_id)
+    referred = {}
+    for note in notes:
+        if note.kind == STANDS_FOR and note.client_order_id is not None:
+            entry = journal.entry(note.client_order_id)
+            if entry is not None:
+                referred[note.client_order_id] = entry
+    return RunView(record, journal.entries(run_id=record.run_id), notes, referred, ended)
+
+
+def document(run: RunView, timezone: tzinfo) -> dict[str, Any]:
+    """The contents of ``orders.json``: fixed names, exact numbers, times in exchange time with microseconds."""
+    orders = [row for line in run.record.lines for row in _rows(line, run, timezone)]
+    counts = {outcome.value: sum(row["outcome"] == outcome.value for row in orders) for outcome in OrderOutcome}
+    return {
+        "schema": SCHEMA,
+        "run": run.record.run_id,
+        "bell": _time(run.record.bell, timezone),
+        "summary": {"configured": len(orders), **counts},
+        "clock": _clock(run.notes),
+        "orders": orders,
+    }
+
+
+def exit_status(outcomes: Iterable[str]) -> int:
+    """The exit status that a run's outcomes come to; of several, the highest."""
+    return max((_EXIT[OrderOutcome(outcome)] for outcome in outcomes), default=0)
+
+
+def write(results_dir: Path, results: Mapping[str, Any]) -> Path:
+    """Replace a run's ``orders.json`` whole; a reader sees the old one or the new one, never a part.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    folder = results_dir / str(results["run"])
+    text = json.dumps(results, ensure_ascii=False, indent=1) + "\n"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".orders-", suffix=".json", dir=folder)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(folder / "orders.json")
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise RunError(f"the results cannot be written to {folder}: {error.strerror}") from error
+    return folder / "orders.json"
+
+
+def _rows(line: RunLine, run: RunView, timezone: tzinfo) -> list[dict[str, Any]]:
+    own = [entry for entry in run.entries if entry.intent.order.account == line.account]
+    if own:
+        return [_row(line, entry, run, timezone) for entry in own]
+    stands_for = [
+        run.referred[note.client_order_id]
+        for note in run.notes
+        if note.account == line.account and note.kind == STANDS_FOR and note.client_order_id in run.referred
+    ]
+    if stands_for:
+        return [_row(line, entry, run, timezone) for entry in stands_for]
+    reasons = [note.text for note in run.notes if note.account == line.account and note.kind == NOT_SENT]
+    never = "never reached" if run.ended else "not reached yet"
+    return [{**_line(line), "outcome": OrderOutcome.NOT_SENT.value, "reason": reasons[-1] if reasons else never}]
+
+
+def _line(line: RunLine) -> dict[str, Any]:
+    return {
+        "account": line.account,
+        "broker_code": line.broker_code,
+        "instrument": line.instrument,
+        "side": line.side.value,
+        "price": None,
+        "quantity": None,
+        "client_order_id": None,
+        "venue_order_id": None,
+        "status": None,
+        "outcome": None,
+        "reason": None,
+        "attempts": [],
+    }
+
+
+def _row(line: RunLine, entry: Entry, run: RunView, timezone: tzinfo) -> dict[str, Any]:
+    state, order = entry.state, entry.intent.order
+    earlier = entry.run_id != run.record.run_id
+    outcome, reason = state.outcome, state.reason
+    if state.status is OrderStatus.INITIALIZED:
+        # A claimed order of a run that is over, without a word of what became of it, may have left.
+        outcome = OrderOutcome.UNRESOLVED if run.ended else OrderOutcome.NOT_SENT
+        reason = "its process ended without a word" if run.ended else "armed; waiting for the bell"
+    if outcome is OrderOutcome.ACCEPTED and earlier:
+        reason = f"placed earlier, in run {entry.run_id}"
+    return {
+        **_line(line),
+        "price": plain(order.price),
+        "quantity": plain(order.quantity),
+        "client_order_id": order.client_order_id,
+        "venue_order_id": state.venue_order_id,
+        "status": state.status.value,
+        "outcome": outcome.value,
+        "reason": None if reason is None else redact(reason),
+        "attempts": [] if earlier else [_attempt(attempt, timezone) for attempt in state.attempts],
+    }
+
+
+def _attempt(attempt: Attempt, timezone: tzinfo) -> dict[str, Any]:
+    return {
+        "sent_at": None if attempt.sent_at is None else _time(attempt.sent_at, timezone),
+        "lateness_us": attempt.lateness_us,
+        "answered_at": None if attempt.answered_at is None else _time(attempt.answered_at, timezone),
+        "round_trip_us": attempt.round_trip_us,
+        "http_status": attempt.http_status,
+        "code": attempt.code,
+        "message": None if attempt.message is None else redact(attempt.message),
+        "outcome": attempt.outcome.value,
+    }
+
+
+def _clock(notes: Iterable[Note]) -> dict[str, Any]:
+    said = [note.text for note in notes if note.kind == CLOCK and note.text is not None]
+    unknown: dict[str, Any] = {"offset_ms": None, "uncertainty_ms": None, "lead_ms": None}
+    return {**unknown, **json.loads(said[-1])} if said else unknown
+
+
+def _time(moment: datetime, timezone: tzinfo) -> str:
+    return moment.astimezone(timezone).isoformat(timespec="microseconds")

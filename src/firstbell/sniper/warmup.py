@@ -1,0 +1,190 @@
+"""Warming up: every login logged in, its money and instruments read, and its orders calculated, through the cache.
+
+Several logins at once; what has to be polite per host is kept polite by the brokers' own locks, across processes too.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from firstbell.brokers.base import Estimate
+from firstbell.cache import Kind
+from firstbell.clock import exchange_now
+from firstbell.errors import FirstbellError
+from firstbell.model.money import exact
+from firstbell.model.terms import Side
+from firstbell.oms.plan import DayUsed, Facts, PlanLine, plan_login
+from firstbell.risk.checks import Limits
+from firstbell.sniper.logins import Login, logins_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date, datetime
+    from decimal import Decimal
+
+    from firstbell.brokers.base import Broker
+    from firstbell.config import AccountSettings
+    from firstbell.model.identifiers import InstrumentId
+    from firstbell.model.instrument import Instrument
+    from firstbell.oms.office import Office
+    from firstbell.oms.plan import Calculator
+
+    Progress = Callable[[Login, str], None]
+    """Told what a login is doing, from several threads."""
+
+WORKERS: Final = 32
+"""Logins warmed up at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class WarmAccount:
+    """What warming up one account came to.
+
+    Attributes:
+        account: Its settings.
+        token_ends_at: When its token ends; None without one.
+        buying_power: What its login may spend, in rials; None where nothing is bought or it could not be read.
+        line: What it would order now; None where it did not come so far.
+        why_not: Why it is not ready, in words; None when it is.
+    """
+
+    account: AccountSettings
+    token_ends_at: datetime | None
+    buying_power: Decimal | None
+    line: PlanLine | None
+    why_not: str | None
+
+    @property
+    def ready(self) -> bool:
+        """Whether an order could leave for it."""
+        return self.why_not is None
+
+
+def warm_up(office: Office, progress: Progress, tokens_until: datetime | None = None) -> list[WarmAccount]:
+    """Warm up every enabled account.
+
+    Args:
+        office: The opened rooms.
+        progress: Told of every step.
+        tokens_until: Renew tokens that end before this; None to take any living one.
+
+    Returns:
+        One row per account, in the config's order. What fails stands in its row; nothing is raised for it.
+    """
+    logins = logins_of(office.settings.enabled)
+    waiting: queue.SimpleQueue[Login] = queue.SimpleQueue()
+    for login in logins:
+        waiting.put(login)
+    done: queue.SimpleQueue[list[WarmAccount] | BaseException] = queue.SimpleQueue()
+
+    def work() -> None:
+        while True:
+            try:
+                login = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                done.put(_warm_login(office, login, progress, tokens_until))
+            except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
+                done.put(error)
+
+    # Daemons, so that Ctrl-C need not wait for a broker that hangs.
+    for _ in range(min(WORKERS, len(logins))):
+        threading.Thread(target=work, daemon=True).start()
+    rows: dict[str, WarmAccount] = {}
+    for _ in logins:
+        result = done.get()
+        if isinstance(result, BaseException):
+            raise result
+        rows.update({row.account.name: row for row in result})
+    return [rows[account.name] for account in office.settings.enabled]
+
+
+def _warm_login(office: Office, login: Login, progress: Progress, tokens_until: datetime | None) -> list[WarmAccount]:
+    broker = office.broker(login.leader)
+    ends_at: datetime | None = None
+    money: Decimal | None = None
+    try:
+        progress(login, "logging in")
+        token = broker.login()
+        if tokens_until is not None and token.ends_at < tokens_until:
+            broker.forget_token()
+            token = broker.login()
+        ends_at = token.ends_at
+        progress(login, "reading")
+        facts = read_facts(broker, login.accounts)
+        money = facts.buying_power
+        progress(login, "calculating")
+        calculator = remembered(broker, office, login)
+        today = exchange_now(office.clock, office.calendar.tz).date()
+        lines = _plan(office, login, facts, calculator, today)
+    except FirstbellError as error:
+        return [WarmAccount(account, ends_at, money, None, str(error)) for account in login.accounts]
+    finally:
+        progress(login, "done")
+    return [
+        WarmAccount(account, ends_at, money, line, line.denied)
+        for account, line in zip(login.accounts, lines, strict=True)
+    ]
+
+
+def _plan(office: Office, login: Login, facts: Facts, calculator: Calculator, day: date) -> tuple[PlanLine, ...]:
+    risk = office.settings.risk
+    limits = Limits(risk.max_order_value, risk.max_order_quantity, risk.max_total_value, risk.max_orders_per_account)
+    return plan_login(
+        login.accounts,
+        facts,
+        calculator,
+        day=day,
+        market=office.settings.firstbell.market,
+        limits=limits,
+        used=DayUsed(),
+    )
+
+
+def read_facts(broker: Broker, accounts: tuple[AccountSettings, ...]) -> Facts:
+    """What the broker, or the cache, says of a login now."""
+    buys = any(account.side is Side.BUY for account in accounts)
+    money = broker.buying_power() if buys else None
+    instruments: dict[InstrumentId, Instrument] = {}
+    unreadable: dict[InstrumentId, str] = {}
+    for isin in dict.fromkeys(account.isin for account in accounts):
+        try:
+            instruments[isin] = broker.instrument(isin)
+        except FirstbellError as error:
+            unreadable[isin] = str(error)
+    sells = any(account.side is Side.SELL for account in accounts)
+    held = {holding.instrument: holding.quantity for holding in broker.positions()} if sells else {}
+    return Facts(money, instruments, unreadable, held)
+
+
+def remembered(broker: Broker, office: Office, login: Login) -> Calculator:
+    """The broker's calculator with its answers kept in the cache, under everything that they depend on."""
+    cache = office.cache
+
+    def estimate(isin: InstrumentId, side: Side, money: Decimal, price: Decimal) -> Estimate | None:
+        key = f"{login.key}:{isin}:{side}:{money}:{price}"
+        known = cache.get(Kind.PREPARED_ORDER, key)
+        if isinstance(known, dict):
+            return _estimate(known)
+        said = broker.estimate(isin, side, money, price)
+        if said is not None:
+            facts = {
+                "quantity": str(said.quantity),
+                "net_amount": None if said.net_amount is None else str(said.net_amount),
+                "fee": None if said.fee is None else str(said.fee),
+            }
+            cache.put(Kind.PREPARED_ORDER, key, facts)
+        return said
+
+    return estimate
+
+
+def _estimate(facts: dict[str, Any]) -> Estimate:
+    def number(name: str) -> Decimal | None:
+        return None if facts[name] is None else exact(facts[name])
+
+    return Estimate(exact(facts["quantity"]), number("net_amount"), number("fee"))
