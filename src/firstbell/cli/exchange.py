@@ -43,13 +43,13 @@ if TYPE_CHECKING:
 _MARKET: Final = "XTEH"
 _USUAL_ACCOUNTS: Final = 8
 
-_EPILOG: Final = "\b\nFaults (each may also take n=TIMES, account=LOGIN and on=CALL+CALL):\n" + "\n".join(
-    f"  {kind.name:<22} {kind.summary}{_own}"
-    for kind in KINDS.values()
-    for _own in [
-        f" ({', '.join(f'{key}={value}' for key, value in kind.parameters.items())})" if kind.parameters else ""
-    ]
-)
+
+def _fault_help() -> str:
+    lines = ["\b", "Faults (each may also take n=TIMES, account=LOGIN and on=CALL+CALL):"]
+    for kind in KINDS.values():
+        own = ", ".join(f"{key}={value}" for key, value in kind.parameters.items())
+        lines.append(f"  {kind.name:<22} {kind.summary}{f' ({own})' if own else ''}")
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class _Options:
     write_config: Path | None
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_fault_help())
 @click.option(
     "--host", type=read.loopback, metavar="ADDRESS", default="127.0.0.1", show_default=True, help="A loopback address."
 )

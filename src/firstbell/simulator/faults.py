@@ -12,6 +12,7 @@ one line in `KINDS` and one effect there.
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -151,9 +152,18 @@ class Fault:
 
 
 class FaultBox:
-    """The faults that an exchange has."""
+    """The faults that an exchange has.
 
-    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+    Attributes:
+        chance: Where the spread of delays comes from.
+
+    Args:
+        faults: The faults.
+        seed: Of `chance`.
+    """
+
+    def __init__(self, faults: Iterable[Fault] = (), seed: int = 1) -> None:
+        self.chance = random.Random(seed)  # noqa: S311 - delays are to be repeatable, not unguessable
         self._faults = tuple(faults)
 
     def take(self, moment: Moment, call: Call, account: str | None, *, bell_rung: bool) -> list[Fault]:

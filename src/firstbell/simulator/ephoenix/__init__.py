@@ -1,7 +1,7 @@
 """The simulated exchange as brokers on the ephoenix platform show it: their HTTP calls, on this machine.
 
-`desk` is what all calls share, `visit` what every call goes through, `damage` what faults do to it. The calls
-themselves stand by service in `identity`, `api`, `lists`, `backoffice` and `marketdata`, and those that no real broker
-has in `practice`. `setup` puts an exchange together, `server` listens, `background` runs one inside another program,
-and `config_file` writes the config of a rehearsal.
+`face` holds the platform's calls in one table; they stand by service in `identity`, `api`, `lists`, `backoffice` and
+`marketdata`, share a `desk`, and are pure: a `visit` goes in, a reply comes out. Around them, `serving` speaks HTTP,
+`damage` does what faults do to it, `practice` answers the calls that no real broker has, and `server` listens. `setup`
+puts an exchange together, `background` runs one inside another program, `config_file` writes a rehearsal's config.
 """

@@ -9,7 +9,7 @@ from firstbell.model.identifiers import InstrumentId
 from firstbell.model.money import exact
 from firstbell.model.terms import Side
 from firstbell.simulator.ephoenix.codes import MALFORMED, REFUSALS, SIDES, state_of
-from firstbell.simulator.ephoenix.wire import answer, as_whole, read_object
+from firstbell.simulator.ephoenix.wire import as_whole, read_object, reply
 from firstbell.simulator.orders import OrderRequest
 from firstbell.simulator.record import Decision
 from firstbell.simulator.rules import Refusal
@@ -17,19 +17,18 @@ from firstbell.simulator.rules import Refusal
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from aiohttp import web
-
     from firstbell.simulator.ephoenix.visit import Visit
+    from firstbell.simulator.ephoenix.wire import Reply
     from firstbell.simulator.orders import ExchangeOrder
 
 _BAD_REQUEST: Final = 400
 
 
-async def get_last_trading_book(visit: Visit) -> web.Response:
+def get_last_trading_book(visit: Visit) -> Reply:
     """``GET /api/v2/tradingbook/GetLastTradingBook``: the money; ``buyingPower`` may be negative."""
     visit.desk.exchange.advance(visit.arrived)
     account = visit.desk.exchange.accounts[visit.holder.account]
-    return answer(
+    return reply(
         {
             "buyingPower": as_whole(account.buying_power),
             "credit": 0,
@@ -39,10 +38,10 @@ async def get_last_trading_book(visit: Visit) -> web.Response:
     )
 
 
-async def calculate_order_param(visit: Visit) -> web.Response:
+def calculate_order_param(visit: Visit) -> Reply:
     """``POST /api/v2/orders/CalculateOrderParam``: what money buys; negative money buys negative shares."""
     try:
-        body = await read_object(visit.request)
+        body = read_object(visit.body)
         side = SIDES[body["side"]]
         money, price = exact(body["totalNetAmount"]), exact(body["price"])
         listing = visit.desk.exchange.listings[InstrumentId(body["isin"])]
@@ -53,20 +52,20 @@ async def calculate_order_param(visit: Visit) -> web.Response:
         return refused(*MALFORMED)
     volume = lots * listing.instrument.lot_size
     fee = volume * price * rate
-    return answer({"volume": as_whole(volume), "totalNetAmount": as_whole(volume * each), "totalFee": as_whole(fee)})
+    return reply({"volume": as_whole(volume), "totalNetAmount": as_whole(volume * each), "totalFee": as_whole(fee)})
 
 
-async def new_order(visit: Visit) -> web.Response:
+def new_order(visit: Visit) -> Reply:
     """``POST /api/v2/orders/NewOrder``."""
-    request = await _read_request(visit)
+    request = _read_request(visit)
     if request is None:
         return refused(*MALFORMED)
     return _decide(visit, visit.desk.exchange.submit(visit.holder.account, request, visit.arrived))
 
 
-async def edit_order(visit: Visit) -> web.Response:
+def edit_order(visit: Visit) -> Reply:
     """``POST /api/v2/orders/EditOrder``: a new order's body with a ``serialNumber``; ``volume`` is the new total."""
-    request = await _read_request(visit, edit=True)
+    request = _read_request(visit, edit=True)
     serial = visit.paper.serial
     if request is None or serial is None:
         return refused(*MALFORMED)
@@ -74,10 +73,10 @@ async def edit_order(visit: Visit) -> web.Response:
     return _decide(visit, exchange.edit(visit.holder.account, serial, request.price, request.quantity, visit.arrived))
 
 
-async def cancel_order(visit: Visit) -> web.Response:
+def cancel_order(visit: Visit) -> Reply:
     """``DELETE /api/v2/orders/CancelOrder?serialNumber=n``."""
     try:
-        serial = int(visit.request.query["serialNumber"])
+        serial = int(visit.query["serialNumber"])
     except (KeyError, ValueError):
         visit.paper.decision = Decision.MALFORMED
         return refused(*MALFORMED)
@@ -85,15 +84,15 @@ async def cancel_order(visit: Visit) -> web.Response:
     return _decide(visit, visit.desk.exchange.cancel(visit.holder.account, serial, visit.arrived))
 
 
-def refused(code: int, message: str, status: int = _BAD_REQUEST) -> web.Response:
+def refused(code: int, message: str, status: int = _BAD_REQUEST) -> Reply:
     """A refusal as the platform writes it."""
-    return answer({"Message": message, "Code": code}, status=status)
+    return reply({"Message": message, "Code": code}, status=status)
 
 
-async def _read_request(visit: Visit, *, edit: bool = False) -> OrderRequest | None:
+def _read_request(visit: Visit, *, edit: bool = False) -> OrderRequest | None:
     paper = visit.paper
     try:
-        body = await read_object(visit.request)
+        body = read_object(visit.body)
         request = OrderRequest(
             InstrumentId(str(body["isin"])), SIDES[body["side"]], _number(body, "price"), _number(body, "volume")
         )
@@ -114,7 +113,7 @@ def _number(body: dict[str, Any], key: str) -> Decimal:
     return exact(value)
 
 
-def _decide(visit: Visit, result: ExchangeOrder | Refusal) -> web.Response:
+def _decide(visit: Visit, result: ExchangeOrder | Refusal) -> Reply:
     paper = visit.paper
     if isinstance(result, Refusal):
         code, message = REFUSALS[result.reason]
@@ -123,7 +122,7 @@ def _decide(visit: Visit, result: ExchangeOrder | Refusal) -> web.Response:
     paper.decision, paper.serial = Decision.ACCEPTED, result.serial
     paper.isin = paper.isin or result.instrument
     state, words = state_of(result)
-    return answer(
+    return reply(
         {
             "isSuccess": True,
             "errorCode": 0,

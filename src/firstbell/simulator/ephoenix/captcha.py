@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import io
 import random
-import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
@@ -43,17 +42,22 @@ class Captcha:
 
 
 class CaptchaDesk:
-    """Draws captchas and checks their answers."""
+    """Draws captchas and checks their answers.
 
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+    Args:
+        chance: Where digits, salts and noise come from; None for the machine's own.
+    """
+
+    def __init__(self, chance: random.Random | None = None) -> None:
+        self._chance = chance or random.SystemRandom()
+        self._key = self._chance.randbytes(32)
         self._answers: OrderedDict[bytes, str] = OrderedDict()
 
     def draw(self) -> Captcha:
         """Make a new captcha."""
-        digits = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
-        picture = draw_digits(digits, random.Random(secrets.randbits(64)))  # noqa: S311 - it only places the noise
-        salt = secrets.token_hex(16)
+        digits = f"{self._chance.randrange(10**DIGITS):0{DIGITS}}"
+        picture = draw_digits(digits, random.Random(self._chance.getrandbits(64)))  # noqa: S311 - it places the noise
+        salt = self._chance.randbytes(16).hex()
         self._answers[_fingerprint(picture)] = digits
         while len(self._answers) > _REMEMBERED:
             self._answers.popitem(last=False)

@@ -6,8 +6,6 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import web
-
 from firstbell.errors import SimulatorError
 from firstbell.simulator.exchange_clock import NS
 from firstbell.simulator.faults import FaultBox
@@ -122,7 +120,3 @@ class Door:
             return -(-self._limit.pause_ns // NS)
         self._knocks.append(now)
         return None
-
-
-DESK: Final = web.AppKey("desk", Desk)
-DOOR: Final = web.AppKey("door", Door)

@@ -7,21 +7,20 @@ import hmac
 from typing import TYPE_CHECKING, Any
 
 from firstbell.simulator.ephoenix.codes import MALFORMED, WRONG_CAPTCHA, WRONG_PASSWORD
-from firstbell.simulator.ephoenix.wire import answer, read_object
+from firstbell.simulator.ephoenix.wire import read_object, reply
 from firstbell.simulator.exchange_clock import NS
 from firstbell.simulator.record import CaptchaDrawn, Login
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from firstbell.simulator.ephoenix.tokens import Session
     from firstbell.simulator.ephoenix.visit import Visit
+    from firstbell.simulator.ephoenix.wire import Reply
 
 _TOO_MANY = 429
 _OK = 200
 
 
-async def get_captcha(visit: Visit) -> web.Response:
+def get_captcha(visit: Visit) -> Reply:
     """``GET /api/Captcha/GetCaptcha``: a picture in base64, its salt and its hash."""
     pause = visit.door.knock(visit.arrived)
     visit.desk.record.drew(CaptchaDrawn(visit.arrived, _OK if pause is None else _TOO_MANY))
@@ -29,17 +28,17 @@ async def get_captcha(visit: Visit) -> web.Response:
         return _too_many(pause)
     captcha = visit.desk.captchas.draw()
     picture = base64.b64encode(captcha.picture).decode()
-    return answer({"captchaByteData": picture, "salt": captcha.salt, "hashedCaptcha": captcha.hashed})
+    return reply({"captchaByteData": picture, "salt": captcha.salt, "hashedCaptcha": captcha.hashed})
 
 
-async def login(visit: Visit) -> web.Response:
+def login(visit: Visit) -> Reply:
     """``POST /api/v2/accounts/login``: a token, or an ``errorCode``; HTTP 200 in any case but too many log-ins."""
     pause = visit.door.knock(visit.arrived)
     if pause is not None:
         visit.desk.record.logged_in(Login(visit.door.code, "", visit.arrived, _TOO_MANY))
         return _too_many(pause)
     try:
-        body = await read_object(visit.request)
+        body = read_object(visit.body)
         name, password = _text(body, "loginName"), _text(body, "password")
         captcha = body["captcha"]
         salt, hashed, value = _text(captcha, "salt"), _text(captcha, "hash"), _text(captcha, "value")
@@ -54,13 +53,11 @@ async def login(visit: Visit) -> web.Response:
     return _login_answer(visit, name, (0, None), session)
 
 
-def _login_answer(
-    visit: Visit, name: str, error: tuple[int, str | None], session: Session | None = None
-) -> web.Response:
+def _login_answer(visit: Visit, name: str, error: tuple[int, str | None], session: Session | None = None) -> Reply:
     investor = visit.door.logins.get(name)
     code = investor.broker_code if investor is not None else visit.door.code
     visit.desk.record.logged_in(Login(code, name, visit.arrived, error[0]))
-    return answer(
+    return reply(
         {
             "token": session.token if session else None,
             "sessionId": session.session_id if session else None,
@@ -73,8 +70,8 @@ def _login_answer(
     )
 
 
-def _too_many(pause: int) -> web.Response:
-    return answer(
+def _too_many(pause: int) -> Reply:
+    return reply(
         {"Message": "Too many requests", "Code": _TOO_MANY}, status=_TOO_MANY, headers={"Retry-After": str(pause)}
     )
 

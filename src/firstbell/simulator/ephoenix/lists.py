@@ -8,31 +8,30 @@ from firstbell.market import fee_rate
 from firstbell.model.terms import Side
 from firstbell.simulator.ephoenix.api import refused
 from firstbell.simulator.ephoenix.codes import MALFORMED, SIDE_NUMBERS, SIDES, state_of
-from firstbell.simulator.ephoenix.wire import answer, as_whole, day_of, mislabeled, read_object, zone
+from firstbell.simulator.ephoenix.wire import as_whole, day_of, mislabeled, read_object, reply, zone
 from firstbell.simulator.exchange_clock import instant
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from firstbell.simulator.ephoenix.visit import Visit
+    from firstbell.simulator.ephoenix.wire import Reply
     from firstbell.simulator.orders import ExchangeOrder
 
 _LARGEST_PAGE: Final = 500
 
 
-async def get_open_orders(visit: Visit) -> web.Response:
+def get_open_orders(visit: Visit) -> Reply:
     """``GET /api/v2/orders/GetOpenOrders?type=1``: those that still work; a filled order is not among them."""
     visit.desk.exchange.advance(visit.arrived)
     orders = visit.desk.shown_orders(visit.holder, visit.arrived)
-    return answer([_row(visit, order) for order in reversed(orders) if order.working])
+    return reply([_row(visit, order) for order in reversed(orders) if order.working])
 
 
-async def get_orders(visit: Visit) -> web.Response:
+def get_orders(visit: Visit) -> Reply:
     """``POST /api/v2/orders/GetOrders``: all orders of some days, the newest first, a page at a time from page 1."""
     visit.desk.exchange.advance(visit.arrived)
     tz = zone(visit.desk.exchange.rules.market)
     try:
-        body = await read_object(visit.request)
+        body = read_object(visit.body)
         page, size = int(body["page"]), int(body["pageSize"])
         first, last = day_of(body["fromDate"]), day_of(body["toDate"])
         side = None if body.get("side") is None else SIDES[body["side"]]
@@ -50,10 +49,10 @@ async def get_orders(visit: Visit) -> web.Response:
         and (not states or state_of(order)[0] in states)
     ]
     rows = [_row(visit, order) for order in wanted[(page - 1) * size : page * size]]
-    return answer({"rows": rows, "totalRecords": len(wanted)})
+    return reply({"rows": rows, "totalRecords": len(wanted)})
 
 
-async def get_day_trades(visit: Visit) -> web.Response:
+def get_day_trades(visit: Visit) -> Reply:
     """``GET /api/v2/Trades/GetDayTrades``: the account's trades, one row a trade, the oldest first."""
     exchange = visit.desk.exchange
     exchange.advance(visit.arrived)
@@ -80,7 +79,7 @@ async def get_day_trades(visit: Visit) -> web.Response:
                     "tradeDate": mislabeled(trade.at, tz),
                 }
             )
-    return answer(rows)
+    return reply(rows)
 
 
 def _row(visit: Visit, order: ExchangeOrder) -> dict[str, Any]:

@@ -8,29 +8,28 @@ from typing import TYPE_CHECKING, Any, Final
 from firstbell.model.terms import Side
 from firstbell.simulator.ephoenix.api import refused
 from firstbell.simulator.ephoenix.codes import MALFORMED
-from firstbell.simulator.ephoenix.wire import answer, as_price, as_whole, read_object
+from firstbell.simulator.ephoenix.wire import as_price, as_whole, read_object, reply
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from firstbell.simulator.book import Level
     from firstbell.simulator.ephoenix.visit import Visit
+    from firstbell.simulator.ephoenix.wire import Reply
     from firstbell.simulator.exchange import Listing
 
 _DEPTH: Final = 5
 
 
-async def get_full(visit: Visit) -> web.Response:
+def get_full(visit: Visit) -> Reply:
     """``POST /api/v2/instruments/full``: every known one of the ISINs asked for; unknown ones are left out."""
     visit.desk.exchange.advance(visit.arrived)
     try:
-        wanted = (await read_object(visit.request))["isinList"]
+        wanted = read_object(visit.body)["isinList"]
         if not isinstance(wanted, list):
             raise TypeError("isinList")  # noqa: TRY301 - all that is wrong with a body ends in one place
         listings = [visit.desk.exchange.listings[isin] for isin in wanted if isin in visit.desk.exchange.listings]
     except (ValueError, KeyError, TypeError):
         return refused(*MALFORMED)
-    return answer([_row(listing) for listing in listings])
+    return reply([_row(listing) for listing in listings])
 
 
 def _row(listing: Listing) -> dict[str, Any]:

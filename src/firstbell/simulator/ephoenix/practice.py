@@ -11,8 +11,8 @@ from typing import Any
 from aiohttp import web
 
 from firstbell.model.money import plain
-from firstbell.simulator.ephoenix.desk import DESK
-from firstbell.simulator.ephoenix.wire import answer, read_object, zone
+from firstbell.simulator.ephoenix.serving import DESK, to_http
+from firstbell.simulator.ephoenix.wire import read_object, reply, zone
 from firstbell.simulator.exchange_clock import instant
 
 
@@ -23,7 +23,7 @@ async def solve_captcha(request: web.Request) -> web.Response:
     ``url`` in a config gets, ``{"base64": …}``.
     """
     try:
-        text = (await read_object(request))["base64"]
+        text = read_object(await request.read())["base64"]
         picture = base64.b64decode(text, validate=True)
     except (ValueError, KeyError, TypeError, binascii.Error):
         return web.Response(status=400, text="a JSON object with the picture under base64 is needed\n")
@@ -71,7 +71,7 @@ async def show_record(request: web.Request) -> web.Response:
         "logins": [asdict(each) for each in desk.record.logins],
         "captchas": [asdict(each) for each in desk.record.captchas],
     }
-    return answer(_plain(seen))
+    return to_http(reply(_plain(seen)))
 
 
 def _plain(value: Any) -> Any:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from firstbell.errors import SimulatorError
-from firstbell.simulator.ephoenix import api, backoffice, identity, lists, marketdata, practice
-from firstbell.simulator.ephoenix.desk import DESK, DOOR, Desk, Door
-from firstbell.simulator.ephoenix.visit import served
+from firstbell.simulator.ephoenix import practice
+from firstbell.simulator.ephoenix.desk import Desk, Door
+from firstbell.simulator.ephoenix.face import ROUTES
+from firstbell.simulator.ephoenix.serving import DESK, DOOR, served
 from firstbell.simulator.exchange_clock import NS
-from firstbell.simulator.faults import Call
 from firstbell.simulator.record import PhaseBegan
 
 if TYPE_CHECKING:
@@ -28,29 +28,12 @@ _LONGEST_NAP_S: Final = 30.0
 _SHUTDOWN_S: Final = 1.0
 
 
-def routes() -> list[web.RouteDef]:
-    """Every path of the platform's services; they do not collide, so one port can serve them all."""
-    v2 = "/api/v2"
-    return [
-        web.get("/api/Captcha/GetCaptcha", served(Call.CAPTCHA, identity.get_captcha, needs_token=False)),
-        web.post(f"{v2}/accounts/login", served(Call.LOGIN, identity.login, needs_token=False)),
-        web.get("/api/party/getcustomerinfo", served(Call.WHO, backoffice.get_customer_info)),
-        web.get(f"{v2}/tradingbook/GetLastTradingBook", served(Call.MONEY, api.get_last_trading_book)),
-        web.post(f"{v2}/instruments/full", served(Call.INSTRUMENT, marketdata.get_full)),
-        web.post(f"{v2}/orders/CalculateOrderParam", served(Call.CALCULATOR, api.calculate_order_param)),
-        web.post(f"{v2}/orders/NewOrder", served(Call.ORDER, api.new_order)),
-        web.post(f"{v2}/orders/EditOrder", served(Call.EDIT, api.edit_order)),
-        web.delete(f"{v2}/orders/CancelOrder", served(Call.CANCEL, api.cancel_order)),
-        web.get(f"{v2}/orders/GetOpenOrders", served(Call.OPEN_ORDERS, lists.get_open_orders)),
-        web.post(f"{v2}/orders/GetOrders", served(Call.DAY_ORDERS, lists.get_orders)),
-        web.get(f"{v2}/Trades/GetDayTrades", served(Call.TRADES, lists.get_day_trades)),
-        web.post("/api/portfolio/getrealsecuritypositionbydate", served(Call.HOLDINGS, backoffice.get_holdings)),
-        *practice_routes(),
-    ]
+def _routes() -> list[web.RouteDef]:
+    # A HEAD is nothing that the platform knows, and counting one as the GET of its path would falsify the record.
+    return [web.route(each.method, each.path, served(each)) for each in ROUTES] + _practice_routes()
 
 
-def practice_routes() -> list[web.RouteDef]:
-    """The paths that no real broker has."""
+def _practice_routes() -> list[web.RouteDef]:
     return [
         web.post("/practice/captcha", practice.solve_captcha),
         web.get("/practice/orders", practice.show_record),
@@ -113,10 +96,13 @@ class PracticeServer:
         """
         try:
             for number, codes in enumerate(self._shares):
-                bound = await self._listen(codes, routes(), self._port + number if self._port else 0, self._tls)
+                bound = await self._listen(codes, _routes(), self._port + number if self._port else 0, self._tls)
                 self.ports.update(dict.fromkeys(codes, bound))
             if self._tls is not None:
-                self._practice_port = await self._listen((), practice_routes(), 0, None)
+                self._practice_port = await self._listen((), _practice_routes(), 0, None)
+        except SimulatorError:
+            await self.stop()
+            raise
         except OSError as error:
             await self.stop()
             raise SimulatorError(f"cannot listen on {self._host}: {error.strerror}") from error

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
-import secrets
+import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,17 +38,19 @@ class TokenDesk:
 
     Args:
         life_ns: How long a token lives, in ns; its ``exp`` is cut to whole seconds.
+        chance: Where names and the key come from; None for the machine's own.
     """
 
-    def __init__(self, life_ns: int) -> None:
+    def __init__(self, life_ns: int, chance: random.Random | None = None) -> None:
         self.life_ns = life_ns
-        self._key = secrets.token_bytes(32)
+        self._chance = chance or random.SystemRandom()
+        self._key = self._chance.randbytes(32)
         self._sessions: dict[str, Session] = {}
 
     def issue(self, investor: Investor, now: int) -> Session:
         """Give an investor a token. Earlier ones of his go on living, as on the platform."""
         ends_at = now + self.life_ns
-        session_id = secrets.token_hex(16)
+        session_id = self._chance.randbytes(16).hex()
         claims = {
             "sub": investor.username,
             "broker": investor.broker_code,

@@ -1,46 +1,45 @@
-"""What every call goes through: its arrival and its token are noted, faults strike, and it is put on record."""
+"""One call while it is served: what it brought, when it came, whose it is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
-from firstbell.simulator.ephoenix import damage
-from firstbell.simulator.ephoenix.desk import DESK, DOOR, Desk, Door
-from firstbell.simulator.ephoenix.wire import answer
-from firstbell.simulator.faults import Call, Moment
-from firstbell.simulator.record import Decision, Submission
+from firstbell.simulator.faults import Call
+from firstbell.simulator.record import Submission
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Mapping
 
-    from aiohttp import web
-
+    from firstbell.simulator.ephoenix.desk import Desk, Door
     from firstbell.simulator.roster import Investor
 
-_ORDER_CALLS = frozenset({Call.ORDER, Call.EDIT, Call.CANCEL})
-_OK = 200
+_ORDER_CALLS: Final = frozenset({Call.ORDER, Call.EDIT, Call.CANCEL})
 
 
 @dataclass(slots=True)
 class Visit:
-    """One call while it is served.
+    """One call.
 
     Attributes:
         call: What is asked.
-        request: The HTTP request.
         desk: What all calls share.
         door: The port through which it came.
-        arrived: When, in ns since the epoch on the exchange's clock.
-        investor: Whose token it brought; None without a living one.
-        submission: What goes on record of it, for calls that mean to change an order.
+        authorization: Its ``Authorization`` header, or an empty text.
+        query: What stands behind the question mark of its path.
+        body: Its body.
+        arrived: When it came, in ns since the epoch on the exchange's clock; set by `arrive`.
+        investor: Whose living token it brought; None without one; set by `arrive`.
+        submission: What goes on record, for calls that mean to change an order; set by `arrive`.
     """
 
     call: Call
-    request: web.Request
     desk: Desk
     door: Door
-    arrived: int
+    authorization: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    arrived: int = 0
     investor: Investor | None = None
     submission: Submission | None = None
 
@@ -53,72 +52,33 @@ class Visit:
 
     @property
     def paper(self) -> Submission:
-        """What goes on record of a call that means to change an order."""
+        """What goes on record, for calls that mean to change an order."""
         if self.submission is None:
             raise RuntimeError(f"{self.call} is not put on record")
         return self.submission
 
-    def arrive(self) -> None:
-        """Note the time, and who it is."""
-        self.arrived = self.desk.clock.now_ns()
+    def arrive(self, now: int) -> None:
+        """Note when it came and whose it is. Called again where a fault has held it up on its way.
+
+        Args:
+            now: In ns since the epoch on the exchange's clock.
+        """
+        self.arrived = now
         self.investor = self._by_token()
-        if self.call in _ORDER_CALLS:
-            lateness = (self.arrived - self.desk.exchange.schedule.bell) // 1_000
-            if self.submission is None:
-                code = self.investor.broker_code if self.investor else self.door.code
-                name = self.investor.username if self.investor else None
-                self.submission = Submission(self.call.value, code, name, self.arrived, lateness)
-                self.desk.record.came(self.submission)
-            self.submission.arrival_ns, self.submission.lateness_us = self.arrived, lateness
+        if self.call not in _ORDER_CALLS:
+            return
+        lateness_us = (now - self.desk.exchange.schedule.bell) // 1_000
+        if self.submission is None:
+            code = self.investor.broker_code if self.investor else self.door.code
+            name = self.investor.username if self.investor else None
+            self.submission = Submission(self.call.value, code, name, now, lateness_us)
+            self.desk.record.came(self.submission)
+        self.submission.arrival_ns, self.submission.lateness_us = now, lateness_us
 
     def _by_token(self) -> Investor | None:
-        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        scheme, _, token = self.authorization.partition(" ")
         if scheme.lower() != "bearer":
             return None
         investor = self.desk.tokens.holder(token.strip(), self.arrived)
-        # A token of another broker is none here.
+        # A token of a broker behind another door is none here.
         return investor if investor is not None and self.door.logins.get(investor.username) is investor else None
-
-
-def served(
-    call: Call, handler: Callable[[Visit], Awaitable[web.Response]], *, needs_token: bool = True
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Make of a call's own work what the HTTP server calls."""
-
-    async def serve(request: web.Request) -> web.StreamResponse:
-        visit = Visit(call, request, request.app[DESK], request.app[DOOR], 0)
-        visit.arrive()
-        response: web.StreamResponse | None = await _strike(visit, Moment.BEFORE, None)
-        if response is None:
-            if needs_token and visit.investor is None:
-                response = _unauthorized(visit)
-            else:
-                response = await handler(visit)
-                if response.status == _OK:
-                    response = await _strike(visit, Moment.ACCEPTED, response) or response
-            response = await _strike(visit, Moment.AFTER, response) or response
-        if visit.submission is not None:
-            visit.submission.http_status = None if isinstance(response, damage.Cut) else response.status
-            visit.desk.record.answered(visit.submission)
-        return response
-
-    return serve
-
-
-def _unauthorized(visit: Visit) -> web.Response:
-    if visit.submission is not None:
-        visit.submission.decision = Decision.UNAUTHORIZED
-    return answer({"Message": "Unauthorized", "Code": 401}, status=401, headers={"WWW-Authenticate": "Bearer"})
-
-
-async def _strike(visit: Visit, moment: Moment, response: web.StreamResponse | None) -> web.StreamResponse | None:
-    """Let the faults of a moment strike; the last answer that one of them makes stands."""
-    name = visit.investor.username if visit.investor else None
-    bell_rung = visit.arrived >= visit.desk.exchange.schedule.bell
-    changed = None
-    for fault in visit.desk.faults.take(moment, visit.call, name, bell_rung=bell_rung):
-        if visit.submission is not None:
-            visit.submission.faults.append(fault.kind.name)
-        changed = await damage.EFFECTS[fault.kind.name](fault, visit, response) or changed
-        response = changed or response
-    return changed

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-
-from aiohttp import web
 
 from firstbell.market import calendar
 from firstbell.simulator.exchange_clock import instant
@@ -46,22 +45,37 @@ def as_whole(number: Decimal) -> int:
     return int(number)
 
 
-def answer(payload: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """An answer in JSON, Persian text as it is, with a ``Content-Length``."""
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer before it becomes HTTP.
+
+    Attributes:
+        body: JSON.
+        status: The HTTP status.
+        headers: Headers besides the usual ones.
+    """
+
+    body: bytes
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def reply(payload: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+    """Write an answer as JSON, Persian text as it is."""
     body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-    return web.Response(body=body, status=status, headers=headers, content_type="application/json", charset="utf-8")
+    return Reply(body, status, headers or {})
 
 
-async def read_object(request: web.Request) -> dict[str, Any]:
-    """Read a request's body as a JSON object; numbers with a point come as `Decimal`.
+def read_object(body: bytes) -> dict[str, Any]:
+    """Read a body as a JSON object; numbers with a point come as `Decimal`.
 
     Raises:
         ValueError: It is not one.
     """
-    body = json.loads(await request.read(), parse_float=Decimal, parse_constant=_no_number)
-    if not isinstance(body, dict):
+    read = json.loads(body, parse_float=Decimal, parse_constant=_no_number)
+    if not isinstance(read, dict):
         raise ValueError("the body is not a JSON object")  # noqa: TRY004 - one error for bad bodies
-    return body
+    return read
 
 
 def _no_number(text: str) -> object:
