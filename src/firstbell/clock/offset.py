@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NS: Final = 1_000_000_000
+_FINE_NS: Final = 1_000_000
+"""A millisecond: what is left of the offset then is less than what paths vary by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +122,12 @@ def next_probe_delay_s(probes: Sequence[Probe], now_ns: int) -> float | None:
 
     Returns:
         Seconds, at most one; 0 for the first probe. None when another probe would not help: what is left is about the
-        shortest round trip, or the probes contradict each other.
+        shortest round trip or a millisecond, or the probes contradict each other.
     """
     known = estimate(probes)
     if known is None:
         return 0.0
-    if known.contradiction_ns or 2 * known.uncertainty_ns <= known.round_trip_ns * 5 // 4:
+    if known.contradiction_ns or 2 * known.uncertainty_ns <= max(known.round_trip_ns * 5 // 4, _FINE_NS):
         return None
     server_ns = now_ns + known.round_trip_ns // 2 + known.offset_ns
     return (-server_ns % _NS) / _NS

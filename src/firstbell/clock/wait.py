@@ -1,4 +1,4 @@
-"""Waiting for a moment, in steps: a step is short enough to notice that a clock was set or the machine was suspended."""
+"""Waiting for a moment, in steps short enough to notice that a clock was set or the machine was suspended."""
 
 from __future__ import annotations
 
