@@ -472,3 +472,11 @@ def test_greenlets_wait_together(serve: Serve) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+def test_a_request_of_which_a_part_left_is_no_answer(transport: Transport) -> None:
+    """The kernel takes some of it, nobody reads, and the rest never leaves."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(NoAnswer, match="the request had left"):
+            transport.send("POST", url, "/", {"X-Long": "x" * (32 << 20)}, b"", timeout=0.3)
