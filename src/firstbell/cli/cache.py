@@ -28,8 +28,8 @@ def stats(shell: Shell) -> int:
     table.add_column("kind")
     for name in ("entries", "hits", "misses", "oldest, s", "next expiry, s"):
         table.add_column(name, justify="right")
-    for kind, row in found.as_json()["kinds"].items():
-        table.add_row(kind, *("" if row[name] is None else f"{row[name]:g}" for name in row))
+    for kind, row in found.kinds.items():
+        table.add_row(kind.value, *("" if number is None else f"{number:g}" for number in row.as_json().values()))
     shell.out.print(table)
     asked = found.hits + found.misses
     rate = f", {100 * found.hits // asked} % hits" if asked else ""

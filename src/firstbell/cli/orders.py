@@ -104,7 +104,8 @@ def show(shell: Shell, *, order: str) -> int:
     table = Table("at", "report", "run", "what", title="What happened", title_justify="left")
     for event in events:
         said = [event["venue_order_id"] and f"id {event['venue_order_id']}", event["reason"], event["answer"]]
-        table.add_row(event["at"], event["report"], event["run"], escape("; ".join(str(part) for part in said if part)))
+        words = escape("; ".join(str(part) for part in said if part))
+        table.add_row(str(event["at"]), str(event["report"]), str(event["run"]), words)
     shell.out.print(table)
     return 0
 

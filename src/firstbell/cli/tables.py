@@ -28,20 +28,12 @@ def print_warnings(shell: Shell, warnings: Iterable[str]) -> None:
 def print_results(shell: Shell, document: Mapping[str, Any]) -> None:
     """Print what a run came to, from its ``orders.json``."""
     table = Table(title=f"Run {document['run']}   bell {document['bell']}", title_justify="left")
-    for name, justify in (
-        ("account", "left"),
-        ("broker", "left"),
-        ("instrument", "left"),
-        ("side", "left"),
-        ("quantity", "right"),
-        ("price", "right"),
-        ("tries", "right"),
-        ("late, ms", "right"),
-        ("trip, ms", "right"),
-        ("venue id", "left"),
-        ("outcome", "left"),
-    ):
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type] - rich's literal
+    for name in ("account", "broker", "instrument", "side"):
+        table.add_column(name, overflow="fold")
+    for name in ("quantity", "price", "tries", "late, ms", "trip, ms"):
+        table.add_column(name, justify="right")
+    for name in ("venue id", "outcome"):
+        table.add_column(name, overflow="fold")
     for row in document["orders"]:
         table.add_row(*_result_cells(row))
     shell.out.print(table)

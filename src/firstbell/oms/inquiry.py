@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import Broker, VenueOrder
     from firstbell.clock import Clock
     from firstbell.journal.base import Entry, Journal
-    from firstbell.model.identifiers import ClientOrderId, RunId
+    from firstbell.model.identifiers import ClientOrderId, RunId, VenueOrderId
 
 _log = logging.getLogger(__name__)
 
@@ -70,16 +70,21 @@ class Inquiry:
             _log.warning("the list of the day could not be read: %s", error)
             return tuple(entries)
         siblings = self._journal.entries(day=day, login=entries[0].intent.login)
-        reports = [report for entry in entries if (report := self._judge(entry, rows, siblings)) is not None]
+        found: set[VenueOrderId] = set()
+        reports = [report for entry in entries if (report := self._judge(entry, rows, siblings, found)) is not None]
         if reports:
             self._journal.append(reports)
         return tuple(entry for name in names if (entry := self._journal.entry(name)) is not None)
 
-    def _judge(self, entry: Entry, rows: Sequence[VenueOrder], siblings: Sequence[Entry]) -> ExecutionReport | None:
+    def _judge(
+        self, entry: Entry, rows: Sequence[VenueOrder], siblings: Sequence[Entry], found: set[VenueOrderId]
+    ) -> ExecutionReport | None:
         order = entry.intent.order
-        row = find(entry, rows, names_taken(siblings, entry))
+        # One row is one order: what this look has just given to another is taken too.
+        row = find(entry, rows, names_taken(siblings, entry) | found)
         if row is None:
             return self._absent(entry)
+        found.add(row.venue_order_id)
         self._absences.pop(order.client_order_id, None)
         self.seen.add(order.client_order_id)
         kind = reading(row, entry.state)

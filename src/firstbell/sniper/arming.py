@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from firstbell.errors import BrokerError, CaptchaError, FirstbellError, RunError, WrongPassword
@@ -163,7 +164,8 @@ class Arming:
         unreadable: dict[InstrumentId, str] = {}
         for isin in dict.fromkeys(account.isin for account in accounts):
             try:
-                instruments[isin] = self._patiently(lambda i=isin: broker.instrument(i, fresh=True), until_ns=until_ns)
+                read = partial(broker.instrument, isin, fresh=True)
+                instruments[isin] = self._patiently(read, until_ns=until_ns)
             except BrokerError as error:
                 unreadable[isin] = str(error)
         holdings: dict[InstrumentId, Decimal] = {}

@@ -30,7 +30,7 @@ class Stoppable(Protocol):
         ...
 
 
-class _Watcher(UserMixin):  # type: ignore[misc] - flask_login has no types
+class _Watcher(UserMixin):  # type: ignore[misc]  # flask_login has no types
     """The one person who knows the password."""
 
     def get_id(self) -> str:
@@ -68,7 +68,7 @@ def dress(web_ui: WebUI, run: Stoppable) -> None:
 def _let_in(web_ui: WebUI, app: Flask, base: str, password: str) -> None:
     """The log-in: by Locust's own page, or by a header for programs."""
 
-    @web_ui.login_manager.request_loader  # type: ignore[untyped-decorator] - flask_login has no types
+    @web_ui.login_manager.request_loader  # type: ignore[untyped-decorator]  # flask_login has no types
     def by_header(_request: Any) -> _Watcher | None:
         given = request.authorization
         known = given is not None and given.username == USER and _same(given.password, password)

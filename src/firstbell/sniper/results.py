@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from firstbell.clock import rfc3339
 from firstbell.errors import RunError
 from firstbell.log import redact
 from firstbell.model.money import plain
@@ -17,9 +18,10 @@ from firstbell.model.terms import OrderOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime, tzinfo
+    from datetime import tzinfo
 
     from firstbell.journal.base import Entry, Journal, Note, RunLine, RunRecord
+    from firstbell.model.identifiers import ClientOrderId
     from firstbell.model.report import Attempt
 
 SCHEMA: Final = 1
@@ -55,7 +57,7 @@ class RunView:
     record: RunRecord
     entries: tuple[Entry, ...]
     notes: tuple[Note, ...]
-    referred: Mapping[str, Entry]
+    referred: Mapping[ClientOrderId, Entry]
     ended: bool
 
     @property
@@ -88,7 +90,7 @@ def document(run: RunView, timezone: tzinfo) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "run": run.record.run_id,
-        "bell": _time(run.record.bell, timezone),
+        "bell": rfc3339(run.record.bell, timezone),
         "summary": {"configured": len(orders), **counts},
         "clock": _clock(run.notes),
         "orders": orders,
@@ -135,7 +137,10 @@ def _rows(line: RunLine, run: RunView, timezone: tzinfo) -> list[dict[str, Any]]
     stands_for = [
         run.referred[note.client_order_id]
         for note in run.notes
-        if note.account == line.account and note.kind == STANDS_FOR and note.client_order_id in run.referred
+        if note.account == line.account
+        and note.kind == STANDS_FOR
+        and note.client_order_id is not None
+        and note.client_order_id in run.referred
     ]
     if stands_for:
         return [_row(line, entry, run, timezone) for entry in stands_for]
@@ -186,9 +191,9 @@ def _row(line: RunLine, entry: Entry, run: RunView, timezone: tzinfo) -> dict[st
 
 def _attempt(attempt: Attempt, timezone: tzinfo) -> dict[str, Any]:
     return {
-        "sent_at": None if attempt.sent_at is None else _time(attempt.sent_at, timezone),
+        "sent_at": None if attempt.sent_at is None else rfc3339(attempt.sent_at, timezone),
         "lateness_us": attempt.lateness_us,
-        "answered_at": None if attempt.answered_at is None else _time(attempt.answered_at, timezone),
+        "answered_at": None if attempt.answered_at is None else rfc3339(attempt.answered_at, timezone),
         "round_trip_us": attempt.round_trip_us,
         "http_status": attempt.http_status,
         "code": attempt.code,
@@ -202,6 +207,3 @@ def _clock(notes: Iterable[Note]) -> dict[str, Any]:
     unknown: dict[str, Any] = {"offset_ms": None, "uncertainty_ms": None, "lead_ms": None}
     return {**unknown, **json.loads(said[-1])} if said else unknown
 
-
-def _time(moment: datetime, timezone: tzinfo) -> str:
-    return moment.astimezone(timezone).isoformat(timespec="microseconds")

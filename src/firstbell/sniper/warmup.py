@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from firstbell.brokers.base import Estimate
-from firstbell.cache import Kind
+from firstbell.cache import JsonValue, Kind
 from firstbell.clock import exchange_now
 from firstbell.errors import FirstbellError
 from firstbell.model.money import exact
@@ -172,7 +172,7 @@ def remembered(broker: Broker, office: Office, login: Login) -> Calculator:
             return _estimate(known)
         said = broker.estimate(isin, side, money, price)
         if said is not None:
-            facts = {
+            facts: dict[str, JsonValue] = {
                 "quantity": str(said.quantity),
                 "net_amount": None if said.net_amount is None else str(said.net_amount),
                 "fee": None if said.fee is None else str(said.fee),

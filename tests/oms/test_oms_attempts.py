@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from firstbell.brokers.base import Answer, Outcome, PreparedOrder
+from firstbell.errors import NoAnswer, NotSent, WrongPassword
+from firstbell.journal.base import Claimed, Intent
+from firstbell.journal.owner import this_process
+from firstbell.journal.sqlite import SqliteJournal
+from firstbell.model.order import Order
+from firstbell.model.order_status import OrderStatus
+from firstbell.model.terms import AttemptOutcome, OrderOutcome, Side
+from firstbell.oms.attempts import Arrival, Attempts, Desk
+from firstbell.oms.decision import Budget
+from firstbell.oms.pacing import Pacer
+
+MS = 1_000_000
+NAME = "fb-20261121-0011aabbccdd-0"
+ORDER = Order(NAME, "Order_A", "gs", "IRO1MHRN0001", Side.BUY, Decimal(5860), Decimal(100), date(2026, 11, 21))
+ACCEPTED = Outcome(AttemptOutcome.ACCEPTED, venue_order_id="77")
+CLOSED = Outcome(AttemptOutcome.REJECTED, 1017, "بازار در وضعیت سفارش گیری نمی باشد.", again=True)
+TOO_SOON = Outcome(AttemptOutcome.REJECTED, 1018, "too soon", again=True)
+NO_MONEY = Outcome(AttemptOutcome.REJECTED, 1011, "no money")
+UNKNOWN = Outcome(AttemptOutcome.UNRESOLVED, 9999, "?")
+TOKEN = Outcome(AttemptOutcome.REJECTED, None, "401", again=True, token_ended=True)
+LIMITED = Outcome(AttemptOutcome.REJECTED, None, "429", again=True, retry_after=2.0)
+
+
+class ScriptedBroker:
+    """Answers each sending with the next line of its script, 8 ms after it was sent."""
+
+    def __init__(self, clock, script):
+        self.clock = clock
+        self.script = list(script)
+        self.sent_ns = []
+        self.tokens = ["first"]
+        self.used = []
+
+    def prepare(self, order):
+        return PreparedOrder(order, "POST", "http://127.0.0.1", "/o", {"Authorization": self.tokens[-1]}, b"{}")
+
+    def send(self, prepared, *, timeout_s):
+        assert timeout_s == 5
+        step = self.script.pop(0)
+        if isinstance(step, NotSent):
+            raise step
+        self.sent_ns.append(self.clock.now_ns)
+        self.used.append(prepared.headers["Authorization"])
+        sent_wall = self.clock.wall_ns()
+        self.clock.sleep(0.008)
+        if isinstance(step, NoAnswer):
+            raise step
+        self.last = step
+        return Answer(200, {}, b"{}", sent_wall, self.clock.wall_ns(), 8 * MS)
+
+    def read_answer(self, *_):
+        return self.last
+
+    def forget_token(self):
+        self.tokens.append("none")
+
+    def login(self):
+        if self.tokens[-1] == "refused":
+            raise WrongPassword("wrong password")
+        self.tokens.append("second")
+
+
+class SteppedInterrupt:
+    def __init__(self, clock, stop_at_ns=None):
+        self.clock = clock
+        self.stop_at_ns = stop_at_ns
+
+    def is_set(self):
+        return self.stop_at_ns is not None and self.clock.now_ns >= self.stop_at_ns
+
+    def wait_until(self, monotonic_ns):
+        if self.stop_at_ns is not None and monotonic_ns >= self.stop_at_ns:
+            self.clock.move_to(self.stop_at_ns)
+            return True
+        self.clock.move_to(monotonic_ns)
+        return False
+
+
+class Heard:
+    def __init__(self):
+        self.attempts = []
+
+    def attempted(self, _order, attempt, _answer):
+        self.attempts.append(attempt.outcome)
+
+
+@pytest.fixture
+def fire(tmp_path, stepped_clock):
+    journals = []
+
+    def fire_(script, *, stop_at_ns=None, give_up_ns=30_000 * MS, max_attempts=100, fire_at_ns=100 * MS):
+        journal = SqliteJournal(tmp_path / "journal.db", stepped_clock)
+        journals.append(journal)
+        bell_ns = stepped_clock.wall_ns() + 100 * MS
+        claimed = journal.claim(Intent(ORDER, "login", NAME, bell_ns, frozenset()), "run", this_process())
+        assert isinstance(claimed, Claimed)
+        broker = ScriptedBroker(stepped_clock, script)
+        heard = Heard()
+        desk = Desk(
+            broker=broker,
+            journal=journal,
+            clock=stepped_clock,
+            pacer=Pacer(350 * MS),
+            budget=Budget(max_attempts, fire_at_ns + give_up_ns),
+            interrupt=SteppedInterrupt(stepped_clock, stop_at_ns),
+            arrival=Arrival(bell_ns),
+            run_id="run",
+            watcher=heard,
+        )
+        state = Attempts(desk, ORDER, broker.prepare(ORDER)).run(fire_at_ns)
+        assert journal.entry(NAME).state == state
+        assert heard.attempts == [attempt.outcome for attempt in state.attempts]
+        return state, broker
+
+    yield fire_
+    for journal in journals:
+        journal.close()
+
+
+def test_one_attempt_at_the_bell_and_no_more_after_the_accept(fire):
+    state, broker = fire([ACCEPTED])
+    assert (state.status, state.venue_order_id) == (OrderStatus.ACCEPTED, "77")
+    assert broker.sent_ns == [100 * MS]
+    (attempt,) = state.attempts
+    assert (attempt.lateness_us, attempt.round_trip_us, attempt.number) == (0, 8000, 1)
+
+
+def test_too_early_and_too_soon_are_sent_again_no_faster_than_the_interval(fire):
+    state, broker = fire([CLOSED, TOO_SOON, CLOSED, ACCEPTED])
+    assert state.outcome is OrderOutcome.ACCEPTED
+    assert broker.sent_ns == [100 * MS, 450 * MS, 800 * MS, 1150 * MS]
+    assert [a.code for a in state.attempts] == [1017, 1018, 1017, None]
+    assert state.attempts[1].lateness_us == 350_000
+
+
+@pytest.mark.parametrize("silence", [NoAnswer("cut"), UNKNOWN])
+def test_what_nobody_answered_is_never_sent_again(fire, silence):
+    state, broker = fire([CLOSED, silence, ACCEPTED])
+    assert state.unresolved
+    assert state.outcome is OrderOutcome.UNRESOLVED
+    assert len(broker.sent_ns) == 2
+
+
+def test_a_refusal_for_good_ends_it(fire):
+    state, broker = fire([NO_MONEY, ACCEPTED])
+    assert state.status is OrderStatus.REJECTED
+    assert state.reason == "1011 no money"
+    assert len(broker.sent_ns) == 1
+
+
+def test_what_never_left_may_be_tried_again(fire):
+    state, broker = fire([NotSent("refused"), NotSent("refused"), ACCEPTED])
+    assert state.outcome is OrderOutcome.ACCEPTED
+    assert [a.outcome for a in state.attempts] == ["NOT_SENT", "NOT_SENT", "ACCEPTED"]
+    assert state.attempts[0].sent_at is None
+    assert broker.sent_ns == [800 * MS]
+
+
+def test_an_order_of_which_nothing_ever_left_is_not_sent(fire):
+    state, _ = fire([NotSent("refused")] * 200, give_up_ns=2_000 * MS)
+    assert state.status is OrderStatus.DENIED
+    assert state.outcome is OrderOutcome.NOT_SENT
+    assert "nothing left: refused" in state.reason
+
+
+def test_giving_up_on_a_closed_market_is_a_rejection_with_the_last_answer(fire):
+    state, broker = fire([CLOSED] * 100, give_up_ns=1_000 * MS)
+    assert state.status is OrderStatus.REJECTED
+    assert "1017" in state.reason
+    assert broker.sent_ns == [100 * MS, 450 * MS, 800 * MS]
+
+
+def test_the_budget_of_attempts_holds(fire):
+    state, broker = fire([CLOSED] * 100, max_attempts=5)
+    assert len(broker.sent_ns) == 5
+    assert "budget of 5 attempts" in state.reason
+
+
+def test_an_ended_token_costs_one_log_in_and_no_more(fire):
+    state, broker = fire([TOKEN, ACCEPTED])
+    assert state.outcome is OrderOutcome.ACCEPTED
+    assert broker.used == ["first", "second"]
+    assert broker.sent_ns[1] - broker.sent_ns[0] >= 350 * MS
+
+
+def test_a_token_refused_twice_ends_it(fire):
+    state, broker = fire([TOKEN, TOKEN, ACCEPTED])
+    assert state.status is OrderStatus.REJECTED
+    assert len(broker.sent_ns) == 2
+
+
+def test_retry_after_is_obeyed(fire):
+    _, broker = fire([LIMITED, ACCEPTED])
+    assert broker.sent_ns[1] - broker.sent_ns[0] >= 2_000 * MS
+
+
+def test_stopped_before_the_bell_nothing_leaves(fire):
+    state, broker = fire([ACCEPTED], stop_at_ns=50 * MS)
+    assert broker.sent_ns == []
+    assert state.status is OrderStatus.DENIED
+    assert state.reason == "stopped before the bell"
+
+
+def test_stopped_between_attempts_no_new_one_leaves(fire):
+    state, broker = fire([CLOSED, ACCEPTED], stop_at_ns=200 * MS)
+    assert len(broker.sent_ns) == 1
+    assert state.status is OrderStatus.REJECTED
+    assert state.reason == "stopped before the next attempt"
