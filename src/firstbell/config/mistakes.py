@@ -41,9 +41,11 @@ def is_secret(model: type[Section], key: str) -> bool:
 
 def unknown_section(file: IniFile, section: RawSection, known: Iterable[str]) -> None:
     """Note a section that nobody knows, and the nearest one that somebody does."""
-    names = [*known, "broker.CODE", "Order_NAME"]
-    near = "broker.CODE" if section.name.lower().startswith("broker") else _nearest(section.name, names)
-    advice = f"did you mean [{near}]?" if near else f"the sections are {', '.join(f'[{name}]' for name in names)}"
+    names = {**{name: name for name in known}, "broker": "broker.CODE", "Order": "Order_NAME"}
+    # Of [Ordre_Account1], the head is what is misspelt.
+    near = _nearest(section.name, names) or _nearest(re.split(r"[._]", section.name)[0], names)
+    sections = ", ".join(f"[{name}]" for name in names.values())
+    advice = f"did you mean [{names[near]}]?" if near else f"the sections are {sections}"
     file.wrong(section.line, section.name, "", f"no such section; {advice}")
 
 

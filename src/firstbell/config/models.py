@@ -27,12 +27,11 @@ from pydantic import (
 )
 
 from firstbell.config import values
+from firstbell.market import MARKETS
 from firstbell.model.broker_codes import BROKER_CODES, EPHOENIX_CODES
 from firstbell.model.identifiers import AccountName, BrokerCode, InstrumentId  # noqa: TC001 - likewise
 from firstbell.model.terms import Side
 
-MARKETS: Final = ("XTEH",)
-"""The markets whose calendar and rules `firstbell.market` has."""
 SHORTEST_INTERVAL_MS: Final = 300
 """The least time between two orders of one account that the Tehran brokers, and the exchange's rules, allow."""
 
