@@ -108,8 +108,6 @@ class Trading(RuleBasedStateMachine):
             return
         for order in self.venue.orders.values():
             mine = [t for t in self.venue.trades if order.serial in (t.buy, t.sell)]
-            both = 2 if any(t.buy == t.sell for t in mine) else 1
-            assert both == 1
             assert order.filled_qty == sum(t.quantity for t in mine)
             assert order.filled_value == sum(t.quantity * t.price for t in mine)
 
@@ -122,4 +120,4 @@ class Trading(RuleBasedStateMachine):
 
 
 TestTrading = Trading.TestCase
-TestTrading.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTrading.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
