@@ -339,6 +339,11 @@ disclosure = false
 """
 
 
+def test_the_brokers_own_interval_is_the_shortest(written: Write) -> None:
+    found = load(written(f"{FOUR}[broker.gs]\nmin_interval_ms = 300\n[broker.paper]\nmin_interval_ms = 1\n"))
+    assert [found.broker(BrokerCode(code)).min_interval_ms for code in ("gs", "paper", "bbi")] == [300, 1, 350]
+
+
 def test_the_older_form_is_read_and_each_old_key_warns_once(written: Write) -> None:
     text = OLD + OLD.replace("Account1", "Account2").replace("MHRN", "FOLD")
     found = load(written(text), today=TODAY)

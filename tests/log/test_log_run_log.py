@@ -88,17 +88,19 @@ def test_other_libraries_pass_the_boundary(tmp_path: Path) -> None:
 
 
 def test_handlers_of_others_get_the_boundary_around_theirs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    set_up(tmp_path / "logs", console=False)
-    theirs = logging.StreamHandler(sys.stderr)
-    theirs.setFormatter(logging.Formatter("theirs %(message)s"))
+    before, after = logging.StreamHandler(sys.stderr), logging.StreamHandler(sys.stderr)
+    after.setFormatter(logging.Formatter("after %(message)s"))
     logger = logging.getLogger("theirs")
     logger.propagate = False
-    logger.addHandler(theirs)
+    logger.addHandler(before)
+    set_up(tmp_path / "logs", console=False)
+    logger.addHandler(after)
     guard()
     guard()
     logger.error("token=planted")
-    logger.removeHandler(theirs)
-    assert capsys.readouterr().err == "theirs token=***\n"
+    logger.removeHandler(before)
+    logger.removeHandler(after)
+    assert capsys.readouterr().err == "token=***\nafter token=***\n"
 
 
 def test_an_existing_log_is_continued_and_a_second_set_up_doubles_nothing(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_days_beyond_what_is_known_warn() -> None:
     assert "estimates" in str(TEHRAN.warning(date(2027, 9, 5)))
 
 
-@pytest.mark.parametrize("day", [date(2027, 1, 5), date(2027, 1, 6)])
+@pytest.mark.parametrize("day", [date(2027, 1, 5), date(2027, 1, 6), date(2027, 1, 7)])
 def test_an_estimated_holiday_warns_for_its_neighbours_too(day: date) -> None:
     warning = str(TEHRAN.warning(day))
     assert "2027-01-06" in warning
