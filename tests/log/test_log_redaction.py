@@ -68,11 +68,9 @@ def test_overlapping_secrets_leave_nothing_of_either() -> None:
     hide("abcd")
     hide("dXYe")
     assert redact("-abcdXYefgh-abcd-") == "-***-***-"
-    hide("0123456789")
-    hide("3456")
-    hide("89x9")
-    assert redact("012345678901234567890123456789") == "***"
-    assert redact("-0123456789-") == "-***-"
+    hide("klmnopqrst")
+    hide("nopq")
+    assert redact("-klmnopqrst-klmnopqrstklmnopqrst") == "-***-***"
 
 
 def test_a_short_secret_is_removed_as_a_whole_value_only() -> None:

@@ -94,13 +94,14 @@ def test_handlers_of_others_get_the_boundary_around_theirs(tmp_path: Path, capsy
     logger.propagate = False
     logger.addHandler(before)
     set_up(tmp_path / "logs", console=False)
+    logger.error("password=planted")
     logger.addHandler(after)
     guard()
     guard()
     logger.error("token=planted")
     logger.removeHandler(before)
     logger.removeHandler(after)
-    assert capsys.readouterr().err == "token=***\nafter token=***\n"
+    assert capsys.readouterr().err == "password=***\ntoken=***\nafter token=***\n"
 
 
 def test_an_existing_log_is_continued_and_a_second_set_up_doubles_nothing(tmp_path: Path) -> None:
