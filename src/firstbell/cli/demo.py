@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -86,10 +85,10 @@ def _exchange(config: Path, accounts: int, bell_in: int) -> Iterator[dict[str, A
 
 def _keep_results(config: Path, results_dir: Path) -> None:
     text = config.read_text(encoding="utf-8")
-    changed, count = re.subn(r"(?m)^results_dir = .*$", lambda _: f"results_dir = {results_dir}", text)
-    if count != 1:
-        raise RunError(f"{config} names {count} results folders instead of one")
-    config.write_text(changed, encoding="utf-8")
+    section = "[firstbell]\n"
+    if text.count(section) != 1:
+        raise RunError(f"{config} has no section [firstbell] of its own")
+    config.write_text(text.replace(section, f"{section}results_dir = {results_dir}\n"), encoding="utf-8")
 
 
 def _firstbell(shell: Shell, config: Path, *command: str) -> int:
@@ -112,7 +111,7 @@ def _compare(shell: Shell, address: str, document: dict[str, Any]) -> None:
     with requests.Session() as session:
         session.trust_env = False
         seen = session.get(f"{address}/practice/orders", timeout=5).json()
-    accepted = [row for row in seen["orders"] if row["accepted"]]
+    accepted = [call for call in seen["submissions"] if call["kind"] == "order" and call["decision"] == "accepted"]
     reported = sum(row["outcome"] == "accepted" for row in document["orders"])
     accounts = {row["account"] for row in accepted}
     words = f"The exchange's own list: {len(accepted)} orders accepted from {len(accounts)} accounts"

@@ -7,7 +7,7 @@ import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from rich.console import Console
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 R = TypeVar("R")
+_FILE_WIDTH: Final = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,23 @@ class Shell:
     @property
     def out(self) -> Console:
         """Where results for people go: standard output, or nowhere when a program reads it."""
-        return Console(quiet=self.json, highlight=False, soft_wrap=False)
+        return _wide_enough(Console(quiet=self.json, highlight=False))
 
     @property
     def err(self) -> Console:
         """Where progress, warnings and errors go: standard error."""
-        return Console(stderr=True, highlight=False)
+        return _wide_enough(Console(stderr=True, highlight=False))
 
     def print_json(self, document: Any) -> None:
         """Print the one JSON document of a ``--json`` call, Persian text as it is."""
         sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+def _wide_enough(console: Console) -> Console:
+    """Where nobody sees the edge of a terminal, as in a file, tables are not folded to fit one."""
+    if not console.is_terminal:
+        console.width = max(console.width, _FILE_WIDTH)
+    return console
 
 
 def shared_options(command: Callable[..., R]) -> Callable[..., R]:

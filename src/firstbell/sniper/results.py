@@ -206,4 +206,3 @@ def _clock(notes: Iterable[Note]) -> dict[str, Any]:
     said = [note.text for note in notes if note.kind == CLOCK and note.text is not None]
     unknown: dict[str, Any] = {"offset_ms": None, "uncertainty_ms": None, "lead_ms": None}
     return {**unknown, **json.loads(said[-1])} if said else unknown
-

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+import stat
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+
+from firstbell.errors import RunError
+from firstbell.journal.base import Intent, Note, RunLine, RunRecord
+from firstbell.journal.owner import this_process
+from firstbell.journal.sqlite import SqliteJournal
+from firstbell.model.order import Order
+from firstbell.model.order_status import ReportKind
+from firstbell.model.report import Attempt, ExecutionReport
+from firstbell.model.terms import AttemptOutcome, Side
+from firstbell.sniper import results
+
+TEHRAN = timezone(timedelta(hours=3, minutes=30))
+BELL = datetime(2026, 11, 21, 8, 45, tzinfo=TEHRAN)
+AT = datetime(2026, 11, 21, 5, 15, 0, 412, tzinfo=UTC)
+
+
+def line(account):
+    return RunLine(account, "shahr", "IRO1MHRN0001", Side.BUY)
+
+
+def order(account):
+    return Order(
+        f"id-{account}", account, "shahr", "IRO1MHRN0001", Side.BUY, Decimal(5860), Decimal(170018), date(2026, 11, 21)
+    )
+
+
+@pytest.fixture
+def journal(tmp_path, stepped_clock):
+    journal = SqliteJournal(tmp_path / "journal.db", stepped_clock)
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def record(journal):
+    record = RunRecord("run", BELL, tuple(line(a) for a in ("A", "B", "C", "D", "E")), "results")
+    journal.begin_run(record)
+    for account in ("A", "B", "C"):
+        journal.claim(Intent(order(account), account, f"id-{account}", 0, frozenset()), "run", this_process())
+    return record
+
+
+def happen(journal, account, kind, outcome, **facts):
+    attempt = Attempt(
+        1, AT, 412, AT + timedelta(milliseconds=8), 8120, 200, facts.pop("code", None), "m", outcome, "{}"
+    )
+    reports = [ReportKind.SUBMITTED, kind]
+    journal.append(
+        [
+            ExecutionReport(
+                f"id-{account}", "run", k, AT, attempt=attempt if k is kind else None, **(facts if k is kind else {})
+            )
+            for k in reports
+        ]
+    )
+
+
+def document(journal, record, *, ended=True):
+    return results.document(results.view(journal, record, ended=ended), TEHRAN)
+
+
+def test_the_whole_document(journal, record):
+    happen(journal, "A", ReportKind.ACCEPTED, AttemptOutcome.ACCEPTED, venue_order_id="77")
+    happen(journal, "B", ReportKind.REJECTED, AttemptOutcome.REJECTED, reason="1011 no money", code=1011)
+    happen(journal, "C", ReportKind.UNRESOLVED, AttemptOutcome.UNRESOLVED, reason="no answer")
+    journal.note("run", [Note("D", "not_sent", "wrong password"), Note("D", "finished")])
+    found = document(journal, record)
+    assert found["summary"] == {"configured": 5, "accepted": 1, "rejected": 1, "unresolved": 1, "not_sent": 2}
+    assert found["bell"] == "2026-11-21T08:45:00.000000+03:30"
+    a, b, c, d, e = found["orders"]
+    assert a == {
+        "account": "A",
+        "broker_code": "shahr",
+        "instrument": "IRO1MHRN0001",
+        "side": "buy",
+        "price": 5860,
+        "quantity": 170018,
+        "client_order_id": "id-A",
+        "venue_order_id": "77",
+        "status": "ACCEPTED",
+        "outcome": "accepted",
+        "reason": None,
+        "attempts": [
+            {
+                "sent_at": "2026-11-21T08:45:00.000412+03:30",
+                "lateness_us": 412,
+                "answered_at": "2026-11-21T08:45:00.008412+03:30",
+                "round_trip_us": 8120,
+                "http_status": 200,
+                "code": None,
+                "message": "m",
+                "outcome": "ACCEPTED",
+            }
+        ],
+    }
+    assert (b["outcome"], b["reason"], b["attempts"][0]["code"]) == ("rejected", "1011 no money", 1011)
+    assert (c["outcome"], c["status"]) == ("unresolved", "SUBMITTED")
+    assert (d["outcome"], d["reason"], d["price"]) == ("not_sent", "wrong password", None)
+    assert (e["outcome"], e["reason"]) == ("not_sent", "never reached")
+    assert results.exit_status(row["outcome"] for row in found["orders"]) == 3
+
+
+def test_a_claimed_order_without_a_word_is_unresolved_once_the_run_is_over(journal, record):
+    assert document(journal, record, ended=False)["orders"][0]["outcome"] == "not_sent"
+    assert document(journal, record, ended=True)["orders"][0]["outcome"] == "unresolved"
+
+
+def test_an_order_placed_by_an_earlier_run_is_reported_accepted_without_attempts(journal, record):
+    happen(journal, "A", ReportKind.ACCEPTED, AttemptOutcome.ACCEPTED, venue_order_id="77")
+    later = RunRecord("later", BELL, (line("A"),), "results")
+    journal.begin_run(later)
+    journal.note("later", [Note("A", "stands_for", None, "id-A"), Note("A", "finished")])
+    run = results.view(journal, later, ended=True)
+    assert run.finished
+    (row,) = results.document(run, TEHRAN)["orders"]
+    assert (row["outcome"], row["venue_order_id"], row["attempts"]) == ("accepted", "77", [])
+
+
+def test_exit_statuses():
+    assert results.exit_status([]) == 0
+    assert results.exit_status(["accepted"]) == 0
+    assert results.exit_status(["accepted", "not_sent"]) == 1
+    assert results.exit_status(["rejected"]) == 1
+    assert results.exit_status(["rejected", "unresolved", "accepted"]) == 3
+
+
+def test_the_file_is_replaced_whole_and_for_its_owner_alone(tmp_path, journal, record):
+    found = document(journal, record)
+    path = results.write(tmp_path / "order_results", found)
+    assert json.loads(path.read_text()) == found
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    inode = path.stat().st_ino
+    results.write(tmp_path / "order_results", found)
+    assert path.stat().st_ino != inode
+    assert [file.name for file in path.parent.iterdir()] == ["orders.json"]
+
+
+def test_results_that_cannot_be_written_are_said(tmp_path, journal, record):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="cannot be written"):
+        results.write(tmp_path / "file", document(journal, record))
