@@ -152,7 +152,7 @@ class Transport:
             self._adapter = None
         if self._adapter is None:
             try:
-                self._adapter = _Adapter(_tls_context(self._ca_file))
+                self._adapter = _Adapter(tls_context(self._ca_file))
             except OSError as error:
                 raise NotSent(
                     f"{host}: the ca_file {self._ca_file} cannot be used: {error.strerror or error}", host=host
@@ -167,7 +167,7 @@ def shared_transport(ca_file: Path | None = None) -> Transport:
 
 
 @functools.lru_cache(maxsize=64)
-def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """A verifying TLS context. Making one takes some 27 ms, so all connections share it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -24,7 +24,7 @@ class CommandSolver:
     """Runs a program for each captcha: the picture on its standard input, the answer from its standard output.
 
     It is run without a shell, with a reduced environment (`PASSED_ON`), in a process group of its own, so that a
-    time-out ends what it started too. What it writes to standard error is thrown away: it might quote what it was given.
+    time-out ends what it started too. Its standard error is thrown away: it might quote what the program was given.
 
     Args:
         command: The program and its arguments, quoted as for a shell.

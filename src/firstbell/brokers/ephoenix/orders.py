@@ -1,0 +1,152 @@
+"""How the answer to an order is read: accepted, refused for certain, or unresolved. Pure.
+
+This is the file that money depends on. Refused means that the order is certainly not there, so it may be said only of
+what is known to be harmless; accepted means that the broker said so; whatever is left is unresolved, and only the
+broker's own lists can end that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from firstbell.brokers import strict_json
+from firstbell.brokers.base import Outcome
+from firstbell.brokers.ephoenix.fields import WRAPPERS, Fields, number_in
+from firstbell.brokers.retry_after import retry_after_s
+from firstbell.errors import Unreadable
+from firstbell.model.identifiers import VenueOrderId
+from firstbell.model.terms import AttemptOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+
+AGAIN: Final = {
+    1017: "the market takes no orders now",
+    1018: "less than 300 ms since this account's last order",
+}
+"""Refusals after which the same order may be sent again, paced."""
+STOP: Final = {
+    1011: "not enough money",
+    1001: "wrong quantity",
+    1006: "below the smallest order value",
+}
+"""Refusals that another try would only repeat."""
+UNSAID_PAUSE_S: Final = 60.0
+"""Seconds to wait after HTTP 429 where the broker does not say how long: it must never be hurried."""
+
+_SERIALS: Final = ("serialNumber", "serialNo", "serial")
+_TRACKINGS: Final = ("trackingNumber", "tracking")
+_CODES: Final = ("code", "errorCode")
+_LAYERS: Final = (*WRAPPERS, "error")
+
+_OK: Final = 200
+_GOOD: Final = range(200, 300)
+_NO: Final = range(400, 500)
+_UNAUTHORIZED: Final = 401
+_TOO_MANY: Final = 429
+
+
+def read_order_answer(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
+    """Read the answer to a new or changed order.
+
+    Args:
+        status: The HTTP status.
+        headers: The headers, names in lower case.
+        body: The body.
+
+    Returns:
+        What it means. Never an error: what cannot be read is `UNRESOLVED`.
+    """
+    try:
+        said = _Said(strict_json.read(body))
+    except Unreadable:
+        said = None
+    code = said.code if said else None
+    message = said.message if said else None
+    if status == _UNAUTHORIZED:
+        return Outcome(AttemptOutcome.REJECTED, code, message, again=True, token_ended=True)
+    if status == _TOO_MANY:
+        pause = retry_after_s(headers)
+        return Outcome(
+            AttemptOutcome.REJECTED, code, message, again=True, retry_after=UNSAID_PAUSE_S if pause is None else pause
+        )
+    if said is not None and said.clear:
+        if status in _GOOD and not said.refused:
+            return _accepted(said)
+        if status in _GOOD or status in _NO:
+            return _refused(said, status)
+    return Outcome(AttemptOutcome.UNRESOLVED, code, message)
+
+
+def _accepted(said: _Said) -> Outcome:
+    if said.success is True or said.names_order:
+        return Outcome(AttemptOutcome.ACCEPTED, None, said.message, said.serial)
+    return Outcome(AttemptOutcome.UNRESOLVED, None, said.message)
+
+
+def _refused(said: _Said, status: int) -> Outcome:
+    code, message = said.code, said.message
+    if said.serial is not None or said.success is True:
+        # It says yes and no at once.
+        return Outcome(AttemptOutcome.UNRESOLVED, code, message)
+    if code in AGAIN:
+        return Outcome(AttemptOutcome.REJECTED, code, message, again=True)
+    if code in STOP or (code is None and said.success is False and status == _OK):
+        return Outcome(AttemptOutcome.REJECTED, code, message)
+    return Outcome(AttemptOutcome.UNRESOLVED, code, message)
+
+
+class _Said:
+    """What an answer says about an order, at its top and one level down.
+
+    Attributes:
+        success: ``isSuccess``, or None where it says neither.
+        refused: Whether it says no in any way.
+        code: The broker's code, or None where there is none or it is zero.
+        message: The broker's words, or None.
+        serial: The order's lasting name, or None.
+        names_order: Whether it gives the order any name at all.
+        clear: Whether it says these things only once, or the same each time.
+
+    Raises:
+        Unreadable: It is not an object.
+    """
+
+    def __init__(self, document: Any) -> None:
+        top = Fields(document, "answer to an order", "")
+        inner = (top.get(name) for name in _LAYERS)
+        layers = [top, *(Fields(layer, top.what, "") for layer in inner if isinstance(layer, dict))]
+        self.message = next((text for layer in layers if (text := _message(layer))), None)
+        codes = [item for layer in layers for name in _CODES if (item := layer.get(name)) not in {None, ""}]
+        numbers = {_whole(number_in(item)) for item in codes}
+        successes = {layer.flag("isSuccess") for layer in layers} - {None}
+        errors = {layer.flag("isError") for layer in layers}
+        serials = _names(layers, _SERIALS)
+        self.clear = None not in numbers and len(numbers - {0}) <= 1 and len(successes) <= 1
+        self.code = next((number for number in numbers if number), None)
+        self.success = next(iter(successes), None)
+        self.refused = self.success is False or True in errors or bool(numbers - {0})
+        self.serial = VenueOrderId(str(serials.pop())) if len(serials) == 1 else None
+        self.names_order = bool(serials or self.serial or _names(layers, _TRACKINGS) or _bare(top))
+
+
+def _message(layer: Fields) -> str | None:
+    item = layer.get("message", "errorMessage")
+    return layer.text("message", "errorMessage") or None if isinstance(item, str) else None
+
+
+def _names(layers: list[Fields], names: tuple[str, ...]) -> set[int]:
+    """All the different names that an order is given; zero and less are none."""
+    found = (_whole(number_in(layer.get(name))) for layer in layers for name in names)
+    return {number for number in found if number is not None and number > 0}
+
+
+def _bare(top: Fields) -> bool:
+    """Whether ``result`` is itself a number that names the order, and not one of the known refusals."""
+    number = _whole(number_in(top.get("result")))
+    return number is not None and number > 0 and number not in AGAIN and number not in STOP
+
+
+def _whole(number: Decimal | None) -> int | None:
+    return int(number) if number is not None and number == number.to_integral_value() else None

@@ -1,0 +1,150 @@
+"""The life of a login's token: taken from memory or the cache, or made by one log-in however many ask at once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from firstbell.brokers.base import Token
+from firstbell.brokers.courtesy import held
+from firstbell.cache import Kind
+from firstbell.errors import WrongPassword
+from firstbell.log import hide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from firstbell.brokers.refused_logins import RefusedLogins
+    from firstbell.brokers.shelf import Shelf
+    from firstbell.cache import JsonValue
+    from firstbell.clock import Clock
+
+_TOKEN_TEXT: Final = re.compile(r"[\x21-\x7e]{1,16384}")
+"""What can stand in a header."""
+_NS: Final = 1_000_000_000
+
+
+class Session:
+    """The token of one login.
+
+    Args:
+        key: The login's name in the cache: broker, hosts and user name, so that no host is sent another one's token.
+        host: The identity host, for messages.
+        password: Its password.
+        log_in: Makes one log-in.
+        shelf: The cache.
+        refused: Remembers refused passwords.
+        locks: The folder of locks.
+        clock: Both clocks, and how to wait.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        host: str,
+        password: str,
+        *,
+        log_in: Callable[[], Token],
+        shelf: Shelf,
+        refused: RefusedLogins,
+        locks: Path,
+        clock: Clock,
+    ) -> None:
+        self._key = key
+        self._host = host
+        self._password = password
+        self._log_in = log_in
+        self._shelf = shelf
+        self._refused = refused
+        self._lock = locks / f"login-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.lock"
+        self._clock = clock
+        self._current: Token | None = None
+        hide(password)
+
+    @property
+    def current(self) -> Token | None:
+        """The token of the last `token`, if it still lives. No disk, no network."""
+        token = self._current
+        return token if token is not None and self._lives(token) else None
+
+    def token(self) -> Token:
+        """A living token.
+
+        Raises:
+            WrongPassword: The password was refused, now or a short while ago.
+            BrokerError: The log-in failed; see its kind.
+            CaptchaError: Nobody solved the captcha.
+        """
+        token = self.current or self._cached()
+        if token is None:
+            with held(self._lock, self._host, self._clock):
+                # Whoever held the lock has probably logged in for us too.
+                token = self._cached() or self._new()
+        self._current = token
+        return token
+
+    def forget(self, refused: str | None = None) -> None:
+        """The broker has refused the token.
+
+        Args:
+            refused: The token's text, where it is known which one was refused; by default the one last given. Another
+                one that has taken its place in the meantime is kept.
+        """
+        current = self._current
+        text = refused if refused is not None else None if current is None else current.text
+        if current is not None and current.text == text:
+            self._current = None
+        cached = self._cached()
+        if cached is not None and cached.text == text:
+            self._shelf.forget(Kind.TOKEN, self._key)
+
+    def _lives(self, token: Token) -> bool:
+        return token.ends_at.timestamp() * _NS > self._clock.wall_ns()
+
+    def _cached(self) -> Token | None:
+        token = _read(self._shelf.get(Kind.TOKEN, self._key))
+        if token is None or not self._lives(token):
+            return None
+        hide(token.text)
+        return token
+
+    def _new(self) -> Token:
+        if self._refused.holds(self._password):
+            raise WrongPassword(
+                f"{self._host} refused this password a short while ago, and it has not been changed since: it is not "
+                "tried again, for that may lock the account",
+                host=self._host,
+            )
+        try:
+            token = self._log_in()
+        except WrongPassword:
+            self._refused.add(self._password)
+            raise
+        hide(token.text)
+        left_s = token.ends_at.timestamp() - self._clock.wall_ns() / _NS
+        self._shelf.put(Kind.TOKEN, self._key, _written(token), ttl_s=left_s)
+        return token
+
+
+def is_token(text: str) -> bool:
+    """Whether a text can be a token: something that a header can carry."""
+    return _TOKEN_TEXT.fullmatch(text) is not None
+
+
+def _written(token: Token) -> JsonValue:
+    return {"token": token.text, "ends_at_ms": int(token.ends_at.timestamp() * 1000)}
+
+
+def _read(value: JsonValue | None) -> Token | None:
+    if not isinstance(value, dict):
+        return None
+    text, ends_at_ms = value.get("token"), value.get("ends_at_ms")
+    if not isinstance(text, str) or not is_token(text) or not isinstance(ends_at_ms, int):
+        return None
+    try:
+        return Token(text, datetime.fromtimestamp(ends_at_ms / 1000, UTC))
+    except (OverflowError, ValueError, OSError):
+        return None
