@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import random
+import threading
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,9 @@ from firstbell.simulator.ephoenix.captcha import CaptchaDesk, draw_digits
 from firstbell.simulator.ephoenix.desk import Door, LoginLimit
 from firstbell.simulator.ephoenix.tokens import TokenDesk
 from firstbell.simulator.exchange_clock import NS, ExchangeClock
+from firstbell.simulator.record import CaptchaDrawn, Entry, Login, PhaseBegan, Submission
 from firstbell.simulator.roster import Investor
+from firstbell.simulator.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,3 +207,29 @@ def test_dates_are_those_of_the_exchanges_clock_on_every_answer(practice: Callab
         ahead = parsedate_to_datetime(response.headers["Date"]).timestamp() - ExchangeClock().now_ns() / NS
         assert 4.5 * 3600 < ahead < 5.5 * 3600
         assert "Content-Length" in response.headers
+
+
+def test_a_token_is_taken_as_a_bearers_alone(practice: Callable[..., Any]) -> None:
+    ali = practice().client("ali")
+    token = ali.session.headers["Authorization"].removeprefix("Bearer ")
+    for scheme, status in (("bearer", 200), ("Basic", 401), ("Token", 401)):
+        assert ali.call("GET", WHO, headers={"Authorization": f"{scheme} {token}"}).status_code == status
+
+
+def test_a_listener_hears_of_everything(practice: Callable[..., Any]) -> None:
+    heard: list[Any] = []
+    practice(listener=heard.append).client("ali").order()
+    assert [type(each) for each in heard] == [PhaseBegan, CaptchaDrawn, Login, Submission]
+
+
+def test_phases_begin_while_nobody_calls(practice: Callable[..., Any]) -> None:
+    closed = threading.Event()
+    now = ExchangeClock().now_ns()
+    day = Schedule(((now - NS, Phase.ORDER_ENTRY), (now + NS // 5, Phase.CLOSED)))
+
+    def hear(entry: Entry) -> None:
+        if isinstance(entry, PhaseBegan) and entry.phase is Phase.CLOSED:
+            closed.set()
+
+    practice(schedule=day, listener=hear)
+    assert closed.wait(20)

@@ -85,11 +85,17 @@ def test_instants_are_exact_both_ways() -> None:
 
 def test_the_clock_is_offset_and_its_dates_are_cut_to_seconds() -> None:
     class Held(ExchangeClock):
+        at = 1_763_700_299_999_999_999
+
         def now_ns(self) -> int:
-            return 1_763_700_299_999_999_999 + self.offset_ns
+            return self.at + self.offset_ns
 
     assert Held().http_date() == "Fri, 21 Nov 2025 04:44:59 GMT"
     assert Held(1).http_date() == "Fri, 21 Nov 2025 04:45:00 GMT"
+    going = Held()
+    assert going.http_date() == "Fri, 21 Nov 2025 04:44:59 GMT"
+    going.at += 1
+    assert going.http_date() == "Fri, 21 Nov 2025 04:45:00 GMT"
     assert Held(5).machine_ns(105) == 100
     ahead, level = ExchangeClock(3_600 * NS), ExchangeClock()
     assert ahead.now_ns() - level.now_ns() > 3_000 * NS
