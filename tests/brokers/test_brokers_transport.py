@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from conftest import Request, WireServer, http
+from brokers_wire import Request, WireServer, http
 
 from firstbell.brokers.transport import USER_AGENT, Transport, shared_transport
 from firstbell.errors import BrokerError, NoAnswer, NotSent, Unreadable

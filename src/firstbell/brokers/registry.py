@@ -39,7 +39,7 @@ ADAPTERS: Final[Mapping[BrokerCode, str]] = MappingProxyType(
         BrokerCode("ib"): _EPHOENIX,
     }
 )
-"""Broker code → the module that has its ``open_account`` and ``order_url``."""
+"""Broker code → the module that has its ``open_account``, ``order_url`` and ``service_urls``."""
 
 
 def known_codes() -> tuple[BrokerCode, ...]:
@@ -78,6 +78,15 @@ def order_url(code: BrokerCode, settings: Settings) -> str:
         NotSent: No adapter speaks to this broker.
     """
     return cast("str", _adapter(code).order_url(code, settings))
+
+
+def service_urls(code: BrokerCode, settings: Settings) -> Mapping[str, str]:
+    """Every host of a broker by what it serves; the one that takes orders is ``api``.
+
+    Raises:
+        NotSent: No adapter speaks to this broker.
+    """
+    return cast("Mapping[str, str]", _adapter(code).service_urls(code, settings))
 
 
 def _adapter(code: BrokerCode) -> Any:

@@ -10,8 +10,7 @@ and the closing price is the day's average price weighted by volume, without the
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import SimulatorError
@@ -21,7 +20,8 @@ from firstbell.model.terms import Side
 from firstbell.simulator import rules as rule
 from firstbell.simulator.accounts import Account
 from firstbell.simulator.auction import clear
-from firstbell.simulator.book import BookOrder, Match, OrderBook
+from firstbell.simulator.book import BookOrder
+from firstbell.simulator.listing import Listing, listed
 from firstbell.simulator.orders import ExchangeOrder, OrderRequest, Trade
 from firstbell.simulator.rules import Reason, Refusal, Rules
 
@@ -30,32 +30,10 @@ if TYPE_CHECKING:
 
     from firstbell.model.identifiers import InstrumentId
     from firstbell.model.instrument import Instrument
+    from firstbell.simulator.book import Match
     from firstbell.simulator.schedule import Schedule
 
 _TRADES: Final = frozenset({Phase.AUCTION, Phase.CONTINUOUS, Phase.AT_CLOSE})
-
-
-@dataclass(slots=True)
-class Listing:
-    """One instrument's day.
-
-    Attributes:
-        instrument: The instrument as it was listed.
-        reference: Yesterday's closing price, in rials.
-        book: Its working orders.
-        last_price: The last trade's price, or None before the first.
-        volume: Shares traded today.
-        value: Rials traded today.
-        closing_price: Set when trading at the close begins.
-    """
-
-    instrument: Instrument
-    reference: Decimal
-    book: OrderBook = field(default_factory=OrderBook)
-    last_price: Decimal | None = None
-    volume: Decimal = Decimal(0)
-    value: Decimal = Decimal(0)
-    closing_price: Decimal | None = None
 
 
 class Exchange:
@@ -81,7 +59,7 @@ class Exchange:
     ) -> None:
         self.schedule = schedule
         self.rules = rules or Rules()
-        self.listings: dict[InstrumentId, Listing] = {each.id: _listed(each) for each in instruments}
+        self.listings: dict[InstrumentId, Listing] = {each.id: listed(each) for each in instruments}
         self.accounts: dict[str, Account] = {}
         self.orders: dict[int, ExchangeOrder] = {}
         self.trades: list[Trade] = []
@@ -145,7 +123,7 @@ class Exchange:
                 self._open(listing)
         if phase is Phase.AT_CLOSE:
             for listing in self.listings.values():
-                listing.closing_price = self._average(listing)
+                listing.closing_price = listing.average_price(self._tick_at)
         if self._now == self.schedule.end and phase is Phase.CLOSED:
             for order in self.orders.values():
                 if order.working:
@@ -158,13 +136,6 @@ class Exchange:
         clearing = clear(buys, sells, listing.reference, self._tick_at)
         if clearing is not None:
             self._book_trades(listing, listing.book.uncross(clearing.price))
-
-    def _average(self, listing: Listing) -> Decimal:
-        if not listing.volume:
-            return listing.reference
-        average = listing.value / listing.volume
-        tick = self._tick_at(average)
-        return (average / tick).to_integral_value(rounding=ROUND_HALF_EVEN) * tick
 
     def _tick_at(self, price: Decimal) -> Decimal:
         return tick_size(self.rules.market, price)
@@ -343,9 +314,7 @@ class Exchange:
                 match.sell,
             )
             self.trades.append(trade)
-            listing.last_price = trade.price
-            listing.volume += trade.quantity
-            listing.value += trade.price * trade.quantity
+            listing.traded(trade.price, trade.quantity)
             self._fill(self.orders[trade.buy], trade)
             self._fill(self.orders[trade.sell], trade)
 
@@ -364,9 +333,3 @@ class Exchange:
             fee = worth * self._sell_fee
             holder.receive(trade.instrument, money=worth - fee, shares=-trade.quantity)
         self.fees_taken += fee
-
-
-def _listed(instrument: Instrument) -> Listing:
-    if instrument.reference_price is None:
-        raise SimulatorError(f"{instrument.id} cannot be listed without a reference price")
-    return Listing(instrument, instrument.reference_price)

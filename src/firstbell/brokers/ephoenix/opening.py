@@ -72,3 +72,10 @@ def open_account(
 def order_url(code: BrokerCode, settings: Settings) -> str:
     """The host that takes a broker's orders: scheme, host and port."""
     return hosts_of(code, settings.broker(code)).api
+
+
+def service_urls(code: BrokerCode, settings: Settings) -> dict[str, str]:
+    """Every host of a broker by what it serves."""
+    hosts = hosts_of(code, settings.broker(code))
+    urls = {"identity": hosts.identity, "api": hosts.api, "market data": hosts.market_data}
+    return urls if hosts.backoffice is None else {**urls, "back office": hosts.backoffice}
