@@ -21,7 +21,7 @@ from firstbell.simulator import rules as rule
 from firstbell.simulator.accounts import Account
 from firstbell.simulator.auction import clear
 from firstbell.simulator.book import BookOrder
-from firstbell.simulator.listing import Listing, listed
+from firstbell.simulator.instrument_day import Listing, listed
 from firstbell.simulator.orders import ExchangeOrder, OrderRequest, Trade
 from firstbell.simulator.rules import Reason, Refusal, Rules
 

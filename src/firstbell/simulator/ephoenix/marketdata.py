@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from firstbell.simulator.book import Level
     from firstbell.simulator.ephoenix.visit import Visit
     from firstbell.simulator.ephoenix.wire import Reply
-    from firstbell.simulator.listing import Listing
+    from firstbell.simulator.instrument_day import Listing
 
 _DEPTH: Final = 5
 
