@@ -117,14 +117,15 @@ def fly(office: Office, progress: Callable[[str], None]) -> Preflight:
         progress: Told of every host and account that is done, from several threads.
     """
     codes = dict.fromkeys(account.broker_code for account in office.settings.enabled)
-    wanted: dict[str, tuple[BrokerCode, str, str, Path | None]] = {}
-    for code in codes:
-        for service, url in service_urls(code, office.settings).items():
-            wanted[f"{code} {service}"] = (code, service, url, office.settings.broker(code).ca_file)
-    # Services of several brokers may share an address: it is tried once for each service, its clock once.
+    # Brokers may share an address: it is tried for each of them, its clock once.
     clocks = _Clocks()
     with ThreadPoolExecutor(max_workers=32) as pool:
-        hosts = tuple(pool.map(lambda host: _try_host(*host, clocks, progress), wanted.values()))
+        tries = [
+            pool.submit(_try_host, code, service, url, office.settings.broker(code).ca_file, clocks, progress)
+            for code in codes
+            for service, url in service_urls(code, office.settings).items()
+        ]
+        hosts = tuple(each.result() for each in tries)
 
     def told(login: Login, step: str) -> None:
         if step == "done":
