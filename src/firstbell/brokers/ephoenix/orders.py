@@ -38,6 +38,7 @@ UNSAID_PAUSE_S: Final = 60.0
 _SERIALS: Final = ("serialNumber", "serialNo", "serial")
 _TRACKINGS: Final = ("trackingNumber", "tracking")
 _CODES: Final = ("code", "errorCode")
+_UNSAID: Final = (None, "")
 _LAYERS: Final = (*WRAPPERS, "error")
 
 _OK: Final = 200
@@ -118,7 +119,7 @@ class _Said:
         inner = (top.get(name) for name in _LAYERS)
         layers = [top, *(Fields(layer, top.what, "") for layer in inner if isinstance(layer, dict))]
         self.message = next((text for layer in layers if (text := _message(layer))), None)
-        codes = [item for layer in layers for name in _CODES if (item := layer.get(name)) not in {None, ""}]
+        codes = [item for layer in layers for name in _CODES if (item := layer.get(name)) not in _UNSAID]
         numbers = {_whole(number_in(item)) for item in codes}
         successes = {layer.flag("isSuccess") for layer in layers} - {None}
         errors = {layer.flag("isError") for layer in layers}
