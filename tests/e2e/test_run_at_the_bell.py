@@ -148,7 +148,7 @@ def test_an_answer_that_never_came_is_found_in_the_list(open_venue):
 
 
 def test_killed_after_the_bell_nothing_is_sent_twice_and_reconcile_finds_it(open_venue):
-    venue = open_venue("--accounts", "2", "--bell-in", "1s", "--fault", "delay:ms=3000,on=NewOrder")
+    venue = open_venue("--accounts", "2", "--bell-in", "1s", "--fault", "delay:ms=3000,on=order")
     process = venue.start("run", "--at", venue.in_seconds(9))
     while not venue.submissions():
         assert process.poll() is None
