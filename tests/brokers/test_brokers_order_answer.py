@@ -236,23 +236,10 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-NAMES = st.sampled_from(
-    [
-        "isSuccess",
-        "IsSuccess",
-        "isError",
-        "Code",
-        "code",
-        "errorCode",
-        "serialNumber",
-        "serial",
-        "trackingNumber",
-        "result",
-        "data",
-        "error",
-        "Message",
-    ]
-)
+WORDS = """
+    isSuccess IsSuccess isError Code code errorCode serialNumber serial trackingNumber result data error Message
+"""
+NAMES = st.sampled_from(WORDS.split())
 VALUES = st.sampled_from([True, False, None, 0, 1, -1, 1017, 1018, 1011, 9999, "1017", "", "۱۰۱۷", "x", 4711]) | JSON
 
 

@@ -222,7 +222,7 @@ def read_instrument(answer: Answer, isin: InstrumentId, host: str) -> Instrument
     for row in rows_in(document, "list of instruments", host, "rows", "instruments"):
         entry = Fields(row, "instrument", host)
         facts = entry.inner("i")
-        if facts.text("isin").casefold() == isin.casefold():
+        if read_isin(facts).casefold() == isin.casefold():
             return _instrument(facts, entry.inner("t"), isin)
     raise Refused(f"{host} knows no instrument {isin}", host=host, status=answer.status)
 

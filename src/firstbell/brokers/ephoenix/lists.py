@@ -20,6 +20,7 @@ from firstbell.brokers.ephoenix.answers import document_of, read_isin
 from firstbell.brokers.ephoenix.fields import Fields, number_in, rows_in
 from firstbell.errors import BrokerError, Unreadable
 from firstbell.model.identifiers import VenueOrderId
+from firstbell.model.money import plain
 from firstbell.model.report import Fill
 from firstbell.model.terms import Side
 
@@ -163,7 +164,7 @@ def _order(value: Any, host: str) -> VenueOrder:
 
 def _state(row: Fields) -> str:
     number = number_in(row.get("state"))
-    return row.text("state") if number is None else f"{number:f}"
+    return row.text("state") if number is None else str(plain(number))
 
 
 def _filled(row: Fields, quantity: Decimal) -> Decimal:
