@@ -16,8 +16,8 @@ from decimal import Decimal
 
 import pytest
 import requests
+from e2e_venue import LOCUSTFILE, environment
 
-from conftest import LOCUSTFILE, environment
 from firstbell.market import fee_rate
 from firstbell.model.terms import Side
 from firstbell.oms.sizing import affordable
