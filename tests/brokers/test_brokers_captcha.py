@@ -1,6 +1,5 @@
 import base64
 import contextlib
-import errno
 import io
 import os
 import pty
@@ -125,21 +124,25 @@ def test_a_program_that_does_not_read_the_picture_may_answer(tmp_path: Path) -> 
 
 
 def test_a_program_that_takes_too_long_ends_with_all_that_it_started(tmp_path: Path, picture: bytes) -> None:
-    started = tmp_path / "started"
-    os.mkfifo(started)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
     command = program(
         tmp_path,
         f"""
         import subprocess, sys, time
-        subprocess.Popen([sys.executable, "-c", "open({str(started)!r}, 'w').write('x'); import time; time.sleep(600)"])
+        child = "import time; pipe = open({str(pipe)!r}, 'w'); pipe.write('x'); pipe.flush(); time.sleep(600)"
+        subprocess.Popen([sys.executable, "-c", child])
         time.sleep(600)
         """,
     )
-    # The pipe has a reader and its end is told when the last writer has gone; so is the program's standard output.
-    reader = os.open(started, os.O_RDONLY | os.O_NONBLOCK)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        with pytest.raises(CaptchaError, match=r"no answer within 0\.3 s"):
-            CommandSolver(command, timeout_s=0.3).solve(picture, account="a")
+        with pytest.raises(CaptchaError, match=r"no answer within 1 s"):
+            CommandSolver(command, timeout_s=1).solve(picture, account="a")
+        os.set_blocking(reader, True)
+        # The pipe ends when the last process that writes to it has ended.
+        assert os.read(reader, 10) == b"x"
+        assert os.read(reader, 10) == b""
     finally:
         os.close(reader)
 
@@ -180,14 +183,11 @@ def test_a_server_gets_the_picture_and_answers_text(serve: Serve, picture: bytes
         http(200, b"\xff"),
         http(200, b""),
         http(200, b"1" * 2000),
-        b"HTTP/1.1 200 OK\r\n",
+        None,
     ],
 )
-def test_a_server_that_fails_is_said_without_its_key(serve: Serve, picture: bytes, answer: bytes) -> None:
-    def script(*_: object) -> bytes | None:
-        return answer if answer.endswith(b"\r\n") is False or b"Content" in answer else None
-
-    server = serve(script)
+def test_a_server_that_fails_is_said_without_its_key(serve: Serve, picture: bytes, answer: bytes | None) -> None:
+    server = serve(lambda *_: answer)
     with pytest.raises(CaptchaError) as caught:
         UrlSolver(f"{server.url}/solve?key=S3CRET").solve(picture, account="a")
     assert "S3CRET" not in str(caught.value)
@@ -208,7 +208,11 @@ def test_plain_http_is_for_this_machine_only(picture: bytes) -> None:
 # A person
 
 ASK = """
+import os
 import sys
+if os.isatty(2):
+    # A session of one's own takes the first terminal that it opens for its own.
+    os.close(os.open(os.ttyname(2), os.O_RDWR))
 from pathlib import Path
 from firstbell.brokers.captcha.prompt import PromptSolver
 from firstbell.errors import CaptchaError
@@ -234,8 +238,6 @@ class Person:
             stderr=theirs,
             env={**os.environ, "TERM": term, "COLORTERM": "truecolor", "COLUMNS": "80", "PYTHONUTF8": "1"},
             start_new_session=True,
-            # Its own session takes this terminal for its own.
-            preexec_fn=lambda: os.close(os.open(os.ttyname(theirs), os.O_RDWR)),
         )
         os.close(theirs)
 
@@ -247,8 +249,7 @@ class Person:
             try:
                 self.screen += os.read(self.terminal, 1 << 16)
             except OSError as error:
-                assert error.errno == errno.EIO
-                raise AssertionError(f"not seen: {text}; but {self.screen!r}") from None
+                raise AssertionError(f"not seen: {text}; but {self.screen!r}") from error
         return self.screen.decode()
 
     def types(self, text: str) -> None:
@@ -331,12 +332,10 @@ def test_where_standard_input_is_no_terminal_the_terminal_is_asked(sit: Callable
 
 def test_a_slip_of_the_hand_is_asked_again(sit: Callable[..., Person]) -> None:
     person = sit()
-    for typed in ("\n", "1 2\n"):
-        person.sees("What does it say?")
-        person.types(typed)
-        person.sees("please")
-    person.types("")
     person.sees("What does it say?")
+    for typed in ("\n", "1 2\n"):
+        person.types(typed)
+        person.sees("please.\r\nWhat does it say?")
     person.types("777\n")
     assert person.leaves() == "ANSWER 777\n"
 
