@@ -113,7 +113,8 @@ def test_a_claimed_order_without_a_word_is_unresolved_once_the_run_is_over(journ
     assert document(journal, record, ended=True)["orders"][0]["outcome"] == "unresolved"
 
 
-def test_an_order_placed_by_an_earlier_run_is_reported_accepted_without_attempts(journal, record):
+@pytest.mark.usefixtures("record")
+def test_an_order_placed_by_an_earlier_run_is_reported_accepted_without_attempts(journal):
     happen(journal, "A", ReportKind.ACCEPTED, AttemptOutcome.ACCEPTED, venue_order_id="77")
     later = RunRecord("later", BELL, (line("A"),), "results")
     journal.begin_run(later)

@@ -89,12 +89,16 @@ def run(
         shell.err.print(
             f"Run [bold]{run_id}[/]: {len(settings.enabled)} accounts, bell at {bell.at.isoformat(sep=' ')}"
         )
-        _before_the_bell(shell, office, bell.at)
         wanted = RunWishes(
             config=shell.config.absolute(), at=bell.at.isoformat(), run_id=run_id, dry=dry_run, verbose=shell.verbose
         )
         command = _locust_command(web=web, processes=processes, more=locust_options)
-        _watch(shell, office, record, _start(command, wanted))
+        try:
+            _before_the_bell(shell, office, bell.at)
+        except KeyboardInterrupt:
+            shell.err.print("Interrupted before anything was armed.")
+        else:
+            _watch(shell, office, record, _start(command, wanted))
         recover(office.journal, office.clock, run_id)
         document = _write(office, record, ended=True)
         if shell.json:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from firstbell.cache.file_lock import locked
 from firstbell.errors import BrokerError, CaptchaError, FirstbellError, RunError, WrongPassword
 from firstbell.journal.base import AlreadyPlaced, Claimed, Intent, Note
 from firstbell.journal.owner import this_process
@@ -17,10 +19,11 @@ from firstbell.model.order_status import DONE, PLACED
 from firstbell.model.terms import Side
 from firstbell.oms.inquiry import Inquiry, needs_asking
 from firstbell.oms.plan import DayUsed, Facts, PlanLine, plan_login
+from firstbell.risk.checks import Surroundings, deny, total_within_limit
 from firstbell.sniper.results import NOT_SENT, STANDS_FOR, WARNING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from firstbell.brokers.base import HttpBroker, PreparedOrder
     from firstbell.config import AccountSettings
@@ -41,6 +44,7 @@ REFRESH_UNTIL_S: Final = 10
 """… until this many. A read that fails is repeated in between."""
 LATE_PATIENCE_S: Final = 8
 """How long reads are repeated where the bell is nearer than that."""
+_LOCK_S: Final = 5.0
 READ_AGAIN_S: Final = 1.0
 """The pause between two tries of a read, in seconds."""
 
@@ -97,8 +101,23 @@ class Arming:
                 self._note(line.account, WARNING, remark)
             if line.denied is not None:
                 self._note(line.account, NOT_SENT, line.denied)
-            self._claim(armed, line, known_ids)
+            with self._alone():
+                self._claim(armed, line, known_ids)
         return armed
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Where a limit counts over all logins, one login at a time claims: else two could each see room for itself."""
+        if self._context.limits.max_total_value is None:
+            yield
+            return
+        locks = self._context.settings.firstbell.state_dir / "locks"
+        locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            with locked(locks / "limits.lock", timeout_s=_LOCK_S):
+                yield
+        except TimeoutError as error:
+            raise RunError(f"the limits could not be checked: {error}") from error
 
     def _still_to_do(self) -> list[AccountSettings]:
         """The accounts whose plan has not been carried out today and about which nothing is open."""
@@ -208,13 +227,23 @@ class Arming:
                 if over or tries <= 0 or self._pause(READ_AGAIN_S):
                     raise
 
-    def _plan(self, accounts: Sequence[AccountSettings], facts: Facts) -> tuple[PlanLine, ...]:
-        context = self._context
-        todays = [e for e in context.journal.entries(day=context.day) if e.state.status not in DONE or _traded(e)]
-        used = DayUsed(
+    def _used(self) -> DayUsed:
+        journal, day = self._context.journal, self._context.day
+        todays = [e for e in journal.entries(day=day) if e.state.status not in DONE or _traded(e)]
+        return DayUsed(
             sum((e.intent.order.value for e in todays if e.intent.order.side is Side.BUY), Decimal(0)),
             sum(e.intent.login == self._login.key for e in todays),
         )
+
+    def _over_total(self, order: Order, line: PlanLine) -> str | None:
+        """Why this order is too much for the day, counted once more with what other logins have claimed since."""
+        if self._context.limits.max_total_value is None or line.instrument is None:
+            return None
+        around = Surroundings(line.instrument, None, self._context.limits, self._used().value, 0)
+        return next((str(denial) for denial in deny(order, around, (total_within_limit,))), None)
+
+    def _plan(self, accounts: Sequence[AccountSettings], facts: Facts) -> tuple[PlanLine, ...]:
+        context = self._context
         return plan_login(
             accounts,
             facts,
@@ -222,11 +251,14 @@ class Arming:
             day=context.day,
             market=context.settings.firstbell.market,
             limits=context.limits,
-            used=used,
+            used=self._used(),
         )
 
     def _claim(self, armed: Armed, line: PlanLine, known_ids: frozenset[VenueOrderId] | None) -> None:
         for order in line.orders:
+            if (over := self._over_total(order, line)) is not None:
+                self._note(line.account, NOT_SENT, over)
+                return
             try:
                 prepared = self._broker.prepare(order)
             except (FirstbellError, ValueError) as error:

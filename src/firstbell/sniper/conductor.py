@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
-from locust.runners import LocalRunner, WorkerRunner
+from locust.runners import STATE_RUNNING, LocalRunner, WorkerRunner
 
 from firstbell.clock import exchange_now
 from firstbell.errors import FirstbellError
@@ -192,10 +192,21 @@ class Conductor:
             if -QUIET_UNTIL_S < until_bell_s < QUIET_FROM_S:
                 gevent.sleep(until_bell_s + QUIET_UNTIL_S)
                 continue
-            if self.bring_up_to_date(ended=False).finished:
+            if self._is_over():
                 break
             gevent.sleep(LOOK_EVERY_S)
         self._end_run()
+
+    def _is_over(self) -> bool:
+        """Whether every account is done, or no user is left that could still do anything."""
+        try:
+            if self.bring_up_to_date(ended=False).finished:
+                return True
+        except FirstbellError as error:
+            # The orders go on: results that cannot be written now may be written at the end, or by `reconcile`.
+            _log.error("%s", error)
+        runner = None if self._environment is None else self._environment.runner
+        return isinstance(runner, LocalRunner) and runner.state == STATE_RUNNING and runner.user_count == 0
 
     def _end_run(self) -> None:
         environment = self._environment
@@ -227,8 +238,11 @@ class Conductor:
     def _finish(self) -> None:
         """Judge what is left over and write the results for good; nothing of this run can leave any more."""
         ended = this_process() if isinstance(getattr(self._environment, "runner", None), LocalRunner) else None
-        recover(self._office.journal, self._office.clock, self._run_id, ended)
-        self.bring_up_to_date(ended=True)
+        try:
+            recover(self._office.journal, self._office.clock, self._run_id, ended)
+            self.bring_up_to_date(ended=True)
+        except FirstbellError as error:
+            _log.error("the run's end could not be written down; `firstbell orders reconcile` will: %s", error)
 
     def _exit_status(self) -> int:
         if self._last is None:
