@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 import trustme
+from brokers_platform import House, Platform
 from brokers_wire import Script, WireServer
+
+from firstbell.brokers.transport import shared_transport
 
 
 @pytest.fixture
@@ -38,3 +41,16 @@ def tls_server(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     return context
+
+
+@pytest.fixture
+def platform(serve: Callable[..., WireServer]) -> Platform:
+    return Platform(serve)
+
+
+@pytest.fixture
+def house(tmp_path: Path, platform: Platform) -> Iterator[House]:
+    house = House(tmp_path / "state", platform)
+    yield house
+    house.cache.close()
+    shared_transport().close()
