@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
-from rich.table import Table
 
 from firstbell.cli.shell import Shell, shared_options
+from firstbell.cli.tables import add_columns, plain_table
 from firstbell.config import load
 from firstbell.oms.office import Office
 
@@ -24,10 +24,9 @@ def stats(shell: Shell) -> int:
     if shell.json:
         shell.print_json(found.as_json())
         return 0
-    table = Table(title="Cache", title_justify="left")
-    table.add_column("kind")
-    for name in ("entries", "hits", "misses", "oldest, s", "next expiry, s"):
-        table.add_column(name, justify="right")
+    table = plain_table("Cache")
+    add_columns(table, "kind")
+    add_columns(table, "entries", "hits", "misses", "oldest, s", "next expiry, s", numbers=True)
     for kind, row in found.kinds.items():
         table.add_row(kind.value, *("" if number is None else f"{number:g}" for number in row.as_json().values()))
     shell.out.print(table)

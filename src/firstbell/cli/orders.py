@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
 from firstbell.cli.shell import Shell, shared_options
-from firstbell.cli.tables import print_results
+from firstbell.cli.tables import add_columns, order_words, plain_table, print_results
 from firstbell.clock import exchange_now
 from firstbell.config import load
 from firstbell.errors import RunError
@@ -101,7 +100,8 @@ def show(shell: Shell, *, order: str) -> int:
         shell.print_json({**_facts(entry), "reports": events})
         return 0
     _print_entries(shell, [entry], entry.intent.order.client_order_id)
-    table = Table("at", "report", "run", "what", title="What happened", title_justify="left")
+    table = plain_table("What happened")
+    add_columns(table, "at", "report", "run", "what")
     for event in events:
         said = [event["venue_order_id"] and f"id {event['venue_order_id']}", event["reason"], event["answer"]]
         words = escape("; ".join(str(part) for part in said if part))
@@ -216,13 +216,10 @@ def _facts(entry: Entry) -> dict[str, Any]:
 
 
 def _print_entries(shell: Shell, entries: Sequence[Entry], title: str) -> None:
-    table = Table(title=f"Orders: {title}", title_justify="left")
-    for name in ("account", "broker", "instrument", "side"):
-        table.add_column(name, overflow="fold")
-    for name in ("quantity", "price", "filled"):
-        table.add_column(name, justify="right")
-    for name in ("our id", "venue id", "status", "reason"):
-        table.add_column(name, overflow="fold")
+    table = plain_table(f"Orders: {title}")
+    add_columns(table, "account", "broker", "instrument")
+    add_columns(table, "order", "filled", numbers=True)
+    add_columns(table, "our id", "venue id", "status", "reason")
     for entry in entries:
         order, state = entry.intent.order, entry.state
         unresolved = " [yellow](unresolved)[/]" if state.unresolved else ""
@@ -230,9 +227,7 @@ def _print_entries(shell: Shell, entries: Sequence[Entry], title: str) -> None:
             order.account,
             order.broker_code,
             order.instrument,
-            order.side.value,
-            grouped(order.quantity),
-            grouped(order.price),
+            order_words(order.side.value, order.quantity, order.price),
             grouped(state.filled_qty),
             order.client_order_id,
             state.venue_order_id or "",

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
 from firstbell.cli.shell import Shell, shared_options
-from firstbell.cli.tables import life, print_warnings
+from firstbell.cli.tables import add_columns, life, plain_table, print_warnings
 from firstbell.config import load
 from firstbell.log import set_up
 from firstbell.model.money import grouped, plain
@@ -45,11 +44,9 @@ def preflight(shell: Shell) -> int:
 
 
 def _print_hosts(shell: Shell, found: Preflight) -> None:
-    table = Table(title="Hosts", title_justify="left")
-    for name in ("broker", "service", "address", "reached", "TLS"):
-        table.add_column(name, overflow="fold")
-    for name in ("connect, ms", "clock offset, ms"):
-        table.add_column(name, justify="right")
+    table = plain_table("Hosts")
+    add_columns(table, "broker", "service", "address", "reached", "TLS")
+    add_columns(table, "connect, ms", "clock offset, ms", numbers=True)
     for host in found.hosts:
         reached = "[green]yes[/]" if host.reach.problem is None else f"[red]{escape(host.reach.problem)}[/]"
         connect = "" if host.reach.connect_ms is None else f"{host.reach.connect_ms:.1f}"
@@ -65,12 +62,10 @@ def _clock(host: HostReport) -> str:
 
 
 def _print_accounts(shell: Shell, found: Preflight) -> None:
-    table = Table(title="Accounts", title_justify="left")
-    for name in ("account", "broker", "token"):
-        table.add_column(name, overflow="fold")
-    table.add_column("buying power", justify="right")
-    table.add_column("band", justify="right")
-    table.add_column("go", overflow="fold")
+    table = plain_table("Accounts")
+    add_columns(table, "account", "broker", "token")
+    add_columns(table, "buying power", "band", numbers=True)
+    add_columns(table, "go")
     for account in found.accounts:
         warm = account.warm
         instrument = None if warm.line is None else warm.line.instrument

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,7 +51,7 @@ class Shell:
 
 def _wide_enough(console: Console) -> Console:
     """Where nobody sees the edge of a terminal, as in a file, tables are not folded to fit one."""
-    if not console.is_terminal:
+    if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = max(console.width, _FILE_WIDTH)
     return console
 

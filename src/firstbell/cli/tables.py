@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -12,6 +13,7 @@ from firstbell.model.money import exact, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from decimal import Decimal
 
     from firstbell.cli.shell import Shell
     from firstbell.sniper.warmup import WarmAccount
@@ -27,13 +29,10 @@ def print_warnings(shell: Shell, warnings: Iterable[str]) -> None:
 
 def print_results(shell: Shell, document: Mapping[str, Any]) -> None:
     """Print what a run came to, from its ``orders.json``."""
-    table = Table(title=f"Run {document['run']}   bell {document['bell']}", title_justify="left")
-    for name in ("account", "broker", "instrument", "side"):
-        table.add_column(name, overflow="fold")
-    for name in ("quantity", "price", "tries", "late, ms", "trip, ms"):
-        table.add_column(name, justify="right")
-    for name in ("venue id", "outcome"):
-        table.add_column(name, overflow="fold")
+    table = plain_table(f"Run {document['run']}   bell {document['bell']}")
+    add_columns(table, "account", "broker", "instrument")
+    add_columns(table, "order", "tries", "late, ms", "trip, ms", numbers=True)
+    add_columns(table, "venue id", "outcome")
     for row in document["orders"]:
         table.add_row(*_result_cells(row))
     shell.out.print(table)
@@ -49,19 +48,19 @@ def _result_cells(row: Mapping[str, Any]) -> Sequence[str]:
     attempts = row["attempts"]
     last = attempts[-1] if attempts else None
     color = _COLORS[row["outcome"]]
-    status = f" ({row['status']})" if row["status"] else ""
+    status = row["status"] or ""
+    # "accepted (ACCEPTED)" says nothing; "accepted (FILLED)" does.
+    said = "" if status.lower() in {"", row["outcome"], "denied"} else f" ({status})"
     return (
         row["account"],
         row["broker_code"],
         row["instrument"],
-        row["side"],
-        "" if row["quantity"] is None else grouped(exact(row["quantity"])),
-        "" if row["price"] is None else grouped(exact(row["price"])),
+        order_words(row["side"], row["quantity"], row["price"]),
         str(len(attempts)) if attempts else "",
         "" if last is None else _ms(last["lateness_us"]),
         "" if last is None else _ms(last["round_trip_us"]),
         row["venue_order_id"] or "",
-        f"[{color}]{row['outcome']}[/]{status}",
+        f"[{color}]{row['outcome'].replace('_', ' ')}[/]{said}",
     )
 
 
@@ -71,17 +70,20 @@ def _ms(microseconds: int | None) -> str:
 
 def print_warm(shell: Shell, rows: Iterable[WarmAccount]) -> None:
     """Print what warming up came to."""
-    table = Table(title="Warmed up", title_justify="left")
-    for name in ("account", "broker", "token"):
-        table.add_column(name, overflow="fold")
-    table.add_column("buying power", justify="right")
-    table.add_column("instrument", overflow="fold")
-    for name in ("band", "price", "quantity", "value"):
-        table.add_column(name, justify="right")
-    table.add_column("ready", overflow="fold")
+    table = plain_table("Warmed up")
+    add_columns(table, "account", "broker", "token")
+    add_columns(table, "buying power", numbers=True)
+    add_columns(table, "instrument")
+    add_columns(table, "band", "order", "value", numbers=True)
+    add_columns(table, "ready")
+    said = []
     for row in rows:
         table.add_row(*_warm_cells(row))
+        said += [f"  [red]{row.account.name}: {escape(row.why_not)}[/]"] if row.why_not is not None else []
+        said += [f"  {row.account.name}: {escape(remark)}" for remark in (row.line.remarks if row.line else ())]
     shell.out.print(table)
+    for words in said:
+        shell.out.print(words)
 
 
 def _warm_cells(row: WarmAccount) -> Sequence[str]:
@@ -89,24 +91,42 @@ def _warm_cells(row: WarmAccount) -> Sequence[str]:
     instrument = None if line is None else line.instrument
     orders = () if line is None else line.orders
     band = "" if instrument is None else f"{grouped(instrument.band.low)} - {grouped(instrument.band.high)}"
-    names = [row.account.isin] if instrument is None else [instrument.id, instrument.symbol, instrument.name]
-    quantity = sum(order.quantity for order in orders)
-    value = sum(order.value for order in orders)
+    name: str = row.account.isin
+    if instrument is not None:
+        name = f"{instrument.id} {instrument.symbol}".strip() + (f"\n{instrument.name}" if instrument.name else "")
+    quantity = exact(sum(order.quantity for order in orders))
+    value = exact(sum(order.value for order in orders))
     slices = f" in {len(orders)}" if len(orders) > 1 else ""
-    ready = "[green]ready[/]" if row.ready else f"[red]{escape(row.why_not or '')}[/]"
-    remarks = "" if line is None else "".join(f"\n[yellow]{escape(remark)}[/]" for remark in line.remarks)
     return (
         row.account.name,
         row.account.broker_code,
         life(row.token_ends_at),
         "" if row.buying_power is None else grouped(row.buying_power),
-        " ".join(name for name in names if name),
+        name,
         band,
-        grouped(orders[0].price) if orders else "",
-        f"{grouped(quantity)}{slices}" if orders else "",
+        f"{order_words(orders[0].side, quantity, orders[0].price)}{slices}" if orders else "",
         grouped(value) if orders else "",
-        f"{ready}{remarks}",
+        "[green]ready[/]" if row.ready else "[red]no[/]",
     )
+
+
+def plain_table(title: str) -> Table:
+    """A table with room for what is in it: a line under its head, and none between the columns."""
+    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+
+
+def add_columns(table: Table, *names: str, numbers: bool = False) -> None:
+    """Add columns that fold where there is no room: a number is never cut short, and an account's name stays whole."""
+    for name in names:
+        justify: Literal["left", "right"] = "right" if numbers else "left"
+        table.add_column(name, overflow="fold", no_wrap=name == "account", justify=justify)
+
+
+def order_words(side: str, quantity: Decimal | int | str | None, price: Decimal | int | str | None) -> str:
+    """An order in short: ``buy 170,018 at 5,860``; the side alone where nothing was planned."""
+    if quantity is None or price is None:
+        return str(side)
+    return f"{side} {grouped(exact(quantity))} at {grouped(exact(price))}"
 
 
 def life(ends_at: datetime | None) -> str:
