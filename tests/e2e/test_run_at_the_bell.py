@@ -107,9 +107,6 @@ def test_too_early_is_sent_again_paced_until_the_exchange_opens(open_venue):
 
 def test_plain_locust_with_fewer_users_than_accounts(open_venue):
     venue = open_venue("--accounts", "4", "--bell-in", "1s")
-    venue.edit(
-        "[firstbell]\n", f"[firstbell]\nresults_dir = {venue.folder}/order_results\nstate_dir = {venue.folder}/state\n"
-    )
     venue.config.write_text(
         re.sub(r"order_time = .*", f"order_time = {venue.in_seconds(12)[:8]}", venue.config.read_text())
     )
@@ -282,7 +279,7 @@ def test_planted_secrets_are_nowhere_but_in_the_config_and_the_cache(open_venue,
         time.sleep(0.2)
     out, err = process.communicate()
     passwords = {account["password"] for account in venue.said["accounts"]}
-    tokens = tokens_in(venue.folder / ".firstbell" / "cache")
+    tokens = tokens_in(venue.folder / ".firstbell-practice" / "cache")
     secrets = passwords | tokens | set(answers.read_text().split())
     assert len(tokens) == len(answers.read_text().split()) == 2
     places = {"process list": "\n".join(lines), "stdout": out, "stderr": err}

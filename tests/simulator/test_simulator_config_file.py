@@ -40,6 +40,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     assert [account.password.get_secret_value() for account in settings.enabled] == [password, "other"]
     assert [account.isin for account in settings.enabled] == [MHRN, BORS]
     assert settings.firstbell.order_time == time(8, 45, 7)
+    assert settings.firstbell.state_dir.name == ".firstbell-practice"
     assert settings.broker(GS).api_url == ADDRESS
 
 

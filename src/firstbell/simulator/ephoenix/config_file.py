@@ -71,6 +71,8 @@ def _lines(
     yield "# A rehearsal: practice accounts on the simulated exchange of this machine."
     yield "[firstbell]"
     yield f"order_time = {bell.isoformat()}"
+    # A rehearsal's journal and cache are never those of a real day in the same folder.
+    yield "state_dir = .firstbell-practice"
     yield ""
     yield "[captcha]"
     yield "solver = url"
