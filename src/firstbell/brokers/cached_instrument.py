@@ -20,13 +20,13 @@ def written(instrument: Instrument) -> JsonValue:
         "id": instrument.id,
         "symbol": instrument.symbol,
         "name": instrument.name,
-        "low": str(instrument.band.low),
-        "high": str(instrument.band.high),
-        "min": str(instrument.min_quantity),
-        "max": str(instrument.max_quantity),
-        "lot": str(instrument.lot_size),
-        "reference": None if instrument.reference_price is None else str(instrument.reference_price),
-        "last": None if instrument.last_price is None else str(instrument.last_price),
+        "low": _plain(instrument.band.low),
+        "high": _plain(instrument.band.high),
+        "min": _plain(instrument.min_quantity),
+        "max": _plain(instrument.max_quantity),
+        "lot": _plain(instrument.lot_size),
+        "reference": _plain(instrument.reference_price),
+        "last": _plain(instrument.last_price),
         "state": instrument.state,
     }
 
@@ -52,6 +52,10 @@ def read(entry: JsonValue | None) -> Instrument | None:
         return None
 
 
+def _plain(number: Decimal | None) -> str | None:
+    return None if number is None else format(number, "f")
+
+
 def _text(entry: dict[str, JsonValue], name: str) -> str:
     value = entry[name]
     if not isinstance(value, str):
@@ -60,8 +64,10 @@ def _text(entry: dict[str, JsonValue], name: str) -> str:
 
 
 def _number(entry: dict[str, JsonValue], name: str) -> Decimal:
-    number = exact(_text(entry, name))
-    if number <= 0:
+    text = _text(entry, name)
+    number = exact(text)
+    if number <= 0 or format(number, "f") != text:
+        # Written in another way, it was not written here: 1E+999999 is a number, and too long a one for its plain form.
         raise ValueError(name)
     return number
 

@@ -9,10 +9,10 @@ from firstbell.brokers import cached_instrument
 from firstbell.brokers.base import Answer, Capabilities, PreparedOrder, Token
 from firstbell.brokers.ephoenix import answers, calls, lists
 from firstbell.brokers.ephoenix.calls import Call, Service
+from firstbell.brokers.ephoenix.fields import number_in
 from firstbell.brokers.ephoenix.orders import read_order_answer
 from firstbell.cache import Kind
 from firstbell.errors import BrokerError, NoAnswer, NotSent, TokenEnded, Unreadable
-from firstbell.model.money import exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -117,13 +117,11 @@ class EphoenixBroker:
     def buying_power(self, *, fresh: bool = False) -> Decimal:
         """What the account may spend, in rials; see the protocol."""
         cached = None if fresh else self._shelf.get(Kind.BUYING_POWER, self._key)
-        if isinstance(cached, str):
-            try:
-                return exact(cached)
-            except ValueError:
-                _log.warning("The cached buying power is no number; it is asked for again")
+        known = number_in(cached)
+        if known is not None:
+            return known
         money = self._read(calls.BUYING_POWER, answers.read_buying_power)
-        self._shelf.put(Kind.BUYING_POWER, self._key, str(money))
+        self._shelf.put(Kind.BUYING_POWER, self._key, format(money, "f"))
         return money
 
     def instrument(self, instrument: InstrumentId, *, fresh: bool = False) -> Instrument:
