@@ -451,6 +451,18 @@ def test_forgetting_spares_a_token_that_another_process_got_meanwhile(house: Hou
     assert len(platform.calls(LOGIN)) == 2
 
 
+def test_a_broker_that_gives_the_same_token_again_is_asked_for_it_once(house: House, platform: Platform) -> None:
+    same = http(200, {"token": "the-same", "errorCode": 0})
+    platform.tokens.append("the-same")
+    platform.says[LOGIN] = [same, same]
+    broker = house.broker()
+    broker.login()
+    broker.forget_token()
+    for _ in range(3):
+        assert broker.login().text == "the-same"
+    assert len(platform.calls(LOGIN)) == 2
+
+
 def test_whether_a_token_lives(house: House, platform: Platform) -> None:
     broker = house.broker()
     assert broker.token_lives() is False  # type: ignore[attr-defined] # beyond the protocol

@@ -62,6 +62,7 @@ class Session:
         self._lock = locks / f"login-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.lock"
         self._clock = clock
         self._current: Token | None = None
+        self._ended: set[str] = set()
         hide(password)
 
     @property
@@ -95,14 +96,17 @@ class Session:
         """
         current = self._current
         text = refused if refused is not None else None if current is None else current.text
-        if current is not None and current.text == text:
-            self._current = None
-        cached = self._cached()
-        if cached is not None and cached.text == text:
-            self._shelf.forget(Kind.TOKEN, self._key)
+        if text is None:
+            return
+        # Remembered, because another thread may be about to take it out of the cache, or to put it back into `current`.
+        self._ended.add(text)
+        with held(self._lock, self._host, self._clock):
+            cached = _read(self._shelf.get(Kind.TOKEN, self._key))
+            if cached is not None and cached.text == text:
+                self._shelf.forget(Kind.TOKEN, self._key)
 
     def _lives(self, token: Token) -> bool:
-        return token.ends_at.timestamp() * _NS > self._clock.wall_ns()
+        return token.text not in self._ended and token.ends_at.timestamp() * _NS > self._clock.wall_ns()
 
     def _cached(self) -> Token | None:
         token = _read(self._shelf.get(Kind.TOKEN, self._key))
@@ -123,6 +127,8 @@ class Session:
         except WrongPassword:
             self._refused.add(self._password)
             raise
+        # A broker may give the same one again.
+        self._ended.discard(token.text)
         hide(token.text)
         left_s = token.ends_at.timestamp() - self._clock.wall_ns() / _NS
         self._shelf.put(Kind.TOKEN, self._key, _written(token), ttl_s=left_s)
