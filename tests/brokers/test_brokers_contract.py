@@ -14,7 +14,7 @@ import pytest
 from brokers_venues import VENUES, Seat
 
 from firstbell.brokers.base import Broker, HttpBroker, VenueOrder
-from firstbell.brokers.registry import known_codes, open_broker, order_url, service_urls
+from firstbell.brokers.registry import ADAPTERS, known_codes, open_broker, order_url, service_urls
 from firstbell.brokers.transport import shared_transport
 from firstbell.cache import TtlCache
 from firstbell.config import AccountSettings, Settings
@@ -25,6 +25,7 @@ from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, 
 from firstbell.model.order import Order
 from firstbell.model.terms import AttemptOutcome, Side
 
+FIRST_OF_ADAPTER = {adapter: code for code, adapter in reversed(ADAPTERS.items())}
 TakeSeat = Callable[[str], Seat]
 
 
@@ -194,10 +195,11 @@ def test_an_accepted_order_is_in_the_lists_until_it_is_canceled(seat: Seat) -> N
     assert name not in {found.venue_order_id for found in seat.broker.open_orders()}
 
 
-def test_many_orders_are_all_in_the_list(seat: Seat) -> None:
-    """More than fit on one page."""
-    names = {seat.broker.submit(order(seat, quantity=1000 + number)).venue_order_id for number in range(102)}
-    assert len(names) == 102
+def test_many_orders_are_all_in_the_list(seat: Seat, code: BrokerCode) -> None:
+    """More than fit on one page, once for each adapter."""
+    count = 102 if code in FIRST_OF_ADAPTER.values() else 3
+    names = {seat.broker.submit(order(seat, quantity=1000 + number)).venue_order_id for number in range(count)}
+    assert len(names) == count
     assert names <= {row.venue_order_id for row in seat.broker.orders(seat.day)}
 
 

@@ -49,6 +49,7 @@ def test_a_log_in_brings_captcha_answer_and_password_together(house: House, plat
     assert "authorization" not in login.headers
     assert house.solver.asked == ["Order_user"]
     assert house.clock.pauses == [1.0]
+    assert house.cache.stats().kinds[Kind.TOKEN].misses == 1
 
 
 def test_one_log_in_for_everybody_who_asks(house: House, platform: Platform) -> None:

@@ -101,6 +101,8 @@ def test_hits_and_misses_are_counted_by_kind_and_kept(folder: Path) -> None:
         cache.put(Kind.TOKEN, "a", "t")
         cache.get(Kind.TOKEN, "a")
         cache.get(Kind.COOLDOWN, "a")
+        assert cache.peek(Kind.TOKEN, "a") == "t"
+        assert cache.peek(Kind.TOKEN, "b") is None
     with TtlCache(folder) as cache:
         cache.get(Kind.TOKEN, "a")
         cache.get(Kind.BUYING_POWER, "a")

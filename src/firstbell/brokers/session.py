@@ -79,11 +79,11 @@ class Session:
             BrokerError: The log-in failed; see its kind.
             CaptchaError: Nobody solved the captcha.
         """
-        token = self.current or self._cached()
+        token = self.current or self._usable(self._shelf.get(Kind.TOKEN, self._key))
         if token is None:
             with held(self._lock, self._host, self._clock):
                 # Whoever held the lock has probably logged in for us too.
-                token = self._cached() or self._new()
+                token = self._usable(self._shelf.peek(Kind.TOKEN, self._key)) or self._new()
         self._current = token
         return token
 
@@ -101,15 +101,15 @@ class Session:
         # Remembered, because another thread may be about to take it out of the cache, or to put it back into `current`.
         self._ended.add(text)
         with held(self._lock, self._host, self._clock):
-            cached = _read(self._shelf.get(Kind.TOKEN, self._key))
+            cached = _read(self._shelf.peek(Kind.TOKEN, self._key))
             if cached is not None and cached.text == text:
                 self._shelf.forget(Kind.TOKEN, self._key)
 
     def _lives(self, token: Token) -> bool:
         return token.text not in self._ended and token.ends_at.timestamp() * _NS > self._clock.wall_ns()
 
-    def _cached(self) -> Token | None:
-        token = _read(self._shelf.get(Kind.TOKEN, self._key))
+    def _usable(self, entry: JsonValue | None) -> Token | None:
+        token = _read(entry)
         if token is None or not self._lives(token):
             return None
         hide(token.text)

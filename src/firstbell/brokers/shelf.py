@@ -33,6 +33,14 @@ class Shelf:
             _log.warning("%s", error)
             return None
 
+    def peek(self, kind: Kind, key: str) -> JsonValue | None:
+        """The same, not counted as a hit or a miss."""
+        try:
+            return self._cache.peek(kind, key)
+        except CacheError as error:
+            _log.warning("%s", error)
+            return None
+
     def put(self, kind: Kind, key: str, value: JsonValue, *, ttl_s: float | None = None) -> None:
         """Store an entry, if that can be done."""
         try:

@@ -35,8 +35,8 @@ def row_key(kind: Kind, key: str) -> str:
     return f"{kind.value}:{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}"
 
 
-def read(cache: GuardedCache, kind: Kind, key: str) -> JsonValue | None:
-    """Read the living entry of a kind and key, and count the hit or the miss where the kind is counted."""
+def read(cache: GuardedCache, kind: Kind, key: str, *, count: bool) -> JsonValue | None:
+    """Read the living entry of a kind and key, and count the hit or the miss if asked to and the kind is counted."""
     name = row_key(kind, key)
     value: JsonValue | None = None
     try:
@@ -46,7 +46,7 @@ def read(cache: GuardedCache, kind: Kind, key: str) -> JsonValue | None:
     except (DamagedRow, ValueError):
         _log.warning("A %s entry of the cache was damaged; it is removed", kind.value)
         cache.drop(name)
-    if kind not in UNCOUNTED:
+    if count and kind not in UNCOUNTED:
         _count(cache, f"{_MISSES if value is None else _HITS}:{kind.value}")
     return value
 

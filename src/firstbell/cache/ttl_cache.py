@@ -75,7 +75,15 @@ class TtlCache:
         Raises:
             CacheError: The cache cannot be used.
         """
-        return self._run(lambda cache: rows.read(cache, kind, key))
+        return self._run(lambda cache: rows.read(cache, kind, key, count=True))
+
+    def peek(self, kind: Kind, key: str) -> JsonValue | None:
+        """The same without counting, for a second look at what was just asked for.
+
+        Raises:
+            CacheError: The cache cannot be used.
+        """
+        return self._run(lambda cache: rows.read(cache, kind, key, count=False))
 
     def put(self, kind: Kind, key: str, value: JsonValue, *, ttl_s: float | None = None) -> None:
         """Store an entry, in place of the one that was there.
