@@ -555,6 +555,7 @@ def test_pages_that_are_counted_from_zero_are_read_too() -> None:
         [body(4, 9, 8), body(4, 8, 7)],
         [body(1, 9, 8)],
         [body(4, 9, 8), body(3, 7)],
+        [body(3, 9, 8), body(4, 7)],
         [body(3, 9, 8), body(3, 7, 6)],
     ],
 )

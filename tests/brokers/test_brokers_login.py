@@ -1,4 +1,5 @@
 import contextlib
+import hashlib
 import stat
 import subprocess
 import sys
@@ -197,6 +198,11 @@ def test_what_is_remembered_of_a_password_tells_nobody(house: House, platform: P
     platform.says[LOGIN] = [failed(3000)]
     with pytest.raises(WrongPassword):
         house.broker().login()
+    url = platform.url
+    noted = house.cache.peek(Kind.REFUSED_LOGIN, f"shahr\x1f{url}\x1f{url}\x1fuser")
+    assert isinstance(noted, str)
+    assert len(noted) == 8
+    assert noted != hashlib.blake2b(PASSWORD.encode(), digest_size=4).hexdigest()
     house.cache.close()
     key = house.state_dir / "installation.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
@@ -274,6 +280,36 @@ def test_a_long_pause_is_kept_by_everybody_on_that_host(house: House, platform: 
     assert len(platform.server.requests) == asked
     house.cache.clear()
     assert house.broker().login()
+
+
+def test_who_queues_for_a_captcha_learns_of_the_pause_in_time(house: House, platform: Platform) -> None:
+    queueing = threading.Event()
+
+    class Queueing(Hurried):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            queueing.set()
+
+    def captcha(request: Request) -> bytes:
+        del request
+        second.start()
+        queueing.wait(20)
+        return http(429, b"", Retry_After="60")
+
+    errors: list[BrokerError] = []
+
+    def log_in() -> None:
+        with pytest.raises(RateLimited) as caught:
+            house.broker("second", clock=Queueing()).login()
+        errors.append(caught.value)
+
+    second = threading.Thread(target=log_in)
+    platform.says[CAPTCHA] = [captcha]
+    with pytest.raises(RateLimited):
+        house.broker("first").login()
+    second.join(20)
+    assert len(errors) == 1
+    assert len(platform.calls(CAPTCHA)) == 1
 
 
 def test_an_unsaid_pause_is_seven_minutes(house: House, platform: Platform) -> None:
