@@ -52,7 +52,7 @@ def test_names_do_not_run_into_each_other():
     assert name(broker_code="a", username="bc") != name(broker_code="ab", username="c")
 
 
-@pytest.mark.parametrize("bad", [1.5, True, None, "NaN", "inf", "", "1e", "9" * 41])
+@pytest.mark.parametrize("bad", [1.5, True, None, "NaN", "inf", "", "1e", "9" * 41, "1_000", "1E+9999999", "1E-99"])
 def test_inexact_numbers_are_refused(bad):
     with pytest.raises(ValueError, match="."):
         exact(bad)

@@ -109,7 +109,7 @@ def fire(tmp_path, stepped_clock):
             journal=journal,
             clock=stepped_clock,
             pacer=Pacer(350 * MS),
-            budget=Budget(max_attempts, fire_at_ns + give_up_ns),
+            budget=Budget(max_attempts, fire_at_ns + give_up_ns, stepped_clock.wall_ns() + fire_at_ns + give_up_ns),
             interrupt=SteppedInterrupt(stepped_clock, stop_at_ns),
             arrival=Arrival(bell_ns),
             run_id="run",

@@ -113,6 +113,9 @@ class Lists:
     def __init__(self, *answers):
         self.answers = list(answers)
 
+    def open_orders(self):
+        raise NoAnswer("these are not asked here")
+
     def orders(self, day):
         assert day == DAY
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]

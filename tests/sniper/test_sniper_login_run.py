@@ -73,11 +73,13 @@ class Broker:
     def _call(self, name):
         self.calls.append((name, self.clock.now_ns / S))
 
-    def login(self):
+    def login(self, *, lasting_until=None):
         self._call("login")
         if self.login_error:
             raise self.login_error
-        if self.logged_in_at is None:
+        ends_ns = (self.logged_in_at or 0) + self.token_life_s * S
+        if self.logged_in_at is None or (lasting_until and instant(ends_ns) < lasting_until):
+            self._call("new token")
             self.logged_in_at = self.clock.wall_ns()
         return Token("t", instant(self.logged_in_at + self.token_life_s * S))
 
@@ -107,7 +109,8 @@ class Broker:
     def prepare(self, order):
         return PreparedOrder(order, "POST", "http://127.0.0.1", "/", {}, b"")
 
-    def warm(self):
+    def warm(self, *, timeout_s):
+        assert 0 < timeout_s <= 2
         self._call("warm")
 
     def send(self, prepared, *, timeout_s):
@@ -153,7 +156,10 @@ class Broker:
     def _never(self, *_):
         raise AssertionError("a run at the bell does not call this")
 
-    submit = cancel = replace = open_orders = fills = _never
+    submit = cancel = replace = fills = _never
+
+    def open_orders(self):
+        return ()
 
     def times(self, name):
         return [at for called, at in self.calls if called.startswith(name)]
@@ -192,13 +198,21 @@ def house(tmp_path, stepped_clock):
             bell = instant(stepped_clock.wall_ns()) + timedelta(seconds=bell_in_s)
             self.bell_s = stepped_clock.now_ns / S + bell_in_s
             context = RunContext(
-                name, settings, bell, journal, stepped_clock, lambda _: self.broker, Interrupt(stepped_clock), Nobody()
+                name,
+                settings,
+                bell,
+                journal,
+                stepped_clock,
+                lambda _: self.broker,
+                Interrupt(stepped_clock),
+                Nobody(),
+                stepped_clock.wall_ns(),
             )
             record = record_of(name, bell, settings.enabled, "results")
             journal.begin_run(record)
             for login in logins_of(settings.enabled):
                 LoginRun(context, login).run()
-            view = results.view(journal, record, ended=True)
+            view = results.view(journal, record, ended=True, now_ns=stepped_clock.wall_ns())
             assert view.finished
             return results.document(view, bell.tzinfo)["orders"]
 
@@ -225,7 +239,7 @@ def test_a_token_that_will_not_last_is_renewed_once(house):
     house.broker.token_life_s = 250
     (row,) = house.run()
     assert row["outcome"] == "accepted"
-    assert len(house.broker.times("forget")) == 1
+    assert len(house.broker.times("new token")) == 2
 
 
 def test_a_read_that_fails_is_repeated_while_there_is_time(house):

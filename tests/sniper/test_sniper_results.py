@@ -64,7 +64,7 @@ def happen(journal, account, kind, outcome, **facts):
 
 
 def document(journal, record, *, ended=True):
-    return results.document(results.view(journal, record, ended=ended), TEHRAN)
+    return results.document(results.view(journal, record, ended=ended, now_ns=-1), TEHRAN)
 
 
 def test_the_whole_document(journal, record):
@@ -119,7 +119,7 @@ def test_an_order_placed_by_an_earlier_run_is_reported_accepted_without_attempts
     later = RunRecord("later", BELL, (line("A"),), "results")
     journal.begin_run(later)
     journal.note("later", [Note("A", "stands_for", None, "id-A"), Note("A", "finished")])
-    run = results.view(journal, later, ended=True)
+    run = results.view(journal, later, ended=True, now_ns=0)
     assert run.finished
     (row,) = results.document(run, TEHRAN)["orders"]
     assert (row["outcome"], row["venue_order_id"], row["attempts"]) == ("accepted", "77", [])

@@ -199,8 +199,11 @@ class Broker(Protocol):
         """What it can do by itself."""
         ...
 
-    def login(self) -> Token:
+    def login(self, *, lasting_until: datetime | None = None) -> Token:
         """Make sure of a living token: the cached one, or one new log-in however many ask at once.
+
+        Args:
+            lasting_until: A token that ends before this is replaced; where that fails, it goes on being used.
 
         Raises:
             WrongPassword: It was refused; it will not be tried again until it has been changed.
@@ -287,8 +290,11 @@ class HttpBroker(Broker, Protocol):
         """
         ...
 
-    def warm(self) -> None:
+    def warm(self, *, timeout_s: float) -> None:
         """Make one cheap call to the host that takes orders, so that its connection is open and proven alive.
+
+        Args:
+            timeout_s: How long it may take, in seconds.
 
         Raises:
             BrokerError: It is not.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.brokers.base import Token
 from firstbell.brokers.courtesy import held
 from firstbell.cache import Kind
-from firstbell.errors import WrongPassword
+from firstbell.errors import NotSent, WrongPassword
 from firstbell.log import hide
 
 if TYPE_CHECKING:
@@ -71,8 +71,11 @@ class Session:
         token = self._current
         return token if token is not None and self._lives(token) else None
 
-    def token(self) -> Token:
+    def token(self, lasting_until: datetime | None = None) -> Token:
         """A living token.
+
+        Args:
+            lasting_until: One that ends before this is replaced by a new one; where the log-in fails it goes on living.
 
         Raises:
             WrongPassword: The password was refused, now or a short while ago.
@@ -80,10 +83,14 @@ class Session:
             CaptchaError: Nobody solved the captcha.
         """
         token = self.current or self._usable(self._shelf.get(Kind.TOKEN, self._key))
-        if token is None:
+        if not _lasts(token, lasting_until):
             with held(self._lock, self._host, self._clock):
                 # Whoever held the lock has probably logged in for us too.
-                token = self._usable(self._shelf.peek(Kind.TOKEN, self._key)) or self._new()
+                token = self._usable(self._shelf.peek(Kind.TOKEN, self._key))
+                if not _lasts(token, lasting_until):
+                    token = self._new()
+        if token is None:
+            raise NotSent(f"{self._host}: no token", host=self._host)
         self._current = token
         return token
 
@@ -133,6 +140,10 @@ class Session:
         left_s = token.ends_at.timestamp() - self._clock.wall_ns() / _NS
         self._shelf.put(Kind.TOKEN, self._key, _written(token), ttl_s=left_s)
         return token
+
+
+def _lasts(token: Token | None, until: datetime | None) -> bool:
+    return token is not None and (until is None or token.ends_at >= until)
 
 
 def is_token(text: str) -> bool:

@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.markup import escape
 
+from firstbell.cli.brokers import brokers_of
 from firstbell.cli.shell import Shell, shared_options
-from firstbell.cli.tables import add_columns, order_words, plain_table, print_results
+from firstbell.cli.tables import add_columns, order_words, plain_table, print_results, print_unresolved
 from firstbell.clock import exchange_now
 from firstbell.config import load
 from firstbell.errors import RunError
-from firstbell.journal.owner import is_alive
 from firstbell.log import set_up
 from firstbell.model.identifiers import ClientOrderId, RunId
 from firstbell.model.money import grouped, plain
-from firstbell.model.order_status import DONE, OrderStatus
 from firstbell.oms.cancel import cancel as cancel_order
-from firstbell.oms.lists import MIN_ABSENCE_NS
 from firstbell.oms.office import Office
-from firstbell.oms.reconcile import LOOK_EVERY_S, Reconciler
-from firstbell.oms.recovery import recover
+from firstbell.oms.reconcile import PATIENCE_S, Reconciler
 from firstbell.sniper import results
+from firstbell.sniper.archive import current, put_back, recover_all
 from firstbell.sniper.context import new_run_id
-from firstbell.sniper.logins import logins_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
 
-    from firstbell.brokers.base import Broker
-    from firstbell.journal.base import Entry, RunRecord
-
-PATIENCE_S = MIN_ABSENCE_NS / 1_000_000_000 + 4 * LOOK_EVERY_S
-"""How long `reconcile` goes on asking: long enough to know that an order certainly is not there."""
+    from firstbell.journal.base import Entry
 
 
 @click.group()
@@ -64,7 +56,7 @@ def list_(shell: Shell, *, day: datetime | None, every: bool) -> int:
     Exit status 3 when some order is unresolved.
     """
     with _open(shell) as office:
-        recover(office.journal, office.clock, _run_id(office))
+        recover_all(office.journal, office.clock, _run_id(office), office.calendar.tz)
         today = exchange_now(office.clock, office.calendar.tz).date()
         wanted: date | None = None if every else (day.date() if day is not None else today)
         entries = office.journal.entries(day=wanted)
@@ -117,11 +109,11 @@ def cancel(shell: Shell, *, order: str) -> int:
     """Take one working order off the broker's book. ORDER is our id or the broker's."""
     with _open(shell) as office:
         entry = _find(office, order)
-        broker = _brokers(office).get(entry.intent.login)
+        broker = brokers_of(office).get(entry.intent.login)
         if broker is None:
             raise RunError(f"the login of {entry.intent.order.account} is not in the config any more")
         now = cancel_order(entry, broker, office.journal, office.clock, _run_id(office))
-        _bring_up_to_date(office, {now.run_id})
+        put_back(office.journal, office.clock, [now.run_id], office.calendar.tz)
     if shell.json:
         shell.print_json(_facts(now))
     else:
@@ -140,48 +132,24 @@ def reconcile(shell: Shell, *, once: bool) -> int:
     orders.json. Exit status as of `firstbell run`.
     """
     with _open(shell) as office:
-        run_id = _run_id(office)
-        recover(office.journal, office.clock, run_id)
+        run_id, tz = _run_id(office), office.calendar.tz
+        recover_all(office.journal, office.clock, run_id, tz)
         newest = office.journal.newest_run()
-        before = {entry.intent.order.client_order_id: entry.run_id for entry in office.journal.entries()}
-        reconciler = Reconciler(_brokers(office), office.journal, office.clock, run_id)
-
-        def told(unresolved: Sequence[Entry]) -> None:
-            for entry in unresolved:
-                name = entry.intent.order
-                shell.err.print(f"Unresolved: {name.account} {name.side} {name.instrument} ({name.client_order_id})")
-
-        outcome = reconciler.until_known(0 if once else PATIENCE_S, told)
-        for why in outcome.unreachable.values():
-            shell.err.print(f"[yellow]Not asked:[/] {escape(why)}")
-        touched = {before[name] for name in outcome.looked if name in before}
         if newest is None:
             raise RunError("there has been no run yet")
-        _bring_up_to_date(office, touched | {newest.run_id})
-        document = results.document(_view(office, newest), office.calendar.tz)
+        reconciler = Reconciler(brokers_of(office), office.journal, office.clock, run_id)
+        patience_s = 0 if once else PATIENCE_S
+        outcome = reconciler.until_known(patience_s, lambda entries: print_unresolved(shell, entries))
+        for why in outcome.unreachable.values():
+            shell.err.print(f"[yellow]Not asked:[/] {escape(why)}")
+        touched = {entry.run_id for name in outcome.looked if (entry := office.journal.entry(name)) is not None}
+        put_back(office.journal, office.clock, touched | {newest.run_id}, tz)
+        document = current(office.journal, office.clock, newest, tz)
     if shell.json:
         shell.print_json(document)
     else:
         print_results(shell, document)
     return results.exit_status(row["outcome"] for row in document["orders"])
-
-
-def _brokers(office: Office) -> dict[str, Broker]:
-    return {login.key: office.broker(login.leader) for login in logins_of(office.settings.enabled)}
-
-
-def _view(office: Office, record: RunRecord) -> results.RunView:
-    open_ = [entry for entry in office.journal.entries(run_id=record.run_id) if entry.state.status not in DONE]
-    waiting = [entry for entry in open_ if entry.state.status is OrderStatus.INITIALIZED]
-    return results.view(office.journal, record, ended=not any(is_alive(entry.owner) for entry in waiting))
-
-
-def _bring_up_to_date(office: Office, runs: set[RunId]) -> None:
-    for run_id in sorted(runs):
-        record = office.journal.run(run_id)
-        if record is not None:
-            document = results.document(_view(office, record), office.calendar.tz)
-            results.write(Path(record.results_dir), document)
 
 
 def _find(office: Office, name: str) -> Entry:
@@ -191,7 +159,10 @@ def _find(office: Office, name: str) -> Entry:
     found = [entry for entry in office.journal.entries() if entry.state.venue_order_id == name]
     if not found:
         raise RunError(f"the journal knows no order {name}: `firstbell orders list --all` shows them")
-    return found[-1]
+    if len(found) > 1:
+        names = ", ".join(f"{each.intent.order.client_order_id} ({each.intent.order.account})" for each in found)
+        raise RunError(f"several brokers call an order {name}: name one of {names}")
+    return found[0]
 
 
 def _facts(entry: Entry) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,19 +15,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 import firstbell.sniper
+from firstbell.cli.brokers import brokers_of
 from firstbell.cli.shell import Shell, shared_options
-from firstbell.cli.tables import print_results, print_warnings
+from firstbell.cli.tables import print_results, print_unresolved, print_warnings
 from firstbell.cli.warming import warm_with_progress
 from firstbell.clock import exchange_now
 from firstbell.config import load
-from firstbell.errors import RunError
+from firstbell.errors import FirstbellError, RunError
 from firstbell.log import set_up
 from firstbell.oms.office import Office
+from firstbell.oms.reconcile import PATIENCE_S, Reconciler
 from firstbell.oms.recovery import recover
 from firstbell.sniper import results
+from firstbell.sniper.archive import put_back, recover_all
 from firstbell.sniper.bell import choose_bell
 from firstbell.sniper.context import new_run_id, record_of
 from firstbell.sniper.environment import RunWishes
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from firstbell.journal.base import RunRecord
+    from firstbell.model.identifiers import RunId
 
 _LOCUSTFILE: Final = Path(firstbell.sniper.__file__).with_name("locustfile.py")
 _WARM_FROM: Final = timedelta(seconds=25)
@@ -43,6 +50,8 @@ _START_BEFORE: Final = timedelta(seconds=75)
 _TOKENS_AGAIN: Final = timedelta(minutes=6)
 """Tokens that will not last are renewed from this long before the bell on, while a person can still type a captcha."""
 _LOOK_EVERY_S: Final = 0.25
+_WEB_PORT: Final = 8089
+_UNKNOWN: Final = 3
 _QUIET_S: Final = 1.5
 _QUIET_AFTER_S: Final = 0.5
 """Nothing is drawn and nothing is read from this long before the bell until half a second after it."""
@@ -82,7 +91,7 @@ def run(
             raise click.BadParameter(str(error), param_hint="--at") from error
         print_warnings(shell, bell.warnings)
         run_id = new_run_id(now)
-        _tell_unresolved(shell, office, run_id)
+        _resolve_what_is_left(shell, office, run_id, bell.at)
         record = record_of(run_id, bell.at, settings.enabled, str(settings.firstbell.results_dir))
         office.journal.begin_run(record)
         _write(office, record, ended=False)
@@ -90,7 +99,12 @@ def run(
             f"Run [bold]{run_id}[/]: {len(settings.enabled)} accounts, bell at {bell.at.isoformat(sep=' ')}"
         )
         wanted = RunWishes(
-            config=shell.config.absolute(), at=bell.at.isoformat(), run_id=run_id, dry=dry_run, verbose=shell.verbose
+            config=shell.config.absolute(),
+            at=bell.at.isoformat(),
+            run_id=run_id,
+            dry=dry_run,
+            verbose=shell.verbose,
+            leashed=True,
         )
         command = _locust_command(web=web, processes=processes, more=locust_options)
         try:
@@ -99,28 +113,45 @@ def run(
             shell.err.print("Interrupted before anything was armed.")
         else:
             _watch(shell, office, record, _start(command, wanted))
-        recover(office.journal, office.clock, run_id)
+        return _conclude(shell, office, record)
+
+
+def _conclude(shell: Shell, office: Office, record: RunRecord) -> int:
+    """Judge what is left over, write the results for good, and say them. Something may have left by now."""
+    try:
+        recover(office.journal, office.clock, record.run_id)
         document = _write(office, record, ended=True)
-        if shell.json:
-            shell.print_json(document)
-        else:
-            print_results(shell, document)
-        return results.exit_status(row["outcome"] for row in document["orders"])
+    except FirstbellError as error:
+        shell.err.print(f"[red]The run's end could not be written down:[/] {escape(str(error))}")
+        shell.err.print("Orders may have left. Mend this, then `firstbell orders reconcile`.")
+        return _UNKNOWN
+    if shell.json:
+        shell.print_json(document)
+    else:
+        print_results(shell, document)
+    return results.exit_status(row["outcome"] for row in document["orders"])
 
 
-def _tell_unresolved(shell: Shell, office: Office, run_id: Any) -> None:
-    """Start-up is recovery; what stays open is asked by the run itself, login by login, before it sends anything."""
-    unresolved = recover(office.journal, office.clock, run_id)
-    for entry in unresolved:
-        order = entry.intent.order
-        shell.err.print(
-            f"[yellow]Unresolved[/] since run {entry.run_id}: {order.account} {order.side} {order.instrument} "
-            f"({order.client_order_id}); its login sends nothing new until the broker's list has answered."
-        )
+def _resolve_what_is_left(shell: Shell, office: Office, run_id: RunId, bell: datetime) -> None:
+    """Start-up is recovery: ask for what earlier runs left unresolved, as long as there is time.
+
+    What stays open is asked again by the run itself, login by login, before that login sends anything.
+    """
+    tz = office.calendar.tz
+    if not recover_all(office.journal, office.clock, run_id, tz):
+        return
+    reconciler = Reconciler(brokers_of(office), office.journal, office.clock, run_id)
+    time_left = (bell - exchange_now(office.clock, tz)) - _START_BEFORE
+    patience_s = min(PATIENCE_S, max(0.0, time_left.total_seconds()))
+    shell.err.print("Orders of earlier runs are unresolved; their brokers' lists are asked first.")
+    outcome = reconciler.until_known(patience_s, lambda entries: print_unresolved(shell, entries))
+    touched = {entry.run_id for name in outcome.looked if (entry := office.journal.entry(name)) is not None}
+    put_back(office.journal, office.clock, touched, tz)
 
 
 def _write(office: Office, record: RunRecord, *, ended: bool) -> dict[str, Any]:
-    document = results.document(results.view(office.journal, record, ended=ended), office.calendar.tz)
+    run = results.view(office.journal, record, ended=ended, now_ns=office.clock.wall_ns())
+    document = results.document(run, office.calendar.tz)
     results.write(office.settings.firstbell.results_dir, document)
     return document
 
@@ -130,11 +161,12 @@ def _before_the_bell(shell: Shell, office: Office, bell: datetime) -> None:
     tz = office.calendar.tz
     if bell - exchange_now(office.clock, tz) < _WARM_FROM:
         return
-    warm_with_progress(shell, office, tokens_until=None)
     renew_at, start_at = bell - _TOKENS_AGAIN, bell - _START_BEFORE
+    last = bell + office.settings.firstbell.give_up_after
     if exchange_now(office.clock, tz) < renew_at:
+        warm_with_progress(shell, office, tokens_until=None)
         _sleep_until(shell, office, renew_at, bell)
-        warm_with_progress(shell, office, tokens_until=bell + office.settings.firstbell.give_up_after)
+    warm_with_progress(shell, office, tokens_until=last)
     _sleep_until(shell, office, start_at, bell)
 
 
@@ -163,19 +195,36 @@ def _locust_command(*, web: bool, processes: int | None, more: tuple[str, ...]) 
     command = [sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), "--skip-log-setup", "--only-summary"]
     if not web:
         command.append("--headless")
+    elif not any(option.startswith(("--web-port", "-P")) for option in more):
+        command += ["--web-port", str(_port(_WEB_PORT))]
     if processes is not None:
-        command += ["--processes", str(processes)]
+        # A port of this run's own: on Locust's usual one, the workers of two runs would mix.
+        port = str(_port(0))
+        command += ["--processes", str(processes), "--master-bind-port", port, "--master-port", port]
+        command += ["--master-bind-host", "127.0.0.1", "--master-host", "127.0.0.1"]
     return [*command, *more]
+
+
+def _port(wanted: int) -> int:
+    """The wanted port of this machine if it is free, else another one that is."""
+    for number in (wanted, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", number))
+            return int(probe.getsockname()[1])
+    raise RunError("this machine has no port left on 127.0.0.1")
 
 
 def _start(command: list[str], wanted: RunWishes) -> subprocess.Popen[bytes]:
     """Start Locust with the terminal's error stream; its standard output is statistics that our table says better.
 
-    It reads nothing from the keyboard: Locust would take a `w` for one more user. A captcha is asked on the terminal.
+    Its standard input is a pipe that holds nothing and that we alone hold open: when it ends, by our own end or because
+    we let go, the run lets nothing new leave. (From the keyboard Locust would take a `w` for one more user; a captcha
+    is asked on the terminal itself.)
     """
     environment = {**os.environ, **wanted.as_environment()}
     try:
-        return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     except OSError as error:
         raise RunError(f"Locust could not be started: {error.strerror}") from error
 
@@ -201,11 +250,18 @@ def _watch(shell: Shell, office: Office, record: RunRecord, child: subprocess.Po
                 except subprocess.TimeoutExpired:
                     continue
                 except KeyboardInterrupt:
-                    # The terminal has sent it to Locust as well: it lets nothing new leave and ends within seconds.
+                    # The terminal has told Locust as well; where only we were told, it learns it by this.
+                    _let_go(child)
                     progress.update(task, description="stopping: answers in flight are awaited …")
                     _await(child)
     finally:
         signal.signal(signal.SIGTERM, previous)
+        _let_go(child)
+
+
+def _let_go(child: subprocess.Popen[bytes]) -> None:
+    if child.stdin is not None:
+        child.stdin.close()
 
 
 def _await(child: subprocess.Popen[bytes]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from firstbell.cli.shell import Shell
+    from firstbell.journal.base import Entry
     from firstbell.sniper.warmup import WarmAccount
 
 _COLORS: Final = {"accepted": "green", "rejected": "red", "unresolved": "yellow", "not_sent": "magenta"}
@@ -108,6 +109,14 @@ def _warm_cells(row: WarmAccount) -> Sequence[str]:
         grouped(value) if orders else "",
         "[green]ready[/]" if row.ready else "[red]no[/]",
     )
+
+
+def print_unresolved(shell: Shell, entries: Iterable[Entry]) -> None:
+    """Say on standard error which orders nobody can tell of yet."""
+    for entry in entries:
+        order = entry.intent.order
+        words = f"{order.account} {order_words(order.side, order.quantity, order.price)} {order.instrument}"
+        shell.err.print(f"[yellow]Unresolved[/] since run {entry.run_id}: {words} ({order.client_order_id})")
 
 
 def plain_table(title: str) -> Table:

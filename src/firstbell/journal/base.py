@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from firstbell.errors import JournalError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import date, datetime
@@ -23,9 +25,9 @@ class Owner:
     """The process that holds a claim.
 
     Attributes:
-        host: The machine's name.
+        host: The machine's name and, behind a ``#``, which of its starts this was.
         pid: The process's number.
-        started: When the process was started, in epoch seconds as the system says it; tells a re-used number apart.
+        started: When the process was started, in clock ticks of the machine; tells a re-used number apart.
     """
 
     host: str
@@ -33,7 +35,7 @@ class Owner:
     started: float
 
     def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}"
+        return f"process {self.pid} on {self.host.partition('#')[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,10 @@ class Note:
     client_order_id: ClientOrderId | None = None
 
 
+class ReportMisfit(JournalError):  # noqa: N818 - a report, and one that does not fit
+    """A report does not fit its order's state: somebody else has written of it meanwhile. Nothing was written."""
+
+
 class Journal(Protocol):
     """The append-only store. Every method raises `firstbell.errors.JournalError` when it cannot do its work."""
 
@@ -163,7 +169,7 @@ class Journal(Protocol):
         """Write reports, all or none, durably.
 
         Raises:
-            JournalError: One does not fit its order's state, and nothing was written.
+            ReportMisfit: One does not fit its order's state, and nothing was written.
         """
         ...
 

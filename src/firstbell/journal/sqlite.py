@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from firstbell.errors import JournalDamaged, JournalError
 from firstbell.journal import schema
-from firstbell.journal.base import AlreadyPlaced, Claimed, Entry, Held, Intent, Note, Owner, RunLine, RunRecord
+from firstbell.journal.base import (
+    AlreadyPlaced,
+    Claimed,
+    Entry,
+    Held,
+    Intent,
+    Note,
+    Owner,
+    ReportMisfit,
+    RunLine,
+    RunRecord,
+)
 from firstbell.journal.claims import Decision, decide, later_round
 from firstbell.journal.codec import read_report, write_report
 from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId, RunId, VenueOrderId
@@ -32,6 +43,8 @@ if TYPE_CHECKING:
     from firstbell.journal.base import ClaimAnswer, Subscriber
 
 _BUSY_S = 10.0
+"""How long another process may hold the file before we give up, in seconds."""
+_POLL_S = 0.01
 _DAMAGE = ("malformed", "not a database", "corrupt")
 
 
@@ -129,7 +142,7 @@ class SqliteJournal:
                 try:
                     states[name] = states[name].after(report)
                 except IllegalMove as error:
-                    raise JournalError(f"{name}: {error}") from error
+                    raise ReportMisfit(f"{name}: {error}") from error
                 _insert_report(db, report)
                 handed_on.append((report, states[name].order))
         self._hand_on(handed_on)
@@ -237,7 +250,7 @@ class SqliteJournal:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock, _translated(self._path):
             db = self._open()
-            db.execute("BEGIN IMMEDIATE")
+            _begin(db)
             try:
                 yield db
             except BaseException:
@@ -251,7 +264,7 @@ class SqliteJournal:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Made here, not by SQLite, so that it is never for a moment readable by others; SQLite copies the mode to -wal.
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-        db = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             db.row_factory = sqlite3.Row
             _prepare(db, self._path)
@@ -262,28 +275,52 @@ class SqliteJournal:
         return db
 
 
+def _begin(db: sqlite3.Connection) -> None:
+    """Begin to write. SQLite itself would wait in C and stop every greenlet; we wait where others can go on."""
+    until = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= until:
+                raise
+            time.sleep(_POLL_S)
+        else:
+            return
+
+
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
     _into_wal_mode(db)
     # A claim must survive the machine losing its power, not only the process dying.
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = ON")
     db.execute("PRAGMA trusted_schema = OFF")
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
-        try:
-            db.executescript(schema.SCRIPT)
-        except sqlite3.OperationalError:
-            db.rollback()
-            # Another process may have made the tables between our look and our try.
-            if db.execute("PRAGMA user_version").fetchone()[0] != schema.VERSION:
-                raise
-    elif version != schema.VERSION:
+    if _version(db) == 0:
+        _make_tables(db)
+    if _version(db) != schema.VERSION:
         raise JournalError(
-            f"the journal {path} is of version {version}, and this firstbell reads version {schema.VERSION}"
+            f"the journal {path} is of version {_version(db)}, and this firstbell reads version {schema.VERSION}"
         )
     verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise JournalDamaged(_damaged(path))
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _make_tables(db: sqlite3.Connection) -> None:
+    """Several processes may come to an empty file at once: one makes the tables, the others find them made."""
+    until = time.monotonic() + _BUSY_S
+    while _version(db) == 0:
+        try:
+            db.executescript(schema.SCRIPT)
+        except sqlite3.OperationalError:
+            db.rollback()
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_POLL_S)
 
 
 def _into_wal_mode(db: sqlite3.Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from typing import TYPE_CHECKING, NewType
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ VenueOrderId = NewType("VenueOrderId", str)
 """The broker's name for an order (FIX 37)."""
 RunId = NewType("RunId", str)
 """One run's name: its start in exchange time and four random hexadecimal digits."""
+
+
+def same_login(username: str) -> str:
+    """A user name as it is compared: letter case and the script of its digits make no second login."""
+    digits = (str(unicodedata.digit(c)) if c.isdigit() else c for c in unicodedata.normalize("NFKC", username))
+    return "".join(digits).casefold()
 
 
 def client_order_id(
@@ -50,7 +57,7 @@ def client_order_id(
     Returns:
         At most 36 characters of ``[0-9a-z-]``, which the strictest broker known to us takes.
     """
-    plan = f"{day.isoformat()}\x1f{broker_code}\x1f{username}\x1f{instrument}\x1f{side.value}"
+    plan = f"{day.isoformat()}\x1f{broker_code}\x1f{same_login(username)}\x1f{instrument}\x1f{side.value}"
     digest = hashlib.blake2b(plan.encode(), digest_size=6).hexdigest()
     name = f"fb-{day:%Y%m%d}-{digest}-{slice_}"
     return ClientOrderId(name if round_ == 1 else f"{name}-r{round_}")

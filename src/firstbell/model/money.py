@@ -18,14 +18,16 @@ def exact(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         raise ValueError(f"{type(value).__name__} is not an exact number")  # noqa: TRY004 - one error for bad numbers
     text = str(value).strip()
-    if len(text) > _LONGEST:
-        raise ValueError("the number is too long to be one")
+    if len(text) > _LONGEST or "_" in text:
+        raise ValueError("the number is not written as one")
     try:
         number = Decimal(text)
     except InvalidOperation:
         raise ValueError("that is not a number") from None
     if not number.is_finite():
         raise ValueError("the number is not finite")
+    if abs(number.adjusted()) > _LONGEST:
+        raise ValueError("the number is out of all proportion")
     return number
 
 

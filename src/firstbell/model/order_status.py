@@ -102,6 +102,8 @@ _MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
     },
     _S.PARTIALLY_FILLED: dict(_WORKING_MOVES),
     _S.PENDING_CANCEL: {
+        # A cancel that got lost is asked for again.
+        _K.PENDING_CANCEL: _S.PENDING_CANCEL,
         _K.PARTIALLY_FILLED: _S.PENDING_CANCEL,
         _K.FILLED: _S.FILLED,
         _K.CANCELED: _S.CANCELED,

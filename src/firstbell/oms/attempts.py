@@ -128,6 +128,8 @@ class Attempts:
         while True:
             if self._desk.interrupt.wait_until(at_ns):
                 return self._end("stopped before the next attempt" if self._count else "stopped before the bell")
+            if self._too_late():
+                return self._end("the time to give up had passed before it could leave")
             upcoming = self._attempt()
             if upcoming.step is Step.GIVE_UP:
                 return self._end(upcoming.reason or "gave up")
@@ -136,6 +138,11 @@ class Attempts:
             if upcoming.step is Step.LOG_IN_AND_AGAIN and (failure := self._log_in_again()) is not None:
                 return self._end(failure)
             at_ns = self._desk.pacer.earliest(upcoming.not_before_ns)
+
+    def _too_late(self) -> bool:
+        """Whether this process was held up, or the machine asleep, until after the time to give up."""
+        clock, budget = self._desk.clock, self._desk.budget
+        return clock.monotonic_ns() > budget.deadline_ns or clock.wall_ns() > budget.deadline_wall_ns
 
     def _attempt(self) -> Next:
         desk = self._desk

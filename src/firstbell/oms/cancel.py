@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from firstbell.errors import NoAnswer, NotSent, Refused, RunError
+from firstbell.errors import CaptchaError, NoAnswer, NotSent, Refused, RunError
 from firstbell.log import redact
 from firstbell.model.instant import instant
 from firstbell.model.order_status import TRANSITIONS, ReportKind
@@ -33,6 +33,7 @@ def cancel(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id:
         RunError: The order cannot be canceled as it stands.
         Refused: The broker said no; the order stands as before.
         NotSent: The request did not leave; the order stands as before.
+        CaptchaError: Likewise, for want of a log-in.
         JournalError: It could not be written down.
     """
     order, name = entry.intent.order, entry.state.venue_order_id
@@ -52,7 +53,7 @@ def cancel(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id:
     except Refused as error:
         report(ReportKind.CANCEL_REJECTED, redact(str(error)))
         raise
-    except NotSent:
+    except (NotSent, CaptchaError):
         report(ReportKind.CANCEL_REJECTED, "the request did not leave")
         raise
     except NoAnswer:

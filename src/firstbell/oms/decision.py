@@ -36,10 +36,13 @@ class Budget:
     Attributes:
         max_attempts: Attempts in all.
         deadline_ns: When the run gives up, on the monotonic clock.
+        deadline_wall_ns: The same on our wall clock, in ns since the epoch: the monotonic one stands still while a
+            machine sleeps.
     """
 
     max_attempts: int
     deadline_ns: int
+    deadline_wall_ns: int
 
 
 @dataclass(frozen=True, slots=True)

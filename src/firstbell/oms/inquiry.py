@@ -6,10 +6,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from firstbell.errors import BrokerError, CaptchaError
+from firstbell.journal.base import ReportMisfit
 from firstbell.model.instant import instant
 from firstbell.model.order_status import PLACED, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
-from firstbell.oms.lists import Absence, find, names_taken, reading
+from firstbell.oms.lists import Absence, find, in_the_way, names_taken, reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,21 +70,57 @@ class Inquiry:
         except (BrokerError, CaptchaError) as error:
             _log.warning("the list of the day could not be read: %s", error)
             return tuple(entries)
+        rows = self._with_open_orders(rows, entries)
         siblings = self._journal.entries(day=day, login=entries[0].intent.login)
         found: set[VenueOrderId] = set()
-        reports = [report for entry in entries if (report := self._judge(entry, rows, siblings, found)) is not None]
-        if reports:
-            self._journal.append(reports)
+        # What is surely there and has no name yet takes its row first: it must not pass for another order's.
+        unnamed = [each for each in siblings if each.state.status in PLACED and each.state.venue_order_id is None]
+        asked = {entry.intent.order.client_order_id: entry for entry in (*unnamed, *entries)}
+        for entry in asked.values():
+            report = self._judge(entry, rows, siblings, found)
+            if report is not None:
+                self._write(report)
         return tuple(entry for name in names if (entry := self._journal.entry(name)) is not None)
+
+    def _with_open_orders(self, rows: tuple[VenueOrder, ...], entries: Sequence[Entry]) -> tuple[VenueOrder, ...]:
+        """The list of the day, and for what it does not show the open orders too.
+
+        That list proves no absence, but it does prove presence, should the list of the day lag or leave today out.
+        """
+        if all(find(entry, rows, frozenset()) is not None for entry in entries):
+            return rows
+        try:
+            working = self._broker.open_orders()
+        except (BrokerError, CaptchaError) as error:
+            _log.info("the open orders could not be read: %s", error)
+            return rows
+        known = {row.venue_order_id for row in rows}
+        return (*rows, *(row for row in working if row.venue_order_id not in known))
+
+    def _write(self, report: ExecutionReport) -> None:
+        try:
+            self._journal.append([report])
+        except ReportMisfit as error:
+            # Another process has asked as well and was quicker; what it wrote stands.
+            _log.info("%s", error)
 
     def _judge(
         self, entry: Entry, rows: Sequence[VenueOrder], siblings: Sequence[Entry], found: set[VenueOrderId]
     ) -> ExecutionReport | None:
         order = entry.intent.order
         # One row is one order: what this look has just given to another is taken too.
-        row = find(entry, rows, names_taken(siblings, entry) | found)
+        taken = names_taken(siblings, entry) | found
+        row = find(entry, rows, taken)
         if row is None:
-            return self._absent(entry)
+            other = in_the_way(entry, rows, taken)
+            if other is None or not needs_asking(entry):
+                return self._absent(entry)
+            _log.warning(
+                "%s is not in the list, but order %s of the same instrument and side may be it: look at the broker",
+                order.client_order_id,
+                other.venue_order_id,
+            )
+            return None
         found.add(row.venue_order_id)
         self._absences.pop(order.client_order_id, None)
         self.seen.add(order.client_order_id)

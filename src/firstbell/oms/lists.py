@@ -70,7 +70,25 @@ def find(entry: Entry, rows: Iterable[VenueOrder], taken: frozenset[VenueOrderId
     if name is not None:
         return None
     alike = [row for row in rows if _alike(entry, row) and row.venue_order_id not in taken]
-    return min(alike, key=lambda row: (row.created_at is None, row.created_at or 0), default=None)
+    since = _earliest(entry) - CLOCK_SLACK
+    # One that the user made by hand between our look and our sending is older than our sending.
+    fresh = [row for row in alike if row.created_at is not None and row.created_at >= since]
+    return min(fresh or alike, key=lambda row: (row.created_at is None, row.created_at or 0), default=None)
+
+
+def in_the_way(entry: Entry, rows: Iterable[VenueOrder], taken: frozenset[VenueOrderId]) -> VenueOrder | None:
+    """A row that may be this order though it does not look like it: then its absence is not known.
+
+    The user may have changed the order by hand, and the broker's clock and labels may differ from what we think. So any
+    row of the same instrument and side that nothing else explains stands in the way, whatever its price, quantity or
+    time.
+    """
+    order, known = entry.intent.order, entry.intent.known_ids or frozenset()
+    for row in rows:
+        unexplained = row.venue_order_id not in known and row.venue_order_id not in taken and not row.refused
+        if unexplained and (row.instrument, row.side) == (order.instrument, order.side):
+            return row
+    return None
 
 
 def _alike(entry: Entry, row: VenueOrder) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.errors import BrokerError, CaptchaError
 from firstbell.model.order_status import DONE
 from firstbell.oms.inquiry import Inquiry, needs_asking
+from firstbell.oms.lists import MIN_ABSENCE_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 2.0
 """How often a list is asked while something is unresolved, in seconds."""
+PATIENCE_S: Final = MIN_ABSENCE_NS / 1_000_000_000 + 4 * LOOK_EVERY_S
+"""Asking this long, in seconds, is enough to know that an order certainly is not there."""
 
 
 @dataclass(slots=True)

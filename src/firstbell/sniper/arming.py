@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from firstbell.cache.file_lock import locked
 from firstbell.errors import BrokerError, CaptchaError, FirstbellError, RunError, WrongPassword
 from firstbell.journal.base import AlreadyPlaced, Claimed, Intent, Note
-from firstbell.journal.owner import this_process
+from firstbell.journal.owner import is_alive, this_process
 from firstbell.model.identifiers import AccountName
 from firstbell.model.instant import instant
-from firstbell.model.order_status import DONE, PLACED
+from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
+from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
 from firstbell.oms.inquiry import Inquiry, needs_asking
 from firstbell.oms.plan import DayUsed, Facts, PlanLine, plan_login
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from firstbell.brokers.base import HttpBroker, PreparedOrder
     from firstbell.config import AccountSettings
-    from firstbell.journal.base import Entry, Held
+    from firstbell.journal.base import Entry
     from firstbell.model.identifiers import InstrumentId, VenueOrderId
     from firstbell.model.instrument import Instrument
     from firstbell.model.order import Order
@@ -57,11 +58,13 @@ class Armed:
         login: The login.
         broker: Its broker, logged in.
         ready: Its claimed orders and their bytes, in the order in which they may leave.
+        elsewhere: Accounts that another process of this same run has: that one reports on them.
     """
 
     login: Login
     broker: HttpBroker
     ready: list[tuple[Order, PreparedOrder]] = field(default_factory=list)
+    elsewhere: set[AccountName] = field(default_factory=set)
 
 
 class Arming:
@@ -87,7 +90,7 @@ class Arming:
             JournalError: A claim could not be written; without one no order leaves.
         """
         armed = Armed(self._login, self._broker)
-        accounts = self._still_to_do()
+        accounts = self._still_to_do(armed)
         if not accounts:
             return armed
         try:
@@ -96,6 +99,21 @@ class Arming:
         except (BrokerError, CaptchaError, RunError) as error:
             self._not_sent(accounts, str(error))
             return armed
+        try:
+            self._claim_all(armed, accounts, facts, known_ids)
+        except BaseException:
+            # What was claimed by now will not be sent: say so, or it would count as unresolved and block the login.
+            self._let_go(armed)
+            raise
+        return armed
+
+    def _claim_all(
+        self,
+        armed: Armed,
+        accounts: Sequence[AccountSettings],
+        facts: Facts,
+        known_ids: frozenset[VenueOrderId] | None,
+    ) -> None:
         for line in self._plan(accounts, facts):
             for remark in line.remarks:
                 self._note(line.account, WARNING, remark)
@@ -103,7 +121,14 @@ class Arming:
                 self._note(line.account, NOT_SENT, line.denied)
             with self._alone():
                 self._claim(armed, line, known_ids)
-        return armed
+
+    def _let_go(self, armed: Armed) -> None:
+        at = instant(self._context.clock.wall_ns())
+        why = "its login could not be armed as a whole"
+        for order, _ in armed.ready:
+            report = ExecutionReport(order.client_order_id, self._context.run_id, ReportKind.DENIED, at, reason=why)
+            self._context.journal.append([report])
+        armed.ready.clear()
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -119,7 +144,7 @@ class Arming:
         except TimeoutError as error:
             raise RunError(f"the limits could not be checked: {error}") from error
 
-    def _still_to_do(self) -> list[AccountSettings]:
+    def _still_to_do(self, armed: Armed) -> list[AccountSettings]:
         """The accounts whose plan has not been carried out today and about which nothing is open."""
         if self._unresolved():
             self._ask_until_known()
@@ -129,9 +154,13 @@ class Arming:
         for account in self._login.accounts:
             placed = [e for e in todays if _is_of(e, account) and e.state.status in PLACED]
             open_ = [e for e in unresolved if _is_of(e, account)]
+            held = [e for e in todays if _is_of(e, account) and _is_at_work(e)]
             if placed or open_:
                 for entry in placed or open_:
                     self._note(account.name, STANDS_FOR, None, entry)
+            elif held:
+                # Before any sizing: the money that seems to be missing may be in that very order.
+                self._held(armed, account.name, held[0])
             elif unresolved:
                 name = unresolved[0].intent.order.client_order_id
                 self._not_sent([account], f"this login's order {name} is unresolved; nothing new until it is known")
@@ -194,11 +223,19 @@ class Arming:
         return Facts(money, instruments, unreadable, holdings), self._known_ids(until_ns)
 
     def _lasting_token(self) -> None:
-        """A token that lives until the run gives up."""
-        needed = instant(self._context.bell_ns) + self._context.settings.firstbell.give_up_after
-        if self._broker.login().ends_at < needed:
-            self._broker.forget_token()
-            self._broker.login()
+        """A token that lives until the run gives up; where there is none to be had, one that lives past the bell."""
+        bell = instant(self._context.bell_ns)
+        needed = bell + self._context.settings.firstbell.give_up_after
+        token = self._broker.login()
+        if token.ends_at >= needed:
+            return
+        try:
+            self._broker.login(lasting_until=needed)
+        except (BrokerError, CaptchaError) as error:
+            if token.ends_at <= bell:
+                raise
+            text = f"the token ends at {token.ends_at.isoformat()}, and a new log-in failed: {error}"
+            self._note(self._login.leader.name, WARNING, text)
 
     def _known_ids(self, until_ns: int) -> frozenset[VenueOrderId] | None:
         """The broker's ids that are there before the bell; None, with a warning, where its list cannot be read."""
@@ -229,11 +266,22 @@ class Arming:
 
     def _used(self) -> DayUsed:
         journal, day = self._context.journal, self._context.day
-        todays = [e for e in journal.entries(day=day) if e.state.status not in DONE or _traded(e)]
+        own = {(account.isin, account.side) for account in self._login.accounts}
+        todays = [
+            e
+            for e in journal.entries(day=day)
+            if (e.state.status not in DONE or _traded(e)) and not self._is_left_over(e, own)
+        ]
         return DayUsed(
             sum((e.intent.order.value for e in todays if e.intent.order.side is Side.BUY), Decimal(0)),
             sum(e.intent.login == self._login.key for e in todays),
         )
+
+    def _is_left_over(self, entry: Entry, own: set[tuple[InstrumentId, Side]]) -> bool:
+        """Whether this is what a dead process left of the very plan that is to be claimed: it is not used twice."""
+        order = entry.intent.order
+        ours = entry.intent.login == self._login.key and (order.instrument, order.side) in own
+        return ours and entry.state.status is OrderStatus.INITIALIZED and not is_alive(entry.owner)
 
     def _over_total(self, order: Order, line: PlanLine) -> str | None:
         """Why this order is too much for the day, counted once more with what other logins have claimed since."""
@@ -268,25 +316,30 @@ class Arming:
                 worth = f"{order.side} {order.quantity} at {order.price}"
                 self._note(line.account, NOT_SENT, f"dry run: would {worth}")
                 continue
-            intent = Intent(order, self._login.key, order.client_order_id, self._context.bell_ns, known_ids)
+            intent = Intent(order, self._login.key, order.client_order_id, self._leaves_from_ns(), known_ids)
             answer = self._context.journal.claim(intent, self._context.run_id, this_process())
             if isinstance(answer, Claimed):
                 if answer.order is not order:
                     prepared = self._broker.prepare(answer.order)
                 armed.ready.append((answer.order, prepared))
-            elif isinstance(answer, AlreadyPlaced):
-                self._note(line.account, STANDS_FOR, None, answer.entry)
             else:
-                self._held(line.account, answer)
+                # Who has one slice of a plan has the plan: it was sized against the same money.
+                if isinstance(answer, AlreadyPlaced) or answer.entry.state.unresolved:
+                    self._note(line.account, STANDS_FOR, None, answer.entry)
+                else:
+                    self._held(armed, line.account, answer.entry)
+                return
 
-    def _held(self, account: str, answer: Held) -> None:
-        if answer.ours:
+    def _leaves_from_ns(self) -> int:
+        """The instant before which nothing can leave, with a second for clocks that are set meanwhile."""
+        return self._context.bell_ns - self._context.lead_ns(self._login.broker_code) - _NS
+
+    def _held(self, armed: Armed, account: str, entry: Entry) -> None:
+        if entry.run_id == self._context.run_id:
+            armed.elsewhere.add(AccountName(account))
             return
-        if answer.entry.state.unresolved:
-            self._note(account, STANDS_FOR, None, answer.entry)
-            return
-        owner, run_id = answer.entry.owner, answer.entry.run_id
-        self._note(account, NOT_SENT, f"{owner} has claimed this order, in run {run_id}")
+        text = f"{entry.owner} has claimed this order, in run {entry.run_id}"
+        self._note(account, NOT_SENT, text, entry)
 
     def _not_sent(self, accounts: Sequence[AccountSettings], why: str) -> None:
         for account in accounts:
@@ -302,6 +355,12 @@ class Arming:
 def _is_of(entry: Entry, account: AccountSettings) -> bool:
     order = entry.intent.order
     return (order.instrument, order.side) == (account.isin, account.side)
+
+
+def _is_at_work(entry: Entry) -> bool:
+    """Whether a living process has the order and has not come to an end with it."""
+    state = entry.state
+    return state.status not in DONE and state.status not in PLACED and not state.unresolved and is_alive(entry.owner)
 
 
 def _traded(entry: Entry) -> bool:

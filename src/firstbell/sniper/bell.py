@@ -40,8 +40,8 @@ def choose_bell(
     * Asked for by a time: the next such time at the exchange, with a warning where that day is closed.
     * ``now``: at once.
     * Not asked for: the config's ``order_time`` on the next trading day that has not passed it.
-    * Not asked for, by a Locust command with ``--run-time``: the next ``order_time`` if it comes within the run time;
-      otherwise at once, since such a run can mean nothing else.
+    * Not asked for, by a Locust command with ``--run-time``: the next ``order_time`` if it comes within the run time or
+      later on this trading day; otherwise at once, since such a run can mean nothing else.
 
     Args:
         wanted: What ``--at`` or ``FIRSTBELL_AT`` says, or None.
@@ -61,7 +61,8 @@ def choose_bell(
     if soonest <= now:
         soonest = calendar.at(now.date() + timedelta(days=1), order_time)
     if run_time is not None:
-        if soonest - now <= run_time:
+        today = soonest.date() == now.date() and calendar.is_trading_day(now.date())
+        if today or soonest - now <= run_time:
             return _with_calendar(soonest, calendar)
         ends = f"the next {order_time} is beyond the run time of {run_time.total_seconds():g} s"
         return _with_calendar(now, calendar, f"{ends}: firing at once")

@@ -9,20 +9,24 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
-from locust.runners import STATE_RUNNING, LocalRunner, WorkerRunner
+from gevent.socket import wait_read
+from locust.runners import STATE_RUNNING, LocalRunner, MasterRunner, WorkerRunner
 
 from firstbell.clock import exchange_now
 from firstbell.errors import FirstbellError
 from firstbell.journal.base import Note
-from firstbell.journal.owner import this_process
+from firstbell.journal.owner import is_alive, this_process
 from firstbell.log import guard, set_up
 from firstbell.model.identifiers import AccountName
+from firstbell.model.instant import epoch_ns
 from firstbell.oms.recovery import recover
 from firstbell.sniper import results
+from firstbell.sniper.archive import recover_all
 from firstbell.sniper.bell import choose_bell
 from firstbell.sniper.context import RunContext, new_run_id, record_of
 from firstbell.sniper.page import dress
@@ -46,6 +50,12 @@ STOP_TIMEOUT_S: Final = 8.0
 """How long Locust waits for users that were told to stop: an answer in flight is awaited for up to 5 s."""
 LOOK_EVERY_S: Final = 0.25
 """How often the results are brought up to date."""
+_UNKNOWN: Final = 3
+_USAGE: Final = 2
+_LOOSE_WORKER: Final = (
+    "A worker that is started by hand has to be told its master's run: FIRSTBELL_RUN=<run> FIRSTBELL_AT=<bell> for "
+    "both. On one machine use --processes instead.\n"
+)
 QUIET_FROM_S: Final = 1.5
 QUIET_UNTIL_S: Final = 0.5
 """From this long before the bell until this long after it, nothing but the orders happens."""
@@ -73,6 +83,8 @@ class Conductor:
         self._run_id = wishes.run_id or new_run_id(now)
         self._started = now
         self._last: dict[str, Any] | None = None
+        self._written_down = False
+        self._pid = os.getpid()
 
     def context(self) -> RunContext:
         """The run.
@@ -96,6 +108,7 @@ class Conductor:
         # The page is for the one who sits at this machine, behind a log-in, and the run is armed by whoever started it.
         parser.set_defaults(
             web_host="127.0.0.1",
+            master_bind_host="127.0.0.1",
             web_login=True,
             autostart=True,
             num_users=users,
@@ -116,6 +129,9 @@ class Conductor:
         environment.stop_timeout = STOP_TIMEOUT_S
         run_time = None if options is None or not options.run_time else timedelta(seconds=float(options.run_time))
         bell = choose_bell(self._wishes.at, office.settings, office.calendar, self._started, run_time)
+        if options is not None and run_time is not None and bell.at > self._started:
+            # The run time is for the orders; waiting for the bell does not use it up.
+            options.run_time = (run_time + (bell.at - self._started)).total_seconds()
         self._context = RunContext(
             run_id=self._run_id,
             settings=office.settings,
@@ -125,10 +141,16 @@ class Conductor:
             open_broker=office.broker,
             interrupt=self._interrupt,
             watcher=StatsWatcher(environment),
+            started_ns=epoch_ns(self._started),
             dry=self._wishes.dry,
         )
         if isinstance(environment.runner, WorkerRunner):
+            if self._begun_here and os.getpid() == self._pid:
+                sys.stderr.write(_LOOSE_WORKER)
+                sys.exit(_USAGE)
             return
+        if self._wishes.leashed:
+            gevent.spawn(self._hold_leash)
         self._raise_users(environment)
         for warning in bell.warnings:
             _log.warning("%s", warning)
@@ -137,6 +159,15 @@ class Conductor:
         if web_ui is not None:
             dress(web_ui, self)
         gevent.spawn(self._conduct)
+
+    def _hold_leash(self) -> None:
+        """End the run when the process that started it lets go of our standard input, by its end or on purpose."""
+        while True:
+            wait_read(sys.stdin.fileno())
+            if not os.read(sys.stdin.fileno(), 64):
+                break
+        self.stop()
+        self._end_run()
 
     def _raise_users(self, environment: Environment) -> None:
         """Users never fewer than accounts, and all at once: one that is spawned late is late at the bell."""
@@ -151,7 +182,7 @@ class Conductor:
     def _begin(self, environment: Environment) -> None:
         context, office = self.context(), self._office
         if self._begun_here:
-            recover(office.journal, office.clock, context.run_id)
+            recover_all(office.journal, office.clock, context.run_id, office.calendar.tz)
             record = record_of(
                 context.run_id, context.bell, office.settings.enabled, str(office.settings.firstbell.results_dir)
             )
@@ -165,9 +196,9 @@ class Conductor:
             said = "not among the users named on the command line"
             notes = [Note(AccountName(name), kind, said) for name in left_out for kind in ("not_sent", "finished")]
             office.journal.note(context.run_id, notes)
-        # This machine's clock is trusted: an offset of zero is what the run goes by, and nobody has measured it.
+        # The run goes by this machine's clock; nobody has measured how far the exchange's is from it.
         leads = [office.settings.broker(account.broker_code).lead_ms or 0 for account in office.settings.enabled]
-        clock = {"offset_ms": 0.0, "uncertainty_ms": None, "lead_ms": float(max(leads))}
+        clock = {"offset_ms": None, "uncertainty_ms": None, "lead_ms": float(max(leads))}
         office.journal.note(context.run_id, [Note(AccountName(""), results.CLOCK, json.dumps(clock))])
         self.bring_up_to_date(ended=False)
 
@@ -177,9 +208,15 @@ class Conductor:
             raise FirstbellError(f"the run {self._run_id} is not in the journal")
         return record
 
-    def bring_up_to_date(self, *, ended: bool) -> results.RunView:
-        """Write ``orders.json`` anew if anything has changed."""
-        run = results.view(self._office.journal, self._record(), ended=ended)
+    def bring_up_to_date(self, *, ended: bool, as_of_ns: int | None = None) -> results.RunView:
+        """Write ``orders.json`` anew if anything has changed.
+
+        Args:
+            ended: Whether nothing of this run can leave any more.
+            as_of_ns: The instant as of which it is told; now by default.
+        """
+        now_ns = self._office.clock.wall_ns() if as_of_ns is None else as_of_ns
+        run = results.view(self._office.journal, self._record(), ended=ended, now_ns=now_ns)
         document = results.document(run, self._office.calendar.tz)
         if document != self._last:
             results.write(self._office.settings.firstbell.results_dir, document)
@@ -195,21 +232,31 @@ class Conductor:
         while clock.monotonic_ns() < up_ns and not self._interrupt.is_set():
             until_bell_s = (bell_ns - clock.monotonic_ns()) / _NS
             if -QUIET_UNTIL_S < until_bell_s < QUIET_FROM_S:
-                gevent.sleep(until_bell_s + QUIET_UNTIL_S)
+                # Whoever reads it during the volley, or after a kill, is told that the armed orders may have left.
+                self._look(as_of_ns=context.bell_ns)
+                gevent.sleep(max(0.0, (bell_ns - clock.monotonic_ns()) / _NS) + QUIET_UNTIL_S)
                 continue
-            if self._is_over():
+            if self._is_over(before_bell=until_bell_s > 0):
                 break
             gevent.sleep(LOOK_EVERY_S)
         self._end_run()
 
-    def _is_over(self) -> bool:
-        """Whether every account is done, or no user is left that could still do anything."""
+    def _look(self, as_of_ns: int | None = None) -> results.RunView | None:
         try:
-            if self.bring_up_to_date(ended=False).finished:
-                return True
+            return self.bring_up_to_date(ended=False, as_of_ns=as_of_ns)
         except FirstbellError as error:
             # The orders go on: results that cannot be written now may be written at the end, or by `reconcile`.
             _log.error("%s", error)
+            return None
+
+    def _is_over(self, *, before_bell: bool) -> bool:
+        """Whether every account is done, or no user is left that could still do anything."""
+        if before_bell and isinstance(getattr(self._environment, "runner", None), MasterRunner):
+            # A worker that dies now has sent nothing, and it can be said for certain only now.
+            recover(self._office.journal, self._office.clock, self._run_id)
+        run = self._look()
+        if run is not None and run.finished:
+            return True
         runner = None if self._environment is None else self._environment.runner
         return isinstance(runner, LocalRunner) and runner.state == STATE_RUNNING and runner.user_count == 0
 
@@ -244,12 +291,28 @@ class Conductor:
         """Judge what is left over and write the results for good; nothing of this run can leave any more."""
         ended = this_process() if isinstance(getattr(self._environment, "runner", None), LocalRunner) else None
         try:
+            self._await_workers()
             recover(self._office.journal, self._office.clock, self._run_id, ended)
             self.bring_up_to_date(ended=True)
+            self._written_down = True
         except FirstbellError as error:
             _log.error("the run's end could not be written down; `firstbell orders reconcile` will: %s", error)
 
+    def _await_workers(self) -> None:
+        """Wait for answers that other processes of this run still await, as long as Locust lets them."""
+        until_ns = self._office.clock.monotonic_ns() + int(STOP_TIMEOUT_S * _NS)
+        while self._office.clock.monotonic_ns() < until_ns:
+            at_work = [
+                entry
+                for entry in self._office.journal.open_entries()
+                if entry.run_id == self._run_id and not entry.state.unresolved
+            ]
+            if not any(entry.owner != this_process() and is_alive(entry.owner) for entry in at_work):
+                return
+            gevent.sleep(LOOK_EVERY_S)
+
     def _exit_status(self) -> int:
-        if self._last is None:
-            return os.EX_SOFTWARE
+        if self._last is None or not self._written_down:
+            # Something may have left, and what became of it could not be written down.
+            return _UNKNOWN
         return results.exit_status(row["outcome"] for row in self._last["orders"])

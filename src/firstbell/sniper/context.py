@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from firstbell.journal.base import RunLine, RunRecord
-from firstbell.model.identifiers import RunId
+from firstbell.model.identifiers import BrokerCode, RunId
 from firstbell.model.instant import epoch_ns
 from firstbell.risk.checks import Limits
 
@@ -43,6 +43,7 @@ class RunContext:
         open_broker: Opens the broker of an account.
         interrupt: Stops new attempts.
         watcher: Hears of every attempt.
+        started_ns: When the run was started, in ns since the epoch, on our clock.
         dry: Whether to do all but send.
     """
 
@@ -54,12 +55,18 @@ class RunContext:
     open_broker: OpenBroker
     interrupt: Interrupt
     watcher: Watcher
+    started_ns: int
     dry: bool = False
 
     @property
     def bell_ns(self) -> int:
         """The bell in ns since the epoch, on the exchange's clock."""
         return epoch_ns(self.bell)
+
+    @property
+    def at_once(self) -> bool:
+        """Whether the bell had rung already when the run was started: then it fires as soon as it is armed."""
+        return self.bell_ns <= self.started_ns
 
     @property
     def day(self) -> date:
@@ -71,6 +78,11 @@ class RunContext:
         """The user's own limits."""
         risk = self.settings.risk
         return Limits(risk.max_order_value, risk.max_order_quantity, risk.max_total_value, risk.max_orders_per_account)
+
+    def lead_ns(self, code: BrokerCode) -> int:
+        """How long before the bell a broker's orders leave, in ns."""
+        lead_ms = self.settings.broker(code).lead_ms
+        return 0 if lead_ms is None else int(lead_ms * 1_000_000)
 
     def monotonic_of(self, wall_ns: int) -> int:
         """An instant of our wall clock on the monotonic clock, by which all waiting is done."""

@@ -17,6 +17,7 @@ AT: Final = "FIRSTBELL_AT"
 RUN: Final = "FIRSTBELL_RUN"
 DRY: Final = "FIRSTBELL_DRY_RUN"
 VERBOSE: Final = "FIRSTBELL_VERBOSE"
+LEASH: Final = "FIRSTBELL_LEASH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class RunWishes:
         run_id: ``FIRSTBELL_RUN``: the run's name, where somebody has begun it already.
         dry: ``FIRSTBELL_DRY_RUN``: whether to do all but send.
         verbose: ``FIRSTBELL_VERBOSE``: how much to say, 0 to 2.
+        leashed: ``FIRSTBELL_LEASH``: whether the run ends when its standard input does.
     """
 
     config: Path
@@ -36,16 +38,21 @@ class RunWishes:
     run_id: RunId | None = None
     dry: bool = False
     verbose: int = 0
+    leashed: bool = False
 
     def as_environment(self) -> dict[str, str]:
         """The same wishes as environment variables."""
-        wishes = {CONFIG: str(self.config), VERBOSE: str(self.verbose)}
+        wishes = {
+            CONFIG: str(self.config),
+            VERBOSE: str(self.verbose),
+            # Said outright, so that what is left over in a shell does not change the run.
+            DRY: str(int(self.dry)),
+            LEASH: str(int(self.leashed)),
+        }
         if self.at is not None:
             wishes[AT] = self.at
         if self.run_id is not None:
             wishes[RUN] = self.run_id
-        if self.dry:
-            wishes[DRY] = "1"
         return wishes
 
 
@@ -59,4 +66,5 @@ def wishes(environ: Mapping[str, str] = os.environ) -> RunWishes:
         run_id=RunId(run_id) if run_id else None,
         dry=environ.get(DRY) == "1",
         verbose=int(verbose) if verbose.isdecimal() else 0,
+        leashed=environ.get(LEASH) == "1",
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.brokers.base import HttpBroker
 from firstbell.errors import BrokerError, FirstbellError
 from firstbell.journal.base import Note
+from firstbell.log import redact
 from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
@@ -20,6 +21,10 @@ from firstbell.sniper.arming import Arming
 from firstbell.sniper.results import FINISHED, NOT_SENT
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from firstbell.brokers.base import PreparedOrder
+    from firstbell.model.identifiers import AccountName
     from firstbell.model.order import Order, OrderState
     from firstbell.sniper.arming import Armed
     from firstbell.sniper.context import RunContext
@@ -30,6 +35,8 @@ _log = logging.getLogger(__name__)
 _NS: Final = 1_000_000_000
 WARM_BEFORE_S: Final = 2
 """The connection is proven alive this many seconds before the bell: late enough that no server closes it again."""
+WARM_MARGIN_S: Final = 0.3
+"""It is given up this many seconds before the bell: a slow answer to a question must not make an order late."""
 ASK_EVERY_S: Final = 2
 """The broker's lists are asked for an unresolved order at once and then this often, in seconds."""
 CONFIRM_AFTER_S: Final = (0.2, 1.0, 2.0)
@@ -51,41 +58,47 @@ class LoginRun:
     def run(self) -> None:
         """Arm, fire, ask and confirm; at the end every account of the login has its result in the journal."""
         names = ", ".join(account.name for account in self._login.accounts)
+        elsewhere: set[AccountName] = set()
         try:
-            self._carry_out()
+            elsewhere = self._carry_out()
         except FirstbellError as error:
             _log.error("%s: %s", names, error)
-            self._note_all(NOT_SENT, str(error))
-        finally:
-            self._note_all(FINISHED, None)
+            self._note_all(NOT_SENT, redact(str(error)))
+        except Exception as error:  # noqa: BLE001 - the last door before Locust, which would swallow it
+            # A fault of our own: said here, because Locust would not, and the other logins go on.
+            _log.exception("%s: a fault of firstbell's own", names)
+            self._note_all(NOT_SENT, f"a fault of firstbell's own ({type(error).__name__}); the run log has it")
+        # Not in a `finally`: a user that Locust kills to move it elsewhere has not finished.
+        self._note_all(FINISHED, None, but=elsewhere)
 
-    def _note_all(self, kind: str, text: str | None) -> None:
-        notes = [Note(account.name, kind, text) for account in self._login.accounts]
+    def _note_all(self, kind: str, text: str | None, but: Collection[AccountName] = ()) -> None:
+        notes = [Note(account.name, kind, text) for account in self._login.accounts if account.name not in but]
         self._context.journal.note(self._context.run_id, notes)
 
-    def _carry_out(self) -> None:
+    def _carry_out(self) -> set[AccountName]:
         broker = self._context.open_broker(self._login.leader)
         if not isinstance(broker, HttpBroker):
             self._note_all(NOT_SENT, f"orders at {broker.code} do not go over HTTP: the run cannot fire them")
-            return
+            return set()
         armed = Arming(self._context, self._login, broker).arm()
         if armed.ready:
             self._fire(armed)
+        return armed.elsewhere
 
     def _fire(self, armed: Armed) -> None:
         context = self._context
         settings = context.settings.broker(self._login.broker_code)
         interval_ms = max(settings.min_interval_ms, armed.broker.capabilities.min_interval_ms)
-        lead_ns = 0 if settings.lead_ms is None else int(settings.lead_ms * 1_000_000)
-        fire_at_ns = context.monotonic_of(context.bell_ns) - lead_ns
-        # A run that is armed only after its bell (`--at now`) has the same time from then on.
-        deadline_ns = max(fire_at_ns, context.clock.monotonic_ns()) + context.give_up_ns
+        fire_at_ns = context.monotonic_of(context.bell_ns) - context.lead_ns(self._login.broker_code)
+        # A run that was started after its bell (`--at now`) has its time from when it is armed.
+        deadline_ns = context.clock.monotonic_ns() + context.give_up_ns if context.at_once else context.deadline_ns
+        deadline_wall_ns = context.clock.wall_ns() + (deadline_ns - context.clock.monotonic_ns())
         desk = Desk(
             broker=armed.broker,
             journal=context.journal,
             clock=context.clock,
             pacer=Pacer(interval_ms * 1_000_000),
-            budget=Budget(context.settings.risk.max_attempts_per_order, deadline_ns),
+            budget=Budget(context.settings.risk.max_attempts_per_order, deadline_ns, deadline_wall_ns + _NS),
             interrupt=context.interrupt,
             arrival=Arrival(context.bell_ns),
             run_id=context.run_id,
@@ -96,11 +109,13 @@ class LoginRun:
         refused: dict[str, str] = {}
         blocked: str | None = None
         placed: list[Order] = []
-        for order, prepared in armed.ready:
+        for number, (order, prepared) in enumerate(self._still_ours(armed)):
             if (why := blocked or refused.get(order.account)) is not None:
                 self._deny(order, why)
                 continue
-            state = Attempts(desk, order, prepared).run(fire_at_ns)
+            # The one before may have needed a new log-in: what was written with the old token is written anew.
+            current = prepared if number == 0 else armed.broker.prepare(order)
+            state = Attempts(desk, order, current).run(fire_at_ns)
             if state.unresolved:
                 state = self._ask(inquiry, order, deadline_ns) or state
             if state.outcome is OrderOutcome.UNRESOLVED:
@@ -111,14 +126,29 @@ class LoginRun:
                 refused[order.account] = f"the order before it was {state.outcome}: {state.reason}"
         self._confirm(inquiry, placed)
 
+    def _still_ours(self, armed: Armed) -> list[tuple[Order, PreparedOrder]]:
+        """What nobody has taken for a dead process's and denied while we waited."""
+        names = {order.client_order_id: self._context.journal.entry(order.client_order_id) for order, _ in armed.ready}
+        kept = []
+        for order, prepared in armed.ready:
+            entry = names[order.client_order_id]
+            if entry is not None and entry.state.status is OrderStatus.INITIALIZED:
+                kept.append((order, prepared))
+            else:
+                _log.error("%s: %s was taken from us while we waited", order.account, order.client_order_id)
+        return kept
+
     def _warm(self, armed: Armed, fire_at_ns: int) -> None:
         """Prove the connection alive shortly before the bell; a failure is no reason not to try the order itself."""
         warm_at_ns = fire_at_ns - WARM_BEFORE_S * _NS
         clock = self._context.clock
         if clock.monotonic_ns() >= fire_at_ns or self._context.interrupt.wait_until(warm_at_ns):
             return
+        left_s = (fire_at_ns - clock.monotonic_ns()) / _NS - WARM_MARGIN_S
+        if left_s <= 0:
+            return
         try:
-            armed.broker.warm()
+            armed.broker.warm(timeout_s=left_s)
         except BrokerError as error:
             _log.warning("%s: the connection could not be warmed: %s", self._login.leader.name, error)
 

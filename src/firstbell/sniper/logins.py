@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from firstbell.model.identifiers import same_login
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -35,7 +37,7 @@ class Login:
 
 def login_key(broker_code: BrokerCode, username: str) -> str:
     """A name for a login that does not tell the user name."""
-    return hashlib.blake2b(f"{broker_code}\x1f{username}".encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(f"{broker_code}\x1f{same_login(username)}".encode(), digest_size=8).hexdigest()
 
 
 def logins_of(accounts: Iterable[AccountSettings]) -> tuple[Login, ...]:

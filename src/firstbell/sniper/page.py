@@ -94,10 +94,12 @@ def _take_away_controls(app: Flask, base: str, run: Stoppable) -> None:
             return _no("this page takes no requests from other sites")
         if path.startswith(_REFUSED):
             return _no("an armed run cannot be started, resized or aimed from the page; it stops with the stop button")
+        if path == "/stop":
+            if request.method == "POST" and current_user.is_authenticated:
+                run.stop()
+            return None
         if request.method not in _SAFE and path not in _LOGIN_PATHS:
             return _no("the page only watches")
-        if path == "/stop" and current_user.is_authenticated:
-            run.stop()
         return None
 
     @app.after_request

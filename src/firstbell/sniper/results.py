@@ -52,6 +52,8 @@ class RunView:
         notes: What it found out besides.
         referred: Orders of earlier runs that its lines stand for.
         ended: Whether no process of it can still send.
+        now_ns: The instant as of which it is told, in ns since the epoch: an order that may have left by then and of
+            which nothing is known is unresolved.
     """
 
     record: RunRecord
@@ -59,6 +61,7 @@ class RunView:
     notes: tuple[Note, ...]
     referred: Mapping[ClientOrderId, Entry]
     ended: bool
+    now_ns: int
 
     @property
     def finished(self) -> bool:
@@ -67,8 +70,8 @@ class RunView:
         return all(line.account in done for line in self.record.lines)
 
 
-def view(journal: Journal, record: RunRecord, *, ended: bool) -> RunView:
-    """Read one run from the journal.
+def view(journal: Journal, record: RunRecord, *, ended: bool, now_ns: int) -> RunView:
+    """Read one run from the journal; the arguments are those of `RunView`.
 
     Raises:
         JournalError: It cannot be read.
@@ -76,11 +79,11 @@ def view(journal: Journal, record: RunRecord, *, ended: bool) -> RunView:
     notes = journal.notes(record.run_id)
     referred = {}
     for note in notes:
-        if note.kind == STANDS_FOR and note.client_order_id is not None:
+        if note.kind in {STANDS_FOR, NOT_SENT} and note.client_order_id is not None:
             entry = journal.entry(note.client_order_id)
             if entry is not None:
                 referred[note.client_order_id] = entry
-    return RunView(record, journal.entries(run_id=record.run_id), notes, referred, ended)
+    return RunView(record, journal.entries(run_id=record.run_id), notes, referred, ended, now_ns)
 
 
 def document(run: RunView, timezone: tzinfo) -> dict[str, Any]:
@@ -138,15 +141,20 @@ def _rows(line: RunLine, run: RunView, timezone: tzinfo) -> list[dict[str, Any]]
         run.referred[note.client_order_id]
         for note in run.notes
         if note.account == line.account
-        and note.kind == STANDS_FOR
         and note.client_order_id is not None
         and note.client_order_id in run.referred
+        and (note.kind == STANDS_FOR or _has_become_clear(run.referred[note.client_order_id]))
     ]
     if stands_for:
         return [_row(line, entry, run, timezone) for entry in stands_for]
     reasons = [note.text for note in run.notes if note.account == line.account and note.kind == NOT_SENT]
     never = "never reached" if run.ended else "not reached yet"
     return [{**_line(line), "outcome": OrderOutcome.NOT_SENT.value, "reason": reasons[-1] if reasons else never}]
+
+
+def _has_become_clear(entry: Entry) -> bool:
+    """Whether an order that another run had claimed is at the broker by now, or left unresolved."""
+    return entry.state.outcome in {OrderOutcome.ACCEPTED, OrderOutcome.UNRESOLVED}
 
 
 def _line(line: RunLine) -> dict[str, Any]:
@@ -171,9 +179,12 @@ def _row(line: RunLine, entry: Entry, run: RunView, timezone: tzinfo) -> dict[st
     earlier = entry.run_id != run.record.run_id
     outcome, reason = state.outcome, state.reason
     if state.status is OrderStatus.INITIALIZED:
-        # A claimed order of a run that is over, without a word of what became of it, may have left.
-        outcome = OrderOutcome.UNRESOLVED if run.ended else OrderOutcome.NOT_SENT
-        reason = "its process ended without a word" if run.ended else "armed; waiting for the bell"
+        # A claimed order without a word of what became of it may have left.
+        may_have_left = run.ended or run.now_ns >= entry.intent.bell_ns
+        outcome = OrderOutcome.UNRESOLVED if may_have_left else OrderOutcome.NOT_SENT
+        reason = "armed; it may have left, and nothing is known yet" if may_have_left else "armed; waiting for the bell"
+    if outcome is OrderOutcome.ACCEPTED and state.venue_order_id is None:
+        reason = "accepted by an answer that named no id; the broker's list has not shown it yet"
     if outcome is OrderOutcome.ACCEPTED and earlier:
         reason = f"placed earlier, in run {entry.run_id}"
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from gevent.event import Event
@@ -38,14 +39,14 @@ class TradingUser(HttpUser):
 
     Attributes:
         account: The account's settings.
-        carries: The login that this user speaks for, or None.
+        login: The login that it stands on, with all of its accounts.
         context_of: Gives the run.
     """
 
     abstract = True
     fixed_count = 1
     account: ClassVar[AccountSettings]
-    carries: ClassVar[Login | None]
+    login: ClassVar[Login]
     context_of: ClassVar[Callable[[], RunContext]]
 
     @task
@@ -57,11 +58,17 @@ class TradingUser(HttpUser):
         """
         try:
             context = type(self).context_of()
-            login = type(self).carries
-            if login is not None and not _done(context, login):
+            login = self._chosen()
+            if login.leader is self.account and not _done(context, login):
                 LoginRun(context, login).run()
         finally:
             raise StopUser
+
+    def _chosen(self) -> Login:
+        """The login with those of its accounts that Locust was told to run: all of them, unless some were named."""
+        chosen = {cls.account.name for cls in self.environment.user_classes if issubclass(cls, TradingUser)}
+        login = type(self).login
+        return replace(login, accounts=tuple(account for account in login.accounts if account.name in chosen))
 
 
 def _done(context: RunContext, login: Login) -> bool:
@@ -84,7 +91,7 @@ def make_user_classes(
         logins: The logins of its enabled accounts.
         context_of: Gives the run, when a user starts.
     """
-    speakers = {login.leader.name: login for login in logins}
+    login_of = {account.name: login for login in logins for account in login.accounts}
     classes: dict[str, type[TradingUser]] = {}
     for number, account in enumerate(settings.enabled, start=1):
         name = f"{account.name}_User{number}"
@@ -94,7 +101,7 @@ def make_user_classes(
             "host": order_url(account.broker_code, settings),
             "wait_time": constant_pacing(settings.broker(account.broker_code).min_interval_ms / 1000),
             "account": account,
-            "carries": speakers.get(account.name),
+            "login": login_of[account.name],
             "context_of": staticmethod(context_of),
         }
         classes[name] = type(name, (TradingUser,), body)

@@ -110,9 +110,8 @@ def _warm_login(office: Office, login: Login, progress: Progress, tokens_until: 
     try:
         progress(login, "logging in")
         token = broker.login()
-        if tokens_until is not None and token.ends_at < tokens_until:
-            broker.forget_token()
-            token = broker.login()
+        if tokens_until is not None:
+            token = broker.login(lasting_until=tokens_until)
         ends_at = token.ends_at
         progress(login, "reading")
         facts = read_facts(broker, login.accounts)

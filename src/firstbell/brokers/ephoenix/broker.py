@@ -16,7 +16,7 @@ from firstbell.errors import BrokerError, NoAnswer, NotSent, TokenEnded, Unreada
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import date
+    from datetime import date, datetime
     from decimal import Decimal
 
     from firstbell.brokers.base import Estimate, Holding, Outcome, VenueFill, VenueOrder
@@ -91,9 +91,9 @@ class EphoenixBroker:
         """Where this broker is: for those who want to try its hosts one by one."""
         return self._hosts
 
-    def login(self) -> Token:
+    def login(self, *, lasting_until: datetime | None = None) -> Token:
         """Make sure of a living token; see the protocol."""
-        return self._session.token()
+        return self._session.token(lasting_until)
 
     def forget_token(self) -> None:
         """The broker has refused the token."""
@@ -160,9 +160,10 @@ class EphoenixBroker:
             prepared.method, prepared.base_url, prepared.path, prepared.headers, prepared.body, timeout=timeout_s
         )
 
-    def warm(self) -> None:
+    def warm(self, *, timeout_s: float) -> None:
         """Ask the host that takes orders something cheap; see the protocol."""
-        answers.read_buying_power(self._send(calls.BUYING_POWER, self._session.token()), self._host(Service.API))
+        answer = self._send(calls.BUYING_POWER, self._session.token(), timeout_s)
+        answers.read_buying_power(answer, self._host(Service.API))
 
     def read_answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
         """Read what the broker answered to an order."""
@@ -257,10 +258,10 @@ class EphoenixBroker:
                 _log.debug("%s; asked once more", error)
                 self._clock.sleep(_PAUSE_S)
 
-    def _send(self, call: Call, token: Token) -> Answer:
+    def _send(self, call: Call, token: Token, timeout_s: float = ANSWER_S) -> Answer:
         headers = calls.headers(token.text, has_body=call.document is not None)
         return self._transport.send(
-            call.method, self._base_url(call.service), call.path, headers, call.body, timeout=ANSWER_S
+            call.method, self._base_url(call.service), call.path, headers, call.body, timeout=timeout_s
         )
 
     def _base_url(self, service: Service) -> str:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _SIDES: Final = {1: Side.BUY, 2: Side.SELL}
 _DONE: Final = frozenset({"3", "4", "5", "10"})
 """Executed, canceled, and the two errors; every other state still works, and so does one that nobody knows."""
+_EXECUTED: Final = "3"
 _ERRORS: Final = frozenset({"5", "10"})
 _MOST_PAGES: Final = 500
 _FRESH_STARTS: Final = 3
@@ -144,7 +145,7 @@ def _order(value: Any, host: str) -> VenueOrder:
     row = Fields(value, "row of an order", host)
     state = _state(row)
     quantity = row.count("volume")
-    filled = _filled(row, quantity)
+    filled = _filled(row, quantity, state)
     if not 0 <= filled <= quantity:
         raise row.unreadable("more was executed than ordered, or less than nothing")
     return VenueOrder(
@@ -167,12 +168,15 @@ def _state(row: Fields) -> str:
     return row.text("state") if number is None else str(plain(number))
 
 
-def _filled(row: Fields, quantity: Decimal) -> Decimal:
+def _filled(row: Fields, quantity: Decimal, state: str) -> Decimal:
+    """What has traded; where no volume says, what the state alone says: all of it once executed, else nothing sure."""
     executed = row.maybe_number("executedVolume")
     if executed is not None:
         return executed
-    canceled = row.maybe_number("canceledVolume")
-    return quantity - row.number("remainedVolume") - (canceled or 0)
+    remained = row.maybe_number("remainedVolume")
+    if remained is not None:
+        return quantity - remained - (row.maybe_number("canceledVolume") or 0)
+    return quantity if state == _EXECUTED else quantity * 0
 
 
 def _serial(row: Fields) -> VenueOrderId:

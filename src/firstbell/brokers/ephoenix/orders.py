@@ -32,8 +32,8 @@ STOP: Final = {
     1006: "below the smallest order value",
 }
 """Refusals that another try would only repeat."""
-UNSAID_PAUSE_S: Final = 60.0
-"""Seconds to wait after HTTP 429 where the broker does not say how long: it must never be hurried."""
+UNSAID_PAUSE_S: Final = 5.0
+"""Seconds to wait after HTTP 429 where the broker does not say how long: many times its interval, within an opening."""
 
 _SERIALS: Final = ("serialNumber", "serialNo", "serial")
 _TRACKINGS: Final = ("trackingNumber", "tracking")
@@ -129,7 +129,7 @@ class _Said:
         self.success = next(iter(successes), None)
         self.refused = self.success is False or True in errors or bool(numbers - {0})
         self.serial = VenueOrderId(str(serials.pop())) if len(serials) == 1 else None
-        self.names_order = bool(serials or self.serial or _names(layers, _TRACKINGS) or _bare(top))
+        self.names_order = bool(serials or self.serial or _names(layers, _TRACKINGS))
 
 
 def _message(layer: Fields) -> str | None:
@@ -141,12 +141,6 @@ def _names(layers: list[Fields], names: tuple[str, ...]) -> set[int]:
     """All the different names that an order is given; zero and less are none."""
     found = (_whole(number_in(layer.get(name))) for layer in layers for name in names)
     return {number for number in found if number is not None and number > 0}
-
-
-def _bare(top: Fields) -> bool:
-    """Whether ``result`` is itself a number that names the order, and not one of the known refusals."""
-    number = _whole(number_in(top.get("result")))
-    return number is not None and number > 0 and number not in AGAIN and number not in STOP
 
 
 def _whole(number: Decimal | None) -> int | None:
