@@ -289,7 +289,7 @@ def test_warming_changes_nothing(seat: Seat) -> None:
     broker = seat.broker
     assert isinstance(broker, HttpBroker)
     before = seat.calls()
-    broker.warm()
+    broker.warm(timeout_s=5)
     assert seat.calls() == before
 
 

@@ -254,7 +254,7 @@ def test_an_order_to_a_host_that_is_gone_is_not_sent(broker: HttpBroker, platfor
     with pytest.raises(NotSent):
         broker.submit(ORDER)
     with pytest.raises(NotSent):
-        broker.warm()
+        broker.warm(timeout_s=5)
     with pytest.raises(NotSent):
         broker.cancel(SERIAL)
 
@@ -281,13 +281,13 @@ def test_a_cancel_is_asked_once(broker: HttpBroker, platform: Platform) -> None:
 
 
 def test_warming_proves_the_connection_and_changes_nothing(broker: HttpBroker, platform: Platform) -> None:
-    broker.warm()
+    broker.warm(timeout_s=5)
     connection = platform.server.requests[-1].connection
     broker.submit(ORDER)
     assert platform.server.requests[-1].connection == connection
     platform.says[MONEY] = [http(401, b"")]
     with pytest.raises(TokenEnded):
-        broker.warm()
+        broker.warm(timeout_s=5)
     assert len(platform.calls(LOGIN)) == 1
 
 

@@ -476,6 +476,9 @@ def test_what_is_no_time_is_none(text: object) -> None:
 def test_what_traded_may_have_to_be_reckoned() -> None:
     assert one(executedVolume=None, remainedVolume=60, canceledVolume=10).filled_qty == 30
     assert one(executedVolume=None, remainedVolume=60, canceledVolume=None).filled_qty == 40
+    silent = {"executedVolume": None, "remainedVolume": None, "canceledVolume": None}
+    assert one(**silent, state=2).filled_qty == 0
+    assert one(**silent, state=3).filled_qty == 100
 
 
 @pytest.mark.parametrize(
@@ -497,7 +500,6 @@ def test_what_traded_may_have_to_be_reckoned() -> None:
         {"executedVolume": 101},
         {"executedVolume": -1},
         {"executedVolume": "x"},
-        {"executedVolume": None, "remainedVolume": None},
         {"executedVolume": None, "remainedVolume": 200},
         {"Price": 5870},
     ],

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -126,9 +127,13 @@ def test_plain_locust_with_fewer_users_than_accounts(open_venue):
     judge(venue, venue.results())
 
 
-def test_two_processes_share_the_accounts(open_venue):
+def test_two_processes_share_the_accounts_though_locusts_usual_port_is_taken(open_venue):
     venue = open_venue("--accounts", "6", "--bell-in", "1s")
-    run = venue.firstbell("run", "--at", venue.in_seconds(14), "--processes", "2", "--json")
+    with socket.socket() as taken:
+        with contextlib.suppress(OSError):
+            taken.bind(("127.0.0.1", 5557))
+            taken.listen()
+        run = venue.firstbell("run", "--at", venue.in_seconds(14), "--processes", "2", "--json")
     assert run.returncode == 0, run.stderr
     assert len(judge(venue, json.loads(run.stdout))) == 6
 
@@ -144,6 +149,32 @@ def test_an_answer_that_never_came_is_found_in_the_list(open_venue):
     assert all(len(row["attempts"]) == 1 for row in unanswered)
 
 
+def armed(venue, process):
+    """Wait until every order of the newest run is claimed."""
+    while True:
+        with contextlib.suppress(ValueError):
+            if all(row["status"] == "INITIALIZED" for row in venue.results()["orders"]):
+                return
+        assert process.poll() is None
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
+def test_whoever_ends_the_command_ends_the_run(open_venue, number):
+    venue = open_venue("--accounts", "1", "--bell-in", "1s")
+    process = venue.start("run", "--at", venue.in_seconds(9))
+    armed(venue, process)
+    os.kill(process.pid, number)
+    process.wait(timeout=30)
+    # Longer than the bell is away: nobody is left to fire.
+    until = time.monotonic() + 9
+    while time.monotonic() < until:
+        assert venue.submissions() == []
+        time.sleep(0.5)
+    document = json.loads(venue.firstbell("results", "--json").stdout)
+    assert document["summary"]["not_sent"] == 1
+
+
 def test_killed_after_the_bell_nothing_is_sent_twice_and_reconcile_finds_it(open_venue):
     venue = open_venue("--accounts", "2", "--bell-in", "1s", "--fault", "delay:ms=3000,on=order")
     process = venue.start("run", "--at", venue.in_seconds(9))
@@ -152,6 +183,8 @@ def test_killed_after_the_bell_nothing_is_sent_twice_and_reconcile_finds_it(open
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    told = json.loads(venue.firstbell("results", "--json").stdout)
+    assert [row["outcome"] for row in told["orders"]] == ["unresolved", "unresolved"]
     document = json.loads(venue.firstbell("orders", "reconcile", "--json").stdout)
     assert [row["outcome"] for row in document["orders"]] == ["accepted", "accepted"]
     judge(venue, document)
@@ -163,14 +196,7 @@ def test_killed_after_the_bell_nothing_is_sent_twice_and_reconcile_finds_it(open
 def test_ctrl_c_before_the_bell_sends_nothing_and_frees_the_plans(open_venue):
     venue = open_venue("--accounts", "2", "--bell-in", "1s")
     process = venue.start("run", "--at", venue.in_seconds(25), "--json")
-    while True:
-        try:
-            if all(row["status"] == "INITIALIZED" for row in venue.results()["orders"]):
-                break
-        except ValueError:
-            pass
-        assert process.poll() is None
-        time.sleep(0.1)
+    armed(venue, process)
     os.killpg(process.pid, signal.SIGINT)
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 1
@@ -199,13 +225,8 @@ def test_a_wrong_password_costs_one_log_in_and_the_others_go_on(open_venue):
 
 def test_the_page_watches_behind_a_log_in_and_controls_nothing(open_venue):
     venue = open_venue("--accounts", "2", "--bell-in", "1s")
-    process = venue.start("run", "--web", "--at", venue.in_seconds(14), "--", "--web-port", "18089")
-    said = ""
-    while not (found := re.search(r"Watch at (http://127\.0\.0\.1:\d+)/\s+user (\S+) password (\S+)", said)):
-        line = process.stderr.readline()
-        assert line, "the run ended before its page opened"
-        said += line
-    address, user, password = found.groups()
+    process = venue.start("run", "--web", "--at", venue.in_seconds(14))
+    address, user, password = where_to_watch(process)
     with requests.Session() as person:
         person.trust_env = False
         wait_for_page(person, address)
@@ -222,6 +243,7 @@ def test_the_page_watches_behind_a_log_in_and_controls_nothing(open_venue):
             assert person.post(f"{address}/swarm", data=form, timeout=5).status_code == 403
         foreign = person.get(f"{address}/stop", headers={"Origin": "http://evil.example"}, timeout=5)
         assert foreign.status_code == 403
+        assert person.get(f"{address}/stop", timeout=5).status_code == 405
         while venue.results()["summary"]["accepted"] < 2:
             assert process.poll() is None
             time.sleep(0.2)
@@ -229,6 +251,34 @@ def test_the_page_watches_behind_a_log_in_and_controls_nothing(open_venue):
     process.communicate(timeout=30)
     assert process.returncode == 0
     assert len(venue.accepted()) == 2
+
+
+def test_the_pages_stop_button_stops_the_run(open_venue):
+    venue = open_venue("--accounts", "1", "--bell-in", "1s")
+    process = venue.start("run", "--web", "--at", venue.in_seconds(20))
+    address, user, password = where_to_watch(process)
+    with requests.Session() as person:
+        person.trust_env = False
+        wait_for_page(person, address)
+        person.auth = (user, password)
+        armed(venue, process)
+        assert person.post(f"{address}/stop", timeout=20).status_code == 200
+    while venue.results()["orders"][0]["reason"] != "stopped before the bell":
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert venue.submissions() == []
+
+
+def where_to_watch(process):
+    said = ""
+    while not (found := re.search(r"Watch at (http://127\.0\.0\.1:\d+)/\s+user (\S+) password (\S+)", said)):
+        line = process.stderr.readline()
+        assert line, "the run ended before its page opened"
+        said += line
+    return found.groups()
 
 
 def wait_for_page(person, address):

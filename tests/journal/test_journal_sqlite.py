@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -15,7 +16,7 @@ import pytest
 from firstbell.clock import SystemClock
 from firstbell.errors import JournalDamaged, JournalError
 from firstbell.journal.base import AlreadyPlaced, Claimed, Held, Intent, Note, Owner, RunLine, RunRecord
-from firstbell.journal.owner import is_alive, this_process
+from firstbell.journal.owner import _started, is_alive, this_process
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.identifiers import VenueOrderId
 from firstbell.model.order import Order
@@ -75,7 +76,7 @@ def test_a_claim_is_granted_once_and_survives_a_restart(journal, tmp_path):
 def test_a_living_owner_keeps_its_claim(journal):
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        owner = Owner(this_process().host, child.pid, psutil.Process(child.pid).create_time())
+        owner = Owner(this_process().host, child.pid, _started(child.pid))
         assert isinstance(journal.claim(intent(), "other", owner), Claimed)
         answer = journal.claim(intent(), "run", this_process())
         assert isinstance(answer, Held)
@@ -275,3 +276,34 @@ def test_owners():
     assert not is_alive(DEAD)
     assert not is_alive(Owner(this_process().host, this_process().pid, 5.0))
     assert is_alive(Owner("another-machine", 1, 0.0))
+    name, _, boot = this_process().host.partition("#")
+    assert boot
+    assert not is_alive(Owner(f"{name}#another-start", this_process().pid, this_process().started))
+
+
+def test_setting_the_clock_kills_nobody(monkeypatch):
+    owner = this_process()
+    boot_time = psutil.boot_time()
+    monkeypatch.setattr(psutil, "boot_time", lambda: boot_time + 3600)
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot_time + 3600)
+    assert is_alive(owner)
+    assert this_process() == owner
+
+
+def test_a_busy_file_is_waited_for_outside_of_sqlite(journal, tmp_path):
+    journal.claim(intent(), "run", this_process())
+    other = sqlite3.connect(tmp_path / "state" / "journal.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    worked = []
+
+    def work():
+        worked.append("others go on")
+        other.execute("COMMIT")
+
+    timer = threading.Timer(0.05, work)
+    timer.start()
+    journal.append([report(ReportKind.SUBMITTED)])
+    timer.join()
+    other.close()
+    assert worked
+    assert journal.entry(order().client_order_id).state.status is OrderStatus.SUBMITTED

@@ -69,8 +69,9 @@ class ScriptedBroker:
 
 
 class SteppedInterrupt:
-    def __init__(self, clock, stop_at_ns=None):
+    def __init__(self, clock, stop_at_ns=None, late_ns=0):
         self.clock = clock
+        self.late_ns = late_ns
         self.stop_at_ns = stop_at_ns
 
     def is_set(self):
@@ -80,7 +81,7 @@ class SteppedInterrupt:
         if self.stop_at_ns is not None and monotonic_ns >= self.stop_at_ns:
             self.clock.move_to(self.stop_at_ns)
             return True
-        self.clock.move_to(monotonic_ns)
+        self.clock.move_to(monotonic_ns + self.late_ns)
         return False
 
 
@@ -96,7 +97,7 @@ class Heard:
 def fire(tmp_path, stepped_clock):
     journals = []
 
-    def fire_(script, *, stop_at_ns=None, give_up_ns=30_000 * MS, max_attempts=100, fire_at_ns=100 * MS):
+    def fire_(script, *, stop_at_ns=None, give_up_ns=30_000 * MS, max_attempts=100, fire_at_ns=100 * MS, late_ns=0):
         journal = SqliteJournal(tmp_path / "journal.db", stepped_clock)
         journals.append(journal)
         bell_ns = stepped_clock.wall_ns() + 100 * MS
@@ -110,7 +111,7 @@ def fire(tmp_path, stepped_clock):
             clock=stepped_clock,
             pacer=Pacer(350 * MS),
             budget=Budget(max_attempts, fire_at_ns + give_up_ns, stepped_clock.wall_ns() + fire_at_ns + give_up_ns),
-            interrupt=SteppedInterrupt(stepped_clock, stop_at_ns),
+            interrupt=SteppedInterrupt(stepped_clock, stop_at_ns, late_ns),
             arrival=Arrival(bell_ns),
             run_id="run",
             watcher=heard,
@@ -200,6 +201,13 @@ def test_a_token_refused_twice_ends_it(fire):
 def test_retry_after_is_obeyed(fire):
     _, broker = fire([LIMITED, ACCEPTED])
     assert broker.sent_ns[1] - broker.sent_ns[0] >= 2_000 * MS
+
+
+def test_a_process_that_was_held_up_past_its_time_sends_nothing(fire):
+    state, broker = fire([ACCEPTED], late_ns=31_000 * MS)
+    assert broker.sent_ns == []
+    assert state.status is OrderStatus.DENIED
+    assert "time to give up had passed" in state.reason
 
 
 def test_stopped_before_the_bell_nothing_leaves(fire):

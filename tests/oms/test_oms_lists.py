@@ -177,6 +177,59 @@ def test_two_alike_orders_never_share_a_row(journal, stepped_clock):
     assert b.state.unresolved
 
 
+@pytest.mark.parametrize(
+    "other",
+    [row("9", price=5850), row("9", quantity=70), row("9", at=None), row("9", at=AT - timedelta(hours=3, minutes=30))],
+)
+def test_a_row_that_may_be_the_order_stands_in_the_way_of_its_absence(journal, stepped_clock, other):
+    known = None if other.price == 5860 and other.quantity == 100 else frozenset({"1"})
+    claim = journal.claim(Intent(order("a"), "login", "a", 0, known), "run", this_process())
+    assert isinstance(claim, Claimed)
+    journal.append([ExecutionReport("a", "run", kind, AT) for kind in (ReportKind.SUBMITTED, ReportKind.UNRESOLVED)])
+    inquiry = Inquiry(Lists((row("1", price=5000), other)), journal, stepped_clock, "later")
+    for _ in range(60):
+        inquiry.look(["a"])
+        stepped_clock.sleep(2)
+    assert journal.entry("a").state.unresolved
+
+
+def test_a_placed_order_without_a_name_takes_its_row_before_an_unanswered_one(journal, stepped_clock):
+    first = Intent(order("first"), "login", "first", 0, frozenset())
+    journal.claim(first, "run", this_process())
+    journal.append([ExecutionReport("first", "run", k, AT) for k in (ReportKind.SUBMITTED, ReportKind.ACCEPTED)])
+    unresolved(journal, "second")
+    inquiry = Inquiry(Lists((row("9"),)), journal, stepped_clock, "later")
+    (second,) = inquiry.look(["second"])
+    assert second.state.unresolved
+    assert journal.entry("first").state.venue_order_id == "9"
+
+
+def test_of_two_alike_rows_the_one_made_after_our_sending_is_ours():
+    older = row("8", at=AT - timedelta(seconds=40))
+    assert find(entry(), [older, row("9")], frozenset()).venue_order_id == "9"
+
+
+def test_the_open_orders_prove_presence(journal, stepped_clock):
+    unresolved(journal)
+    lists = Lists(())
+    lists.open_orders = lambda: (row("9"),)
+    (found,) = Inquiry(lists, journal, stepped_clock, "later").look(["a"])
+    assert found.state.venue_order_id == "9"
+
+
+def test_what_another_process_wrote_meanwhile_stands(journal, stepped_clock):
+    unresolved(journal)
+
+    class Slow(Lists):
+        def orders(self, day):
+            rejected = ExecutionReport("a", "other", ReportKind.REJECTED, AT, reason="absent")
+            journal.append([rejected])
+            return super().orders(day)
+
+    (now,) = Inquiry(Slow((row("9"),)), journal, stepped_clock, "later").look(["a"])
+    assert now.state.status is OrderStatus.REJECTED
+
+
 def test_recovery_judges_what_a_process_left_behind(journal, stepped_clock):
     for name, bell_ns in (("before", 2**62), ("after", 1)):
         journal.claim(Intent(order(name), "login", name, bell_ns, None), "run", this_process())

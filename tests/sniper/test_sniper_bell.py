@@ -52,15 +52,19 @@ def test_a_passed_time_is_tomorrows(settings):
 
 
 def test_a_locust_run_that_reaches_the_order_time_waits_for_it(settings):
-    at = choose_bell(None, settings, XTEH, SATURDAY.replace(minute=44, second=40), timedelta(seconds=0)).at
-    assert at.second == 40
     before = SATURDAY.replace(minute=44, second=40)
     assert choose_bell(None, settings, XTEH, before, timedelta(seconds=40)).at == SATURDAY.replace(minute=45)
 
 
-def test_a_locust_run_that_ends_before_the_order_time_fires_at_once_and_says_so(settings):
+def test_a_locust_run_waits_for_todays_bell_however_short_its_run_time(settings):
     bell = choose_bell(None, settings, XTEH, SATURDAY, timedelta(seconds=40))
-    assert bell.at == SATURDAY
+    assert bell.at == SATURDAY.replace(minute=45)
+
+
+@pytest.mark.parametrize("now", [SATURDAY.replace(hour=10), SATURDAY + timedelta(days=6)])
+def test_a_locust_run_after_todays_bell_or_on_a_closed_day_fires_at_once_and_says_so(settings, now):
+    bell = choose_bell(None, settings, XTEH, now, timedelta(seconds=40))
+    assert bell.at == now
     assert "firing at once" in bell.warnings[0]
 
 

@@ -108,6 +108,30 @@ def test_the_whole_document(journal, record):
     assert results.exit_status(row["outcome"] for row in found["orders"]) == 3
 
 
+def test_a_claimed_order_may_have_left_from_its_bell_on(journal, record):
+    at = {entry.intent.bell_ns for entry in journal.entries()}.pop()
+    for now_ns, outcome in ((at - 1, "not_sent"), (at, "unresolved")):
+        run = results.view(journal, record, ended=False, now_ns=now_ns)
+        assert results.document(run, TEHRAN)["orders"][0]["outcome"] == outcome
+
+
+@pytest.mark.usefixtures("record")
+def test_an_order_that_another_run_had_and_placed_meanwhile_is_reported_placed(journal):
+    later = RunRecord("later", BELL, (line("A"),), "results")
+    journal.begin_run(later)
+    journal.note("later", [Note("A", "not_sent", "process 1 has claimed this order", "id-A"), Note("A", "finished")])
+    (row,) = results.document(results.view(journal, later, ended=True, now_ns=-1), TEHRAN)["orders"]
+    assert row["outcome"] == "not_sent"
+    happen(journal, "A", ReportKind.ACCEPTED, AttemptOutcome.ACCEPTED, venue_order_id="77")
+    (row,) = results.document(results.view(journal, later, ended=True, now_ns=-1), TEHRAN)["orders"]
+    assert (row["outcome"], row["reason"]) == ("accepted", "placed earlier, in run run")
+
+
+def test_an_accepted_order_without_an_id_says_so(journal, record):
+    happen(journal, "A", ReportKind.ACCEPTED, AttemptOutcome.ACCEPTED)
+    assert "named no id" in document(journal, record)["orders"][0]["reason"]
+
+
 def test_a_claimed_order_without_a_word_is_unresolved_once_the_run_is_over(journal, record):
     assert document(journal, record, ended=False)["orders"][0]["outcome"] == "not_sent"
     assert document(journal, record, ended=True)["orders"][0]["outcome"] == "unresolved"
