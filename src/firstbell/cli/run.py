@@ -67,7 +67,7 @@ _QUIET_AFTER_S: Final = 0.5
 def run(
     shell: Shell, *, at: str | None, web: bool, processes: int | None, dry_run: bool, locust_options: tuple[str, ...]
 ) -> int:
-    r"""Fire at the bell: one order per account, each sent once.
+    """Fire at the bell: one order per account, each sent once.
 
     Without --at the bell is `order_time` of the config on the next trading day. What follows `--` goes to Locust:
     `firstbell run -- --html report.html`.
@@ -78,7 +78,7 @@ def run(
       1  some order rejected or not sent
       2  usage or config error, nothing was sent
       3  some order unresolved: `firstbell orders reconcile` goes on asking
-    """
+    """  # noqa: D301 - the backspace is click's mark for lines that are not to be joined
     settings = load(shell.config)
     with Office(settings) as office:
         set_up(office.logs_dir, verbose=shell.verbose, console=False, tz=office.calendar.tz)
