@@ -29,7 +29,8 @@ prepare() {
         local base
         base=$(find_python) || return 1
         echo "Installing into $root/.venv …" >&2
-        if ! "$base" -m venv --clear "$root/.venv"; then
+        # Not cleared where it works: something may be running from it.
+        if ! "$python" -c '' 2>/dev/null && ! "$base" -m venv --clear "$root/.venv"; then
             echo "The virtual environment could not be made. On Debian and Ubuntu: apt-get install python3-venv" >&2
             return 1
         fi

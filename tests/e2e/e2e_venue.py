@@ -19,7 +19,9 @@ LOCUSTFILE = SRC / "firstbell" / "sniper" / "locustfile.py"
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FIRSTBELL_", "LOCUST_", "COLUMNS"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("FIRSTBELL_", "LOCUST_", "COLUMNS"))
+    }
     return {**kept, "PYTHONPATH": str(SRC), "PYTHONWARNINGS": "default", **more}
 
 

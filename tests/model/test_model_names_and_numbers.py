@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from firstbell.model.identifiers import client_order_id
 from firstbell.model.instant import epoch_ns, instant
-from firstbell.model.instrument import PriceBand
 from firstbell.model.money import exact, grouped, plain
+from firstbell.model.price_band import PriceBand
 from firstbell.model.terms import Side
 
 DAY = date(2026, 11, 21)

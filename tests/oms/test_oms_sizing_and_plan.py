@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from firstbell.brokers.base import Estimate
 from firstbell.config import AccountSettings, OrdersMode
 from firstbell.market import fee, fee_rate
-from firstbell.model.instrument import Instrument, PriceBand
+from firstbell.model.instrument import Instrument
+from firstbell.model.price_band import PriceBand
 from firstbell.model.terms import Side
 from firstbell.oms.plan import DayUsed, Facts, plan_login
 from firstbell.oms.sizing import affordable, cost, cut_to_lot, limit_price, size_buy

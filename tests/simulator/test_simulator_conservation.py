@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from firstbell.market import Phase
 from firstbell.model.identifiers import InstrumentId
-from firstbell.model.instrument import Instrument, PriceBand
+from firstbell.model.instrument import Instrument
+from firstbell.model.price_band import PriceBand
 from firstbell.model.terms import Side
 from firstbell.simulator.exchange import Exchange
 from firstbell.simulator.orders import OrderRequest

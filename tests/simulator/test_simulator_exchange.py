@@ -9,8 +9,9 @@ import pytest
 from firstbell.errors import SimulatorError
 from firstbell.market import Phase
 from firstbell.model.identifiers import InstrumentId
-from firstbell.model.instrument import Instrument, PriceBand
+from firstbell.model.instrument import Instrument
 from firstbell.model.order_status import OrderStatus
+from firstbell.model.price_band import PriceBand
 from firstbell.model.terms import Side
 from firstbell.simulator.exchange import Exchange
 from firstbell.simulator.listings import tehran_instruments

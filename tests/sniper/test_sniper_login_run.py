@@ -17,8 +17,9 @@ from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.identifiers import client_order_id
 from firstbell.model.instant import instant
-from firstbell.model.instrument import Instrument, PriceBand
+from firstbell.model.instrument import Instrument
 from firstbell.model.order import Order
+from firstbell.model.price_band import PriceBand
 from firstbell.model.terms import AttemptOutcome, Side
 from firstbell.sniper import results
 from firstbell.sniper.context import RunContext, record_of

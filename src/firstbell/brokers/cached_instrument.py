@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firstbell.model.identifiers import InstrumentId
-from firstbell.model.instrument import Instrument, PriceBand
+from firstbell.model.instrument import Instrument
 from firstbell.model.money import exact
+from firstbell.model.price_band import PriceBand
 
 if TYPE_CHECKING:
     from decimal import Decimal

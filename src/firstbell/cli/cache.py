@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from firstbell.cli.shell import Shell, shared_options
-from firstbell.cli.tables import add_columns, plain_table
+from firstbell.cli.tables import add_columns, plain_table, print_table
 from firstbell.config import load
 from firstbell.oms.office import Office
 
@@ -29,7 +29,7 @@ def stats(shell: Shell) -> int:
     add_columns(table, "entries", "hits", "misses", "oldest, s", "next expiry, s", numbers=True)
     for kind, row in found.kinds.items():
         table.add_row(kind.value, *("" if number is None else f"{number:g}" for number in row.as_json().values()))
-    shell.out.print(table)
+    print_table(shell.out, table)
     asked = found.hits + found.misses
     rate = f", {100 * found.hits // asked} % hits" if asked else ""
     shell.out.print(f"{found.entries} entries, {found.hits} hits, {found.misses} misses{rate}")

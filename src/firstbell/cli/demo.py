@@ -23,9 +23,11 @@ from firstbell.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
 ACCOUNTS: Final = 9
 BELL_IN_S: Final = 20
+EXIT_INTERRUPTED: Final = 130
 _RESULTS: Final = Path("order_results")
 
 
@@ -45,6 +47,10 @@ def demo(shell: Shell, *, accounts: int, bell_in: int, web: bool) -> int:
     Exit status as of `firstbell run`: 0 when every account's order was accepted.
     """
     say = shell.err.print
+    before = set(_RESULTS.glob("*/orders.json"))
+    # Whoever ends it from outside, or closes its terminal, ends what it has started too.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     with tempfile.TemporaryDirectory(prefix="firstbell-demo-") as folder:
         config = Path(folder) / "config.ini"
         say(f"[bold]$ firstbell exchange --accounts {accounts} --bell-in {bell_in}s[/]   (in its own process)")
@@ -52,16 +58,24 @@ def demo(shell: Shell, *, accounts: int, bell_in: int, web: bool) -> int:
             _keep_results(config, _RESULTS.absolute())
             bell = datetime.fromisoformat(exchange["bell"])
             say(f"The simulated exchange listens at {exchange['address']}; its bell rings at {bell:%H:%M:%S.%f}.\n")
-            _firstbell(shell, config, "warmup")
+            if _firstbell(shell, config, "warmup") == EXIT_INTERRUPTED:
+                return EXIT_INTERRUPTED
             web_option = ["--web"] if web else []
             status = _firstbell(shell, config, "run", "--at", f"{bell:%H:%M:%S.%f}", *web_option)
-            document = read_results(_RESULTS.absolute(), None)
+            runs = set(_RESULTS.glob("*/orders.json")) - before
+            if status == EXIT_INTERRUPTED or not runs:
+                return EXIT_INTERRUPTED
+            document = read_results(_RESULTS.absolute(), runs.pop().parent.name)
             _compare(shell, exchange["address"], document)
     if shell.json:
         shell.print_json(document)
     else:
         say(f"The results stay in {_RESULTS / document['run'] / 'orders.json'}")
     return status
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 @contextlib.contextmanager
@@ -98,12 +112,20 @@ def _firstbell(shell: Shell, config: Path, *command: str) -> int:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTBELL_")}
     arguments = [sys.executable, "-m", "firstbell", "-c", str(config), *command]
     process = subprocess.Popen(arguments, stdout=target, env=environment)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            # The terminal has told the command as well; it ends by itself and says what it knows.
-            continue
+    interrupted = False
+    try:
+        while True:
+            try:
+                status = process.wait()
+            except KeyboardInterrupt:
+                # The terminal has told the command as well; it ends by itself and says what it knows.
+                interrupted = True
+            else:
+                return EXIT_INTERRUPTED if interrupted and command[0] == "warmup" else status
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
 
 
 def _compare(shell: Shell, address: str, document: dict[str, Any]) -> None:

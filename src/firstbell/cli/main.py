@@ -59,11 +59,12 @@ class _Commands(click.Group):
     "-c",
     "--config",
     "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=Path,
+    metavar="FILE",
     envvar="FIRSTBELL_CONFIG",
     default=Path("config.ini"),
-    show_default="FIRSTBELL_CONFIG, or config.ini",
-    help="The config file.",
+    show_default=False,
+    help="The config file. [default: FIRSTBELL_CONFIG, or config.ini]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs, and nothing else.")
 @click.option("-v", "--verbose", count=True, help="Say more; twice for everything.")

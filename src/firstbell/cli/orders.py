@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from firstbell.cli.brokers import brokers_of
 from firstbell.cli.shell import Shell, shared_options
-from firstbell.cli.tables import add_columns, order_words, plain_table, print_results, print_unresolved
+from firstbell.cli.tables import add_columns, order_words, plain_table, print_results, print_table, print_unresolved
 from firstbell.clock import exchange_now
 from firstbell.config import load
 from firstbell.errors import RunError
@@ -98,7 +98,7 @@ def show(shell: Shell, *, order: str) -> int:
         said = [event["venue_order_id"] and f"id {event['venue_order_id']}", event["reason"], event["answer"]]
         words = escape("; ".join(str(part) for part in said if part))
         table.add_row(str(event["at"]), str(event["report"]), str(event["run"]), words)
-    shell.out.print(table)
+    print_table(shell.out, table)
     return 0
 
 
@@ -205,4 +205,4 @@ def _print_entries(shell: Shell, entries: Sequence[Entry], title: str) -> None:
             f"{state.status.value}{unresolved}",
             escape(state.reason or ""),
         )
-    shell.out.print(table)
+    print_table(shell.out, table)

@@ -8,7 +8,7 @@ import click
 from rich.markup import escape
 
 from firstbell.cli.shell import Shell, shared_options
-from firstbell.cli.tables import add_columns, life, plain_table, print_warnings
+from firstbell.cli.tables import add_columns, life, plain_table, print_table, print_warnings
 from firstbell.config import load
 from firstbell.log import set_up
 from firstbell.model.money import grouped, plain
@@ -52,7 +52,7 @@ def _print_hosts(shell: Shell, found: Preflight) -> None:
         connect = "" if host.reach.connect_ms is None else f"{host.reach.connect_ms:.1f}"
         tls = host.reach.tls or ("" if host.url.startswith("https") else "none")
         table.add_row(host.broker_code, host.service, host.url, reached, tls, connect, _clock(host))
-    shell.out.print(table)
+    print_table(shell.out, table)
 
 
 def _clock(host: HostReport) -> str:
@@ -73,7 +73,7 @@ def _print_accounts(shell: Shell, found: Preflight) -> None:
         go = "[green]go[/]" if not account.why_not else "[red]no-go:[/] " + escape("; ".join(account.why_not))
         money = "" if warm.buying_power is None else grouped(warm.buying_power)
         table.add_row(warm.account.name, warm.account.broker_code, life(warm.token_ends_at), money, band, go)
-    shell.out.print(table)
+    print_table(shell.out, table)
 
 
 def _document(found: Preflight) -> dict[str, Any]:

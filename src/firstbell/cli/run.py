@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -61,7 +62,7 @@ _QUIET_AFTER_S: Final = 0.5
 @click.option("--at", metavar="TIME", help="HH:MM:SS[.fff], the next such time at the exchange, or `now`.")
 @click.option("--web", is_flag=True, help="Open Locust's page on 127.0.0.1 to watch, behind a log-in it prints.")
 @click.option("--processes", type=click.IntRange(1, 64), help="Spread the accounts over so many processes.")
-@click.option("--dry-run", is_flag=True, help="Do everything but send.")
+@click.option("--dry-run", is_flag=True, help="Do everything but send; exit status 0 when everything would be sent.")
 @click.argument("locust_options", nargs=-1, type=click.UNPROCESSED)
 @shared_options
 def run(
@@ -113,7 +114,15 @@ def run(
             shell.err.print("Interrupted before anything was armed.")
         else:
             _watch(shell, office, record, _start(command, wanted))
-        return _conclude(shell, office, record)
+        status = _conclude(shell, office, record)
+        # A rehearsal that would have sent everything has done its work.
+        return 0 if dry_run and _would_send_all(office, record) else status
+
+
+def _would_send_all(office: Office, record: RunRecord) -> bool:
+    notes = office.journal.notes(record.run_id)
+    dry = {note.account for note in notes if note.kind == results.DRY}
+    return all(line.account in dry for line in record.lines)
 
 
 def _conclude(shell: Shell, office: Office, record: RunRecord) -> int:
@@ -216,15 +225,18 @@ def _port(wanted: int) -> int:
 
 
 def _start(command: list[str], wanted: RunWishes) -> subprocess.Popen[bytes]:
-    """Start Locust with the terminal's error stream; its standard output is statistics that our table says better.
+    """Start Locust, in a process of its own.
 
-    Its standard input is a pipe that holds nothing and that we alone hold open: when it ends, by our own end or because
+    What it says on its error stream is handed on; its standard output is statistics that our table says better. Its
+    standard input is a pipe that holds nothing and that we alone hold open: when it ends, by our own end or because
     we let go, the run lets nothing new leave. (From the keyboard Locust would take a `w` for one more user; a captcha
     is asked on the terminal itself.)
     """
     environment = {**os.environ, **wanted.as_environment()}
     try:
-        return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        return subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
     except OSError as error:
         raise RunError(f"Locust could not be started: {error.strerror}") from error
 
@@ -234,6 +246,8 @@ def _watch(shell: Shell, office: Office, record: RunRecord, child: subprocess.Po
     path = Path(record.results_dir) / record.run_id / "orders.json"
     tz = office.calendar.tz
     previous = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    handing_on = threading.Thread(target=_hand_on, args=(shell, child), daemon=True)
+    handing_on.start()
     try:
         with _progress(shell) as progress:
             task = progress.add_task("", total=None)
@@ -257,6 +271,16 @@ def _watch(shell: Shell, office: Office, record: RunRecord, child: subprocess.Po
     finally:
         signal.signal(signal.SIGTERM, previous)
         _let_go(child)
+        handing_on.join(_LOOK_EVERY_S)
+        if child.stderr is not None:
+            child.stderr.close()
+
+
+def _hand_on(shell: Shell, child: subprocess.Popen[bytes]) -> None:
+    """Print what Locust says, line by line, above what is being drawn."""
+    with contextlib.suppress(ValueError):
+        for line in child.stderr or ():
+            shell.err.print(escape(line.decode("utf-8", "replace").rstrip("\n")), soft_wrap=True)
 
 
 def _let_go(child: subprocess.Popen[bytes]) -> None:

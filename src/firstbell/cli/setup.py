@@ -20,6 +20,7 @@ from firstbell.market import Phase, calendar
 from firstbell.model.broker_codes import BROKER_CODES
 from firstbell.model.money import grouped, plain
 from firstbell.model.terms import Side
+from firstbell.oms.office import refuse_what_is_not_built
 from firstbell.sniper.bell import Bell, choose_bell
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def check(shell: Shell) -> None:
     when the config cannot be used.
     """
     settings = load(shell.config)
+    refuse_what_is_not_built(settings)
     bell = _bell(settings)
     warnings = [*settings.warnings, *bell.warnings]
     if shell.json:

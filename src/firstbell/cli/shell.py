@@ -42,11 +42,17 @@ class Shell:
     @property
     def err(self) -> Console:
         """Where progress, warnings and errors go: standard error."""
-        return _wide_enough(Console(stderr=True, highlight=False))
+        return _standard_error()
 
     def print_json(self, document: Any) -> None:
         """Print the one JSON document of a ``--json`` call, Persian text as it is."""
         sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+@functools.cache
+def _standard_error() -> Console:
+    """One for the process: what is printed while something is drawn has to go above the drawing."""
+    return _wide_enough(Console(stderr=True, highlight=False))
 
 
 def _wide_enough(console: Console) -> Console:
@@ -66,7 +72,8 @@ def shared_options(command: Callable[..., R]) -> Callable[..., R]:
         "-c",
         "--config",
         "config_path",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=Path,
+        metavar="FILE",
         default=None,
         help="The config file. [default: FIRSTBELL_CONFIG, or config.ini]",
     )

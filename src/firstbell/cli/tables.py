@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from firstbell.model.money import exact, grouped
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from decimal import Decimal
 
+    from rich.console import Console
+
     from firstbell.cli.shell import Shell
     from firstbell.journal.base import Entry
     from firstbell.sniper.warmup import WarmAccount
 
+_ENDLESS: Final = 10_000
 _COLORS: Final = {"accepted": "green", "rejected": "red", "unresolved": "yellow", "not_sent": "magenta"}
 
 
@@ -36,7 +40,7 @@ def print_results(shell: Shell, document: Mapping[str, Any]) -> None:
     add_columns(table, "venue id", "outcome")
     for row in document["orders"]:
         table.add_row(*_result_cells(row))
-    shell.out.print(table)
+    print_table(shell.out, table)
     for row in document["orders"]:
         if row["reason"]:
             shell.out.print(f"  {row['account']}: {escape(row['reason'])}")
@@ -82,7 +86,7 @@ def print_warm(shell: Shell, rows: Iterable[WarmAccount]) -> None:
         table.add_row(*_warm_cells(row))
         said += [f"  [red]{row.account.name}: {escape(row.why_not)}[/]"] if row.why_not is not None else []
         said += [f"  {row.account.name}: {escape(remark)}" for remark in (row.line.remarks if row.line else ())]
-    shell.out.print(table)
+    print_table(shell.out, table)
     for words in said:
         shell.out.print(words)
 
@@ -122,6 +126,24 @@ def print_unresolved(shell: Shell, entries: Iterable[Entry]) -> None:
 def plain_table(title: str) -> Table:
     """A table with room for what is in it: a line under its head, and none between the columns."""
     return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table, or where the terminal is too narrow for it one block of lines per row: nothing is cut."""
+    columns = [(str(column.header), list(column.cells)) for column in table.columns]
+    natural = Measurement.get(console, console.options.update(max_width=_ENDLESS), table).maximum
+    if natural <= console.width:
+        console.print(table)
+        return
+    console.print(f"[bold]{table.title}[/]")
+    for number in range(table.row_count):
+        for place, (header, cells) in enumerate(columns):
+            words = " ".join(str(cells[number]).split("\n"))
+            if place == 0:
+                console.print(f"\n{words}", soft_wrap=True)
+            elif words:
+                console.print(f"  {header}: {words}", soft_wrap=True)
+    console.print()
 
 
 def add_columns(table: Table, *names: str, numbers: bool = False) -> None:

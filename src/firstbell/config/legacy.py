@@ -37,8 +37,13 @@ class Legacy:
     today: date
     met: dict[str, list[str]] = field(default_factory=dict)
 
-    def translate(self, section: RawSection, file: IniFile) -> None:
-        """Replace a section's older keys by their successors, and note what is wrong with them in `file`."""
+    def translate(self, section: RawSection, file: IniFile) -> dict[str, str]:
+        """Replace a section's older keys by their successors, and note what is wrong with them in `file`.
+
+        Returns:
+            Successor → the older key that stands in the file.
+        """
+        renamed: dict[str, str] = {}
         for old, new in SUCCESSORS.items():
             entry = section.entries.pop(old, None)
             if entry is None:
@@ -49,6 +54,7 @@ class Legacy:
                 file.wrong(entry.line, section.name, old, f"{old} is the older name of {new}; keep one", found=lines)
             else:
                 section.entries[new] = entry
+                renamed[new] = old
         for old, check in self._checks().items():
             entry = section.entries.pop(old, None)
             if entry is None:
@@ -57,6 +63,7 @@ class Legacy:
             remedy = check(entry.value)
             if remedy:
                 file.wrong(entry.line, section.name, old, remedy, found=_shown(old, entry))
+        return renamed
 
     def warnings(self) -> list[str]:
         """One warning for each old key that was met."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -151,7 +152,7 @@ class _Loader:
     def _account(self, section: RawSection) -> None:
         if not self._accounts.begin(section):
             return
-        self._legacy.translate(section, self.file)
+        older = self._legacy.translate(section, self.file)
         before = len(self.file.problems)
         given: dict[str, object] = {"name": section.name}
         entry = section.entries.get("password")
@@ -163,6 +164,11 @@ class _Loader:
             secret = secret or Secret("?", entry.value)
             given |= {"password": SecretStr(secret.text), "password_from": secret.source}
         account = self._section(section, AccountSettings, **given)
+        # A mistake is told under the name that stands in the file.
+        self.file.problems[before:] = [
+            (line, replace(problem, key=older.get(problem.key, problem.key)))
+            for line, problem in self.file.problems[before:]
+        ]
         if account is not None and len(self.file.problems) == before:
             self._accounts.add(section, account)
 
@@ -219,6 +225,6 @@ def _with_environment(section: Section | None) -> tuple[TelegramSettings, list[s
     warnings = []
     if bool(token.get_secret_value()) is not bool(chat):
         missing = "chat_id" if chat is None else "bot_token"
-        warnings.append(f"[telegram] {missing}: is not set, so there will be no alerts")
+        warnings.append(f"[telegram] {missing}: is not set; alerts, which this version does not send yet, need both")
     found = token if token.get_secret_value() else None
     return telegram.model_copy(update={"bot_token": found, "chat_id": chat}), warnings

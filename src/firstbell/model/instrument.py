@@ -1,4 +1,4 @@
-"""What is traded, and the price band within which it trades today."""
+"""What is traded, as its broker describes it today."""
 
 from __future__ import annotations
 
@@ -9,30 +9,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from firstbell.model.identifiers import InstrumentId
-
-
-@dataclass(frozen=True, slots=True)
-class PriceBand:
-    """The lowest and the highest price that the exchange takes today. Read from the broker, never computed.
-
-    Attributes:
-        low: The bottom of the band, in the instrument's currency (rials in Tehran).
-        high: The top of the band.
-
-    Raises:
-        ValueError: The band is empty or not positive.
-    """
-
-    low: Decimal
-    high: Decimal
-
-    def __post_init__(self) -> None:
-        if not 0 < self.low <= self.high:
-            raise ValueError(f"a price band from {self.low} to {self.high} is none")
-
-    def holds(self, price: Decimal) -> bool:
-        """Whether `price` lies inside the band, its ends included."""
-        return self.low <= price <= self.high
+    from firstbell.model.price_band import PriceBand
 
 
 @dataclass(frozen=True, slots=True)

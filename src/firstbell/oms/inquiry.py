@@ -127,7 +127,11 @@ class Inquiry:
         kind = reading(row, entry.state)
         if kind is None:
             return None
-        reason = f"the broker's list says {row.status}" if kind in {ReportKind.REJECTED, ReportKind.CANCELED} else None
+        reason = None
+        if kind is ReportKind.CANCELED and entry.state.status is OrderStatus.PENDING_CANCEL:
+            reason = "canceled, as asked"
+        elif kind in {ReportKind.REJECTED, ReportKind.CANCELED}:
+            reason = f"{kind.value.lower()}, says the broker's list (its state {row.status})"
         return ExecutionReport(
             client_order_id=order.client_order_id,
             run_id=self._run_id,

@@ -9,7 +9,7 @@ from firstbell.brokers.captcha import make_solver
 from firstbell.brokers.registry import open_broker
 from firstbell.cache import TtlCache
 from firstbell.clock import SystemClock
-from firstbell.errors import RunError
+from firstbell.errors import ConfigError, Problem
 from firstbell.journal.order_log import ORDER_LOG, OrderLog
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.log import EventLog
@@ -25,6 +25,17 @@ if TYPE_CHECKING:
     from firstbell.market import MarketCalendar
 
 
+def refuse_what_is_not_built(settings: Settings) -> None:
+    """Refuse what a config may say and this version cannot do.
+
+    Raises:
+        ConfigError: It says such a thing.
+    """
+    if settings.firstbell.journal is not None:
+        remedy = "this version keeps its journal in SQLite under state_dir only; leave the key empty"
+        raise ConfigError(str(settings.file), [Problem("firstbell", "journal", "", remedy)])
+
+
 class Office:
     """Everything that a command needs of one config, opened when first asked for and closed together.
 
@@ -33,14 +44,11 @@ class Office:
         clock: Both clocks.
 
     Raises:
-        RunError: The config asks for something that cannot be opened.
+        ConfigError: The config asks for something that this version cannot do.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
-        if settings.firstbell.journal is not None:
-            raise RunError(
-                "[firstbell] journal: this version keeps its journal in SQLite under state_dir; leave the key empty"
-            )
+        refuse_what_is_not_built(settings)
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self.journal = SqliteJournal(self.state_dir / "journal.db", self.clock)

@@ -11,7 +11,8 @@ from firstbell.model.terms import Side
 
 if TYPE_CHECKING:
     from firstbell.brokers.base import Estimate
-    from firstbell.model.instrument import Instrument, PriceBand
+    from firstbell.model.instrument import Instrument
+    from firstbell.model.price_band import PriceBand
 
 _EXACT: Final = Context(prec=60, rounding=ROUND_FLOOR)
 

@@ -12,8 +12,9 @@ from importlib import resources
 from typing import Final
 
 from firstbell.model.identifiers import InstrumentId
-from firstbell.model.instrument import Instrument, PriceBand
+from firstbell.model.instrument import Instrument
 from firstbell.model.money import exact
+from firstbell.model.price_band import PriceBand
 
 _TABLE: Final = "tse_instruments.csv"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,13 +16,14 @@ from firstbell.journal.base import AlreadyPlaced, Claimed, Intent, Note
 from firstbell.journal.owner import is_alive, this_process
 from firstbell.model.identifiers import AccountName
 from firstbell.model.instant import instant
+from firstbell.model.money import grouped, plain
 from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
 from firstbell.oms.inquiry import Inquiry, needs_asking
 from firstbell.oms.plan import DayUsed, Facts, PlanLine, plan_login
 from firstbell.risk.checks import Surroundings, deny, total_within_limit
-from firstbell.sniper.results import NOT_SENT, STANDS_FOR, WARNING
+from firstbell.sniper.results import DRY, NOT_SENT, STANDS_FOR, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -313,8 +315,9 @@ class Arming:
                 self._note(line.account, NOT_SENT, f"the order cannot be written for this broker: {error}")
                 return
             if self._context.dry:
-                worth = f"{order.side} {order.quantity} at {order.price}"
-                self._note(line.account, NOT_SENT, f"dry run: would {worth}")
+                worth = f"{order.side} {grouped(order.quantity)} at {grouped(order.price)}"
+                would: dict[str, int | str] = {"price": plain(order.price), "quantity": plain(order.quantity)}
+                self._note(line.account, DRY, json.dumps({**would, "reason": f"dry run: would {worth}"}))
                 continue
             intent = Intent(order, self._login.key, order.client_order_id, self._leaves_from_ns(), known_ids)
             answer = self._context.journal.claim(intent, self._context.run_id, this_process())

@@ -98,6 +98,12 @@ class Conductor:
 
     def listen(self, events: Events) -> None:
         """Follow Locust from its command line to its end."""
+        # Ctrl-C ends a run as it should; gevent would print it as a fault.
+        hub = gevent.get_hub()
+        hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)
+        if self._wishes.leashed:
+            # Before Locust's first word, which would otherwise set up logging of its own.
+            set_up(self._office.logs_dir, verbose=self._wishes.verbose, console=True, tz=self._office.calendar.tz)
         events.init_command_line_parser.add_listener(self._on_parser)
         events.init.add_listener(self._on_init)
         events.test_stopping.add_listener(self._on_stopping)
@@ -295,8 +301,17 @@ class Conductor:
             recover(self._office.journal, self._office.clock, self._run_id, ended)
             self.bring_up_to_date(ended=True)
             self._written_down = True
+            self._tell()
         except FirstbellError as error:
             _log.error("the run's end could not be written down; `firstbell orders reconcile` will: %s", error)
+
+    def _tell(self) -> None:
+        """Say what it came to and where that stands, to those who drive Locust themselves."""
+        if self._last is None or self._wishes.leashed:
+            return
+        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self._last["summary"].items())
+        folder = self._office.settings.firstbell.results_dir / self._run_id
+        sys.stderr.write(f"{counts}: {folder / 'orders.json'}\n")
 
     def _await_workers(self) -> None:
         """Wait for answers that other processes of this run still await, as long as Locust lets them."""

@@ -31,6 +31,7 @@ FINISHED: Final = "finished"
 NOT_SENT: Final = "not_sent"
 STANDS_FOR: Final = "stands_for"
 WARNING: Final = "warning"
+DRY: Final = "dry"
 CLOCK: Final = "clock"
 """Kinds of notes that a run writes about an account (`CLOCK`: about itself)."""
 
@@ -147,6 +148,9 @@ def _rows(line: RunLine, run: RunView, timezone: tzinfo) -> list[dict[str, Any]]
     ]
     if stands_for:
         return [_row(line, entry, run, timezone) for entry in stands_for]
+    dry = [note.text for note in run.notes if note.account == line.account and note.kind == DRY and note.text]
+    if dry:
+        return [{**_line(line), **json.loads(text), "outcome": OrderOutcome.NOT_SENT.value} for text in dry]
     reasons = [note.text for note in run.notes if note.account == line.account and note.kind == NOT_SENT]
     never = "never reached" if run.ended else "not reached yet"
     return [{**_line(line), "outcome": OrderOutcome.NOT_SENT.value, "reason": reasons[-1] if reasons else never}]

@@ -26,7 +26,8 @@ from firstbell.errors import (
     WrongPassword,
 )
 from firstbell.model.identifiers import InstrumentId
-from firstbell.model.instrument import Instrument, PriceBand
+from firstbell.model.instrument import Instrument
+from firstbell.model.price_band import PriceBand
 
 if TYPE_CHECKING:
     from decimal import Decimal
