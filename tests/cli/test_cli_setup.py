@@ -35,7 +35,6 @@ broker_code = paper
 isin = FOLD
 enabled = no
 [firstbell]
-journal = postgresql://fb:pl4nted-2@127.0.0.1/fb
 [broker.shahr]
 api_url = http://127.0.0.1:8001
 min_interval_ms = 400
@@ -119,7 +118,7 @@ def test_check_says_what_would_be_done(config: Path) -> None:
         "(disabled)",
         "2 would send orders, 1 disabled",
         "08:45:00+03:30 at XTEH",
-        "PostgreSQL",
+        "SQLite",
         "max_order_value 1,000,000",
         "[broker.shahr] api_url = http://127.0.0.1:8001",
         str(config.parent / ".firstbell"),
@@ -138,7 +137,7 @@ def test_check_for_programs(config: Path) -> None:
     assert document["warnings"][0].startswith("order_side")
     assert document["overrides"] == {"shahr": {"api_url": "http://127.0.0.1:8001", "min_interval_ms": "400"}}
     assert document["limits"] == {"max_order_value": 1_000_000, "max_attempts_per_order": 100}
-    assert (document["journal"], document["captcha"]) == ("postgresql", "prompt")
+    assert (document["journal"], document["captcha"]) == ("sqlite", "prompt")
     assert [account["enabled"] for account in document["accounts"]] == [True, True, False]
     assert document["accounts"][1] == {
         "account": "Order_Seller",
@@ -209,3 +208,31 @@ def test_help(command: str, tmp_path: Path) -> None:
     done = firstbell(command, "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert "--config" in done.stdout
+
+
+def test_check_refuses_what_this_version_cannot_do(config: Path) -> None:
+    text = config.read_text(encoding="utf-8")
+    url = "journal = postgresql://fb:pl4nted-2@127.0.0.1/fb"
+    config.write_text(text.replace("[firstbell]\n", f"[firstbell]\n{url}\n"), encoding="utf-8")
+    done = firstbell("check", cwd=config.parent, FB_TEST_PASSWORD="pl4nted-3")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{config}: [firstbell] journal: this version keeps its journal in SQLite" in done.stderr
+    assert "pl4nted" not in done.stderr
+
+
+def test_a_folder_in_the_default_configs_place_hinders_nobody_who_names_another(config: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "config.ini").mkdir(parents=True)
+    done = firstbell("check", "-c", str(config), cwd=elsewhere, FB_TEST_PASSWORD="pl4nted-3")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("old", "bad"), [("order_side", "1"), ("order_price", "0"), ("order_volume", "x")])
+def test_a_mistake_under_an_older_key_is_told_under_that_key(tmp_path: Path, old: str, bad: str) -> None:
+    path = tmp_path / "config.ini"
+    fields = "username = u\npassword = p\nbroker_code = gs\nisin = IRO1MHRN0001"
+    path.write_text(f"[Order_A]\n{fields}\n{old} = {bad}\n", encoding="utf-8")
+    path.chmod(0o600)
+    done = firstbell("check", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"[Order_A] {old}: found '{bad}'" in done.stderr
