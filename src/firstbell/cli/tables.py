@@ -125,7 +125,7 @@ def print_unresolved(shell: Shell, entries: Iterable[Entry]) -> None:
 
 def plain_table(title: str) -> Table:
     """A table with room for what is in it: a line under its head, and none between the columns."""
-    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
 
 
 def print_table(console: Console, table: Table) -> None:
