@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from firstbell.sniper.warmup import WarmAccount
 
 _ENDLESS: Final = 10_000
+_WHOLE: Final = frozenset({"account", "broker", "token", "venue id", "our id", "at"})
 _COLORS: Final = {"accepted": "green", "rejected": "red", "unresolved": "yellow", "not_sent": "magenta"}
 
 
@@ -125,14 +126,16 @@ def print_unresolved(shell: Shell, entries: Iterable[Entry]) -> None:
 
 def plain_table(title: str) -> Table:
     """A table with room for what is in it: a line under its head, and none between the columns."""
-    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    return Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
 
 
 def print_table(console: Console, table: Table) -> None:
     """Print a table, or where the terminal is too narrow for it one block of lines per row: nothing is cut."""
     columns = [(str(column.header), list(column.cells)) for column in table.columns]
-    natural = Measurement.get(console, console.options.update(max_width=_ENDLESS), table).maximum
-    if natural <= console.width:
+    needed = Measurement.get(console, console.options.update(max_width=_ENDLESS), table).minimum
+    if needed <= console.width:
         console.print(table)
         return
     console.print(f"[bold]{table.title}[/]")
@@ -147,10 +150,10 @@ def print_table(console: Console, table: Table) -> None:
 
 
 def add_columns(table: Table, *names: str, numbers: bool = False) -> None:
-    """Add columns that fold where there is no room: a number is never cut short, and an account's name stays whole."""
+    """Add columns: names and numbers stay on their lines, words may go on to the next one."""
     for name in names:
         justify: Literal["left", "right"] = "right" if numbers else "left"
-        table.add_column(name, overflow="fold", no_wrap=name == "account", justify=justify)
+        table.add_column(name, overflow="fold", no_wrap=numbers or name in _WHOLE, justify=justify)
 
 
 def order_words(side: str, quantity: Decimal | int | str | None, price: Decimal | int | str | None) -> str:
