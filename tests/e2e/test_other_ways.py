@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import signal
 import subprocess
 import sys
 from decimal import Decimal
 
+import psutil
+import pytest
 from e2e_venue import environment
 
 from firstbell.market import fee_rate
@@ -32,8 +36,11 @@ def test_over_tls_preflight_dry_run_and_run(open_venue, tmp_path):
     assert "clock is +400 ms from ours" in preflight.stderr.replace("\n", " ") or "ms from ours" in preflight.stderr
 
     dry = venue.firstbell("run", "--at", "now", "--dry-run", "--json")
-    assert dry.returncode == 1
-    assert all("dry run: would buy" in row["reason"] for row in json.loads(dry.stdout)["orders"])
+    assert dry.returncode == 0
+    first, second = json.loads(dry.stdout)["orders"]
+    assert (first["outcome"], first["price"], first["quantity"]) == ("not_sent", 5860, 170_018)
+    assert first["reason"] == "dry run: would buy 170,018 at 5,860"
+    assert (second["price"], second["quantity"]) == (3601, 276_677)
     assert venue.submissions() == []
 
     run = venue.firstbell("run", "--at", "now", "--json")
@@ -102,3 +109,33 @@ def test_the_demo(tmp_path):
     assert "8 orders accepted from 8 accounts" in done.stderr
     assert "مهرگان" in done.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["order_results"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whoever_ends_the_demo_ends_all_of_it(tmp_path, number):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "firstbell", "demo", "--accounts", "2", "--bell-in", "60"],
+        env=environment(TMPDIR=str(tmp_path)),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    for line in process.stderr:
+        if "firstbell warmup" in line:
+            break
+    if number is signal.SIGINT:
+        # As the terminal does it: everybody in the foreground is told.
+        os.killpg(process.pid, number)
+    else:
+        os.kill(process.pid, number)
+    process.communicate(timeout=30)
+    assert process.returncode == (130 if number is signal.SIGINT else 128 + number)
+    assert list(tmp_path.glob("firstbell-demo-*")) == []
+    left = [other.info["cmdline"] for other in psutil.process_iter(["cmdline"]) if str(tmp_path) in _command(other)]
+    assert left == []
+
+
+def _command(process):
+    return " ".join(process.info["cmdline"] or ())
