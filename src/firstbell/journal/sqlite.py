@@ -5,15 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sqlite3
 import threading
-import time
-from datetime import date, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from firstbell.errors import JournalDamaged, JournalError
-from firstbell.journal import schema
+from firstbell.errors import JournalError
 from firstbell.journal.base import (
     AlreadyPlaced,
     Claimed,
@@ -23,29 +18,25 @@ from firstbell.journal.base import (
     Note,
     Owner,
     ReportMisfit,
-    RunLine,
     RunRecord,
 )
 from firstbell.journal.claims import Decision, decide, later_round
-from firstbell.journal.codec import read_report, write_report
-from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId, RunId, VenueOrderId
+from firstbell.journal.rows import insert_report, read_entry, read_reports, read_run
+from firstbell.journal.sqlite_file import begin, open_file, translated
+from firstbell.model.identifiers import AccountName, ClientOrderId, RunId
 from firstbell.model.instant import instant
-from firstbell.model.order import Order, OrderState, fold
 from firstbell.model.order_status import IllegalMove, ReportKind
 from firstbell.model.report import ExecutionReport
-from firstbell.model.terms import OrderType, Side, TimeInForce
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Sequence
+    from datetime import date
     from pathlib import Path
 
     from firstbell.clock import Clock
     from firstbell.journal.base import ClaimAnswer, Subscriber
-
-_BUSY_S = 10.0
-"""How long another process may hold the file before we give up, in seconds."""
-_POLL_S = 0.01
-_DAMAGE = ("malformed", "not a database", "corrupt")
+    from firstbell.model.order import Order, OrderState
 
 
 class SqliteJournal:
@@ -89,12 +80,12 @@ class SqliteJournal:
     def run(self, run_id: RunId) -> RunRecord | None:
         """A run by its name."""
         rows = self._rows("SELECT * FROM runs WHERE run_id = ?", (run_id,))
-        return _read_run(rows[0]) if rows else None
+        return read_run(rows[0]) if rows else None
 
     def newest_run(self) -> RunRecord | None:
         """The run begun last."""
         rows = self._rows("SELECT * FROM runs ORDER BY seq DESC LIMIT 1")
-        return _read_run(rows[0]) if rows else None
+        return read_run(rows[0]) if rows else None
 
     def claim(self, intent: Intent, run_id: RunId, owner: Owner) -> ClaimAnswer:
         """Claim a plan, durably. Processes that claim the same plan at once are served one after another."""
@@ -108,7 +99,7 @@ class SqliteJournal:
             if held is not None and decision.report is not None:
                 reason = decision.reason
                 report = self._report(held.intent.order, run_id, decision.report, reason)
-                _insert_report(db, report)
+                insert_report(db, report)
                 handed_on.append((report, held.intent.order))
                 held = self._entry(db, rows[0])
             answer: ClaimAnswer
@@ -121,7 +112,7 @@ class SqliteJournal:
                 order = later_round(intent, round_)
                 self._insert_order(db, intent, order, round_, run_id, owner)
                 report = self._report(order, run_id, ReportKind.INITIALIZED, None)
-                _insert_report(db, report)
+                insert_report(db, report)
                 handed_on.append((report, order))
                 answer = Claimed(order)
         self._hand_on(handed_on)
@@ -143,7 +134,7 @@ class SqliteJournal:
                     states[name] = states[name].after(report)
                 except IllegalMove as error:
                     raise ReportMisfit(f"{name}: {error}") from error
-                _insert_report(db, report)
+                insert_report(db, report)
                 handed_on.append((report, states[name].order))
         self._hand_on(handed_on)
 
@@ -188,7 +179,7 @@ class SqliteJournal:
     def reports(self, client_order_id: ClientOrderId) -> tuple[ExecutionReport, ...]:
         """All reports on one order, oldest first."""
         with self._reading() as db:
-            return _read_reports(db, client_order_id)
+            return read_reports(db, client_order_id)
 
     def _entries(self, where: str, values: tuple[Any, ...]) -> tuple[Entry, ...]:
         with self._reading() as db:
@@ -200,7 +191,7 @@ class SqliteJournal:
             return db.execute(query, values).fetchall()
 
     def _entry(self, db: sqlite3.Connection, row: sqlite3.Row) -> Entry:
-        return _read_entry(row, _read_reports(db, row["client_order_id"]))
+        return read_entry(row, read_reports(db, row["client_order_id"]))
 
     def _report(self, order: Order, run_id: RunId, kind: ReportKind, reason: str | None) -> ExecutionReport:
         at = instant(self._clock.wall_ns())
@@ -243,14 +234,14 @@ class SqliteJournal:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _translated(self._path):
+        with self._lock, translated(self._path):
             yield self._open()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _translated(self._path):
+        with self._lock, translated(self._path):
             db = self._open()
-            _begin(db)
+            begin(db)
             try:
                 yield db
             except BaseException:
@@ -259,147 +250,6 @@ class SqliteJournal:
             db.commit()
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is not None and self._opened_by == os.getpid():
-            return self._connection
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Made here, not by SQLite, so that it is never for a moment readable by others; SQLite copies the mode to -wal.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-        db = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
-        try:
-            db.row_factory = sqlite3.Row
-            _prepare(db, self._path)
-        except BaseException:
-            db.close()
-            raise
-        self._connection, self._opened_by = db, os.getpid()
-        return db
-
-
-def _begin(db: sqlite3.Connection) -> None:
-    """Begin to write. SQLite itself would wait in C and stop every greenlet; we wait where others can go on."""
-    until = time.monotonic() + _BUSY_S
-    while True:
-        try:
-            db.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() >= until:
-                raise
-            time.sleep(_POLL_S)
-        else:
-            return
-
-
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    _into_wal_mode(db)
-    # A claim must survive the machine losing its power, not only the process dying.
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA foreign_keys = ON")
-    db.execute("PRAGMA trusted_schema = OFF")
-    if _version(db) == 0:
-        _make_tables(db)
-    if _version(db) != schema.VERSION:
-        raise JournalError(
-            f"the journal {path} is of version {_version(db)}, and this firstbell reads version {schema.VERSION}"
-        )
-    verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise JournalDamaged(_damaged(path))
-
-
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _make_tables(db: sqlite3.Connection) -> None:
-    """Several processes may come to an empty file at once: one makes the tables, the others find them made."""
-    until = time.monotonic() + _BUSY_S
-    while _version(db) == 0:
-        try:
-            db.executescript(schema.SCRIPT)
-        except sqlite3.OperationalError:
-            db.rollback()
-            if time.monotonic() >= until:
-                raise
-            time.sleep(_POLL_S)
-
-
-def _into_wal_mode(db: sqlite3.Connection) -> None:
-    """Two processes that open a new file at once can meet here, and SQLite does not wait by itself for this one."""
-    for pause_s in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0):
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
-                raise
-            time.sleep(pause_s)
-        else:
-            return
-    db.execute("PRAGMA journal_mode = WAL")
-
-
-def _damaged(path: Path) -> str:
-    return f"the journal {path} is damaged; nothing is sent until a person has moved it aside and checked the broker"
-
-
-@contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if any(word in str(error) for word in _DAMAGE):
-            raise JournalDamaged(_damaged(path)) from error
-        raise JournalError(f"the journal {path} cannot be used: {error}") from error
-    except OSError as error:
-        raise JournalError(f"the journal {path} cannot be opened: {error.strerror}") from error
-
-
-def _insert_report(db: sqlite3.Connection, report: ExecutionReport) -> None:
-    db.execute(
-        "INSERT INTO reports (client_order_id, run_id, kind, at, facts) VALUES (?, ?, ?, ?, ?)",
-        (report.client_order_id, report.run_id, report.kind.value, report.at.isoformat(), write_report(report)),
-    )
-
-
-def _read_reports(db: sqlite3.Connection, client_order_id: str) -> tuple[ExecutionReport, ...]:
-    rows = db.execute("SELECT * FROM reports WHERE client_order_id = ? ORDER BY seq", (client_order_id,)).fetchall()
-    return tuple(read_report(r["client_order_id"], r["run_id"], r["kind"], r["at"], r["facts"]) for r in rows)
-
-
-def _read_entry(row: sqlite3.Row, reports: tuple[ExecutionReport, ...]) -> Entry:
-    try:
-        order = Order(
-            client_order_id=ClientOrderId(row["client_order_id"]),
-            account=AccountName(row["account"]),
-            broker_code=BrokerCode(row["broker_code"]),
-            instrument=InstrumentId(row["instrument"]),
-            side=Side(row["side"]),
-            price=Decimal(row["price"]),
-            quantity=Decimal(row["quantity"]),
-            day=date.fromisoformat(row["day"]),
-            order_type=OrderType(row["order_type"]),
-            time_in_force=TimeInForce(row["time_in_force"]),
-        )
-        known = row["known_ids"]
-        intent = Intent(
-            order=order,
-            login=row["login"],
-            plan_id=ClientOrderId(row["plan_id"]),
-            bell_ns=row["bell_ns"],
-            known_ids=None if known is None else frozenset(VenueOrderId(str(i)) for i in json.loads(known)),
-        )
-        owner = Owner(row["owner_host"], row["owner_pid"], row["owner_started"])
-        claimed_at = datetime.fromisoformat(row["claimed_at"])
-        return Entry(intent, fold(order, reports), RunId(row["run_id"]), owner, claimed_at)
-    except (ValueError, TypeError, ArithmeticError) as error:
-        raise JournalDamaged(f"the order {row['client_order_id']} in the journal cannot be read: {error}") from error
-
-
-def _read_run(row: sqlite3.Row) -> RunRecord:
-    try:
-        lines = tuple(
-            RunLine(AccountName(account), BrokerCode(broker), InstrumentId(instrument), Side(side))
-            for account, broker, instrument, side in json.loads(row["lines"])
-        )
-        return RunRecord(RunId(row["run_id"]), datetime.fromisoformat(row["bell"]), lines, row["results_dir"])
-    except (ValueError, TypeError) as error:
-        raise JournalDamaged(f"the run {row['run_id']} in the journal cannot be read: {error}") from error
+        if self._connection is None or self._opened_by != os.getpid():
+            self._connection, self._opened_by = open_file(self._path), os.getpid()
+        return self._connection

@@ -7,11 +7,10 @@ import json
 import logging
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from firstbell.cache.file_lock import locked
-from firstbell.errors import BrokerError, CaptchaError, FirstbellError, RunError, WrongPassword
+from firstbell.errors import BrokerError, CaptchaError, FirstbellError, RunError
 from firstbell.journal.base import AlreadyPlaced, Claimed, Intent, Note
 from firstbell.journal.owner import is_alive, this_process
 from firstbell.model.identifiers import AccountName
@@ -23,33 +22,24 @@ from firstbell.model.terms import Side
 from firstbell.oms.inquiry import Inquiry, needs_asking
 from firstbell.oms.plan import DayUsed, Facts, PlanLine, plan_login
 from firstbell.risk.checks import Surroundings, deny, total_within_limit
+from firstbell.sniper.reading import Reading
 from firstbell.sniper.results import DRY, NOT_SENT, STANDS_FOR, WARNING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from firstbell.brokers.base import HttpBroker, PreparedOrder
     from firstbell.config import AccountSettings
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import InstrumentId, VenueOrderId
-    from firstbell.model.instrument import Instrument
     from firstbell.model.order import Order
     from firstbell.sniper.context import RunContext
     from firstbell.sniper.logins import Login
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
 _NS: Final = 1_000_000_000
-REFRESH_FROM_S: Final = 60
-"""Band, buying power and token are read again from this many seconds before the bell …"""
-REFRESH_UNTIL_S: Final = 10
-"""… until this many. A read that fails is repeated in between."""
-LATE_PATIENCE_S: Final = 8
-"""How long reads are repeated where the bell is nearer than that."""
 _LOCK_S: Final = 5.0
-READ_AGAIN_S: Final = 1.0
-"""The pause between two tries of a read, in seconds."""
 
 
 @dataclass(slots=True)
@@ -82,6 +72,7 @@ class Arming:
         self._context = context
         self._login = login
         self._broker = broker
+        self._reading = Reading(context, login, broker)
 
     def arm(self) -> Armed:
         """Wait for the time to read, then read, plan, claim and encode.
@@ -96,8 +87,8 @@ class Arming:
         if not accounts:
             return armed
         try:
-            self._log_in_early()
-            facts, known_ids = self._read(accounts)
+            self._reading.log_in_early()
+            facts, known_ids = self._reading.read(accounts)
         except (BrokerError, CaptchaError, RunError) as error:
             self._not_sent(accounts, str(error))
             return armed
@@ -176,7 +167,7 @@ class Arming:
     def _ask_until_known(self) -> None:
         """Ask for what earlier runs left unresolved, as long as there is time before this bell."""
         inquiry = Inquiry(self._broker, self._context.journal, self._context.clock, self._context.run_id)
-        until_ns = self._patience_ns()
+        until_ns = self._reading.patience_ns()
         while unresolved := self._unresolved():
             for day in sorted({entry.intent.order.day for entry in unresolved}):
                 names = [e.intent.order.client_order_id for e in unresolved if e.intent.order.day == day]
@@ -185,86 +176,8 @@ class Arming:
                     inquiry.look(names)
                 except (BrokerError, CaptchaError) as error:
                     _log.warning("%s: %s", self._login.leader.name, error)
-            if self._context.clock.monotonic_ns() >= until_ns or not self._unresolved() or self._pause(2.0):
+            if self._context.clock.monotonic_ns() >= until_ns or not self._unresolved() or self._reading.pause(2.0):
                 return
-
-    def _patience_ns(self) -> int:
-        now_ns = self._context.clock.monotonic_ns()
-        last_ns = self._context.monotonic_of(self._context.bell_ns) - REFRESH_UNTIL_S * _NS
-        return max(last_ns, now_ns + LATE_PATIENCE_S * _NS)
-
-    def _pause(self, seconds: float) -> bool:
-        return self._context.interrupt.wait_until(self._context.clock.monotonic_ns() + int(seconds * _NS))
-
-    def _log_in_early(self) -> None:
-        """Log in at once, and wait for the time when reading is fresh enough for the bell."""
-        start_ns = self._context.monotonic_of(self._context.bell_ns) - REFRESH_FROM_S * _NS
-        if self._context.clock.monotonic_ns() >= start_ns:
-            return
-        self._patiently(self._broker.login, until_ns=start_ns)
-        if self._context.interrupt.wait_until(start_ns):
-            raise RunError("stopped before the bell")
-
-    def _read(self, accounts: Sequence[AccountSettings]) -> tuple[Facts, frozenset[VenueOrderId] | None]:
-        broker, until_ns = self._broker, self._patience_ns()
-        self._patiently(self._lasting_token, until_ns=until_ns)
-        buys = any(account.side is Side.BUY for account in accounts)
-        money = self._patiently(lambda: broker.buying_power(fresh=True), until_ns=until_ns) if buys else None
-        instruments: dict[InstrumentId, Instrument] = {}
-        unreadable: dict[InstrumentId, str] = {}
-        for isin in dict.fromkeys(account.isin for account in accounts):
-            try:
-                read = partial(broker.instrument, isin, fresh=True)
-                instruments[isin] = self._patiently(read, until_ns=until_ns)
-            except BrokerError as error:
-                unreadable[isin] = str(error)
-        holdings: dict[InstrumentId, Decimal] = {}
-        if any(account.side is Side.SELL for account in accounts):
-            held = self._patiently(broker.positions, until_ns=until_ns)
-            holdings = {holding.instrument: holding.quantity for holding in held}
-        return Facts(money, instruments, unreadable, holdings), self._known_ids(until_ns)
-
-    def _lasting_token(self) -> None:
-        """A token that lives until the run gives up; where there is none to be had, one that lives past the bell."""
-        bell = instant(self._context.bell_ns)
-        needed = bell + self._context.settings.firstbell.give_up_after
-        token = self._broker.login()
-        if token.ends_at >= needed:
-            return
-        try:
-            self._broker.login(lasting_until=needed)
-        except (BrokerError, CaptchaError) as error:
-            if token.ends_at <= bell:
-                raise
-            text = f"the token ends at {token.ends_at.isoformat()}, and a new log-in failed: {error}"
-            self._note(self._login.leader.name, WARNING, text)
-
-    def _known_ids(self, until_ns: int) -> frozenset[VenueOrderId] | None:
-        """The broker's ids that are there before the bell; None, with a warning, where its list cannot be read."""
-        try:
-            rows = self._patiently(lambda: self._broker.orders(self._context.day), until_ns=until_ns, tries=3)
-        except BrokerError as error:
-            for account in self._login.accounts:
-                self._note(
-                    account.name,
-                    WARNING,
-                    f"the list of the day could not be read before the bell ({error}); sent anyway",
-                )
-            return None
-        return frozenset(row.venue_order_id for row in rows)
-
-    def _patiently(self, read: Callable[[], _T], *, until_ns: int, tries: int = 1000) -> _T:
-        """Repeat a read while there is time; what repeating cannot mend is raised at once."""
-        while True:
-            tries -= 1
-            try:
-                return read()
-            except WrongPassword:
-                raise
-            except BrokerError:
-                over = self._context.clock.monotonic_ns() + int(READ_AGAIN_S * _NS) >= until_ns
-                if over or tries <= 0 or self._pause(READ_AGAIN_S):
-                    raise
 
     def _used(self) -> DayUsed:
         journal, day = self._context.journal, self._context.day

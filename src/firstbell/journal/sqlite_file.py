@@ -1,0 +1,127 @@
+"""The journal's SQLite file: opened, checked, made where it is missing, and waited for where others can go on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from typing import TYPE_CHECKING
+
+from firstbell.errors import JournalDamaged, JournalError
+from firstbell.journal import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_BUSY_S = 10.0
+"""How long another process may hold the file before we give up, in seconds."""
+_POLL_S = 0.01
+_DAMAGE = ("malformed", "not a database", "corrupt")
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Open the journal's file; it and its folder are made, for their owner alone, where they are missing.
+
+    Raises:
+        JournalDamaged: Its contents cannot be trusted.
+        JournalError: It is of another version.
+        sqlite3.Error: SQLite cannot use it.
+        OSError: The system does not let us have it.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Made here, not by SQLite, so that it is never for a moment readable by others; SQLite copies the mode to -wal.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+    db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    try:
+        db.row_factory = sqlite3.Row
+        _prepare(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def begin(db: sqlite3.Connection) -> None:
+    """Begin to write. SQLite itself would wait in C and stop every greenlet; we wait where others can go on."""
+    until = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= until:
+                raise
+            time.sleep(_POLL_S)
+        else:
+            return
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    _into_wal_mode(db)
+    # A claim must survive the machine losing its power, not only the process dying.
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA trusted_schema = OFF")
+    if _version(db) == 0:
+        _make_tables(db)
+    if _version(db) != schema.VERSION:
+        raise JournalError(
+            f"the journal {path} is of version {_version(db)}, and this firstbell reads version {schema.VERSION}"
+        )
+    verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise JournalDamaged(_damaged(path))
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _make_tables(db: sqlite3.Connection) -> None:
+    """Several processes may come to an empty file at once: one makes the tables, the others find them made."""
+    until = time.monotonic() + _BUSY_S
+    while _version(db) == 0:
+        try:
+            db.executescript(schema.SCRIPT)
+        except sqlite3.OperationalError:
+            db.rollback()
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_POLL_S)
+
+
+def _into_wal_mode(db: sqlite3.Connection) -> None:
+    """Two processes that open a new file at once can meet here, and SQLite does not wait by itself for this one."""
+    for pause_s in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0):
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            time.sleep(pause_s)
+        else:
+            return
+    db.execute("PRAGMA journal_mode = WAL")
+
+
+def _damaged(path: Path) -> str:
+    return f"the journal {path} is damaged; nothing is sent until a person has moved it aside and checked the broker"
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the system raise into errors of our own.
+
+    Raises:
+        JournalDamaged: The contents cannot be trusted.
+        JournalError: The file cannot be used.
+    """
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if any(word in str(error) for word in _DAMAGE):
+            raise JournalDamaged(_damaged(path)) from error
+        raise JournalError(f"the journal {path} cannot be used: {error}") from error
+    except OSError as error:
+        raise JournalError(f"the journal {path} cannot be opened: {error.strerror}") from error
