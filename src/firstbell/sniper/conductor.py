@@ -300,8 +300,9 @@ class Conductor:
             self._await_workers()
             recover(self._office.journal, self._office.clock, self._run_id, ended)
             self.bring_up_to_date(ended=True)
+            if not self._written_down:
+                self._tell()
             self._written_down = True
-            self._tell()
         except FirstbellError as error:
             _log.error("the run's end could not be written down; `firstbell orders reconcile` will: %s", error)
 
