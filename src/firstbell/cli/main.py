@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -84,6 +85,9 @@ def cli(context: click.Context, config_path: Path, *, as_json: bool, verbose: in
 
 def main() -> None:
     """Run the command line, and leave with its exit status."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A script that starts us in the background has it ignored; an order must be stoppable all the same.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         status = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
