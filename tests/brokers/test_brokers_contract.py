@@ -205,7 +205,7 @@ def test_many_orders_are_all_in_the_list(seat: Seat, code: BrokerCode) -> None:
 
 def test_an_order_is_replaced_in_place(seat: Seat) -> None:
     if not seat.broker.capabilities.replace:
-        pytest.skip("this broker cannot")
+        pytest.skip("this broker says that it cannot change an order in place")
     name = seat.broker.submit(order(seat)).venue_order_id
     assert name is not None
     band = seat.broker.instrument(seat.instrument).band
