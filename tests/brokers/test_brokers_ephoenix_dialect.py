@@ -37,7 +37,7 @@ DAY = date(2026, 11, 21)
 
 def answer(body: object, status: int = 200, **headers: str) -> Answer:
     raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
-    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw, 1, 2, 1)
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw, 1, 1, 2, 1)
 
 
 def order(price: str = "5860", quantity: str = "170018", side: Side = Side.BUY) -> Order:

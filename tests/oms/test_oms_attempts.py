@@ -54,7 +54,7 @@ class ScriptedBroker:
         if isinstance(step, NoAnswer):
             raise step
         self.last = step
-        return Answer(200, {}, b"{}", sent_wall, self.clock.wall_ns(), 8 * MS)
+        return Answer(200, {}, b"{}", sent_wall, 0, self.clock.wall_ns(), 8 * MS)
 
     def read_answer(self, *_):
         return self.last

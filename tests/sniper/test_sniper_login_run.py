@@ -143,7 +143,7 @@ class Broker:
         if isinstance(answer, NoAnswer):
             raise answer
         self.read = answer
-        return Answer(200, {}, b"{}", sent, self.clock.wall_ns(), 5_000_000)
+        return Answer(200, {}, b"{}", sent, 0, self.clock.wall_ns(), 5_000_000)
 
     def read_answer(self, *_):
         return self.read

@@ -130,6 +130,7 @@ class Answer:
         headers: The answer's headers, names in lower case.
         body: The whole body, bounded by the transport.
         sent_ns: When the first byte left: nanoseconds since the epoch, on our clock.
+        sent_monotonic_ns: The same on the monotonic clock.
         answered_ns: When the answer was complete, likewise.
         round_trip_ns: From the first byte out to the answer's end, on the monotonic clock.
     """
@@ -138,6 +139,7 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     sent_ns: int
+    sent_monotonic_ns: int
     answered_ns: int
     round_trip_ns: int
 

@@ -240,6 +240,7 @@ def _answer(response: requests.Response, call: Call, host: str, max_bytes: int) 
         headers=MappingProxyType(headers),
         body=_unpacked(bytes(packed), headers.get("content-encoding", ""), host, max_bytes),
         sent_ns=call.sent_ns or answered_ns,
+        sent_monotonic_ns=call.sent_monotonic_ns,
         answered_ns=answered_ns,
         round_trip_ns=ended_ns - call.sent_monotonic_ns,
     )
