@@ -56,7 +56,7 @@ _FAILURES: Final = (
     OSError,
     ValueError,
 )
-_UNSHARED: Final = frozenset({"set-cookie", "set-cookie2"})
+UNSHARED: Final = frozenset({"set-cookie", "set-cookie2"})
 """Headers that are nobody's business: no cookie is kept, shown or written down."""
 
 
@@ -101,13 +101,13 @@ class Transport:
             NoAnswer: Bytes left, and no whole answer came back.
             Unreadable: The answer is larger than `max_bytes`, or packed in a way that was not asked for.
         """
-        host = _checked_host(base_url)
+        host = checked_host(base_url)
         adapter = self._opened(host)
         call = Call(time.monotonic_ns() + int(timeout * 1e9))
         before = CALL.set(call)
         failure = ""
         try:
-            request = requests.Request(method, base_url + path, _with_defaults(headers), data=body).prepare()
+            request = requests.Request(method, base_url + path, with_defaults(headers), data=body).prepare()
             response = adapter.send(request, stream=True, timeout=(min(CONNECT_S, timeout), timeout), proxies={})
             try:
                 return _answer(response, call, host, max_bytes)
@@ -115,7 +115,7 @@ class Transport:
                 # A connection whose answer was read to its end is back in the pool by now; any other is closed.
                 response.close()
         except _FAILURES as error:
-            failure = _words(error, timeout)
+            failure = in_words(error, timeout)
         finally:
             CALL.reset(before)
         # Raised out here, so that no message of requests, which holds the whole address, hangs on to ours.
@@ -195,7 +195,7 @@ class _Adapter(HTTPAdapter):
         """Leave the context alone: it verifies already, and `requests` would add its own authorities to it."""
 
 
-def _checked_host(base_url: str) -> str:
+def checked_host(base_url: str) -> str:
     """The host and port of an address, for messages.
 
     Raises:
@@ -220,12 +220,13 @@ def is_loopback(hostname: str) -> bool:
         return hostname == "localhost"
 
 
-def _with_defaults(headers: Mapping[str, str]) -> dict[str, str]:
+def with_defaults(headers: Mapping[str, str]) -> dict[str, str]:
+    """A request's headers with those that every request of ours bears."""
     return {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity", **headers}
 
 
 def _answer(response: requests.Response, call: Call, host: str, max_bytes: int) -> Answer:
-    headers = {name.lower(): value for name, value in response.headers.items() if name.lower() not in _UNSHARED}
+    headers = {name.lower(): value for name, value in response.headers.items() if name.lower() not in UNSHARED}
     declared = headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > max_bytes:
         raise Unreadable(f"{host}: an answer of {int(declared[:20]):,} bytes is too large to be one", host=host)
@@ -238,7 +239,7 @@ def _answer(response: requests.Response, call: Call, host: str, max_bytes: int) 
     return Answer(
         status=response.status_code,
         headers=MappingProxyType(headers),
-        body=_unpacked(bytes(packed), headers.get("content-encoding", ""), host, max_bytes),
+        body=unpacked(bytes(packed), headers.get("content-encoding", ""), host, max_bytes),
         sent_ns=call.sent_ns or answered_ns,
         sent_monotonic_ns=call.sent_monotonic_ns,
         answered_ns=answered_ns,
@@ -246,8 +247,12 @@ def _answer(response: requests.Response, call: Call, host: str, max_bytes: int) 
     )
 
 
-def _unpacked(body: bytes, encoding: str, host: str, max_bytes: int) -> bytes:
-    """Undo a compression that was not asked for, and never beyond the bound."""
+def unpacked(body: bytes, encoding: str, host: str, max_bytes: int) -> bytes:
+    """Undo a compression that was not asked for, and never beyond the bound.
+
+    Raises:
+        Unreadable: It is damaged, unknown or too large.
+    """
     if encoding.strip().lower() in {"", "identity"}:
         return body
     if encoding.strip().lower() not in {"gzip", "x-gzip", "deflate"}:
@@ -262,7 +267,7 @@ def _unpacked(body: bytes, encoding: str, host: str, max_bytes: int) -> bytes:
     return plain
 
 
-def _words(error: BaseException, timeout: float) -> str:
+def in_words(error: BaseException, timeout: float) -> str:
     """What went wrong, in our own words: those of `requests` hold addresses, queries and all."""
     causes = list(_causes(error))
     for kind, words in _KINDS:

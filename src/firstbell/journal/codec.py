@@ -75,6 +75,8 @@ def _attempt_facts(attempt: Attempt) -> dict[str, Any]:
         "message": attempt.message,
         "outcome": attempt.outcome.value,
         "raw": attempt.raw,
+        "sent_ns": attempt.sent_ns,
+        "arrival_ns": attempt.arrival_ns,
     }
 
 
@@ -93,4 +95,7 @@ def _read_attempt(facts: dict[str, Any]) -> Attempt:
         message=facts["message"],
         outcome=AttemptOutcome(facts["outcome"]),
         raw=facts["raw"],
+        # Journals of version 0.1 do not have these two.
+        sent_ns=facts.get("sent_ns"),
+        arrival_ns=facts.get("arrival_ns"),
     )

@@ -29,6 +29,9 @@ class Attempt:
         message: The broker's or our own words, if any.
         outcome: What it came to.
         raw: The answer's body as text, secrets removed; None when none came.
+        sent_ns: When the first byte left, exactly: ns since the epoch, on our clock; None when nothing left.
+        arrival_ns: When it came to the exchange, as estimated: ns since the epoch, on the exchange's clock; None when
+            nothing left.
     """
 
     number: int
@@ -41,6 +44,8 @@ class Attempt:
     message: str | None
     outcome: AttemptOutcome
     raw: str | None = None
+    sent_ns: int | None = None
+    arrival_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
