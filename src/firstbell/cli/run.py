@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -17,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn
 
 import firstbell.sniper
 from firstbell.cli.brokers import brokers_of
 from firstbell.cli.shell import Shell, shared_options
 from firstbell.cli.tables import print_results, print_unresolved, print_warnings
 from firstbell.cli.warming import warm_with_progress
+from firstbell.cli.watching import countdown, spinner, watch
 from firstbell.clock import exchange_now
 from firstbell.config import load
 from firstbell.errors import FirstbellError, RunError
@@ -50,12 +47,8 @@ _START_BEFORE: Final = timedelta(seconds=75)
 """Locust is started this long before the bell: it takes some seconds, and reads from 60 s before the bell on."""
 _TOKENS_AGAIN: Final = timedelta(minutes=6)
 """Tokens that will not last are renewed from this long before the bell on, while a person can still type a captcha."""
-_LOOK_EVERY_S: Final = 0.25
 _WEB_PORT: Final = 8089
 _UNKNOWN: Final = 3
-_QUIET_S: Final = 1.5
-_QUIET_AFTER_S: Final = 0.5
-"""Nothing is drawn and nothing is read from this long before the bell until half a second after it."""
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
@@ -113,7 +106,7 @@ def run(
         except KeyboardInterrupt:
             shell.err.print("Interrupted before anything was armed.")
         else:
-            _watch(shell, office, record, _start(command, wanted))
+            watch(shell, office, record, _start(command, wanted))
         status = _conclude(shell, office, record)
         # A rehearsal that would have sent everything has done its work.
         return 0 if dry_run and _would_send_all(office, record) else status
@@ -183,21 +176,12 @@ def _sleep_until(shell: Shell, office: Office, moment: datetime, bell: datetime)
     tz = office.calendar.tz
     if exchange_now(office.clock, tz) >= moment:
         return
-    with _progress(shell) as progress:
+    with spinner(shell) as progress:
         task = progress.add_task("", total=None)
         # The wall clock is looked at again each time: it may be set while we wait, and we wait for a wall-clock time.
         while (now := exchange_now(office.clock, tz)) < moment:
-            progress.update(task, description=f"bell in {_countdown(bell - now)}")
+            progress.update(task, description=f"bell in {countdown(bell - now)}")
             time.sleep(min(1.0, max(0.01, (moment - now).total_seconds())))
-
-
-def _progress(shell: Shell) -> Progress:
-    return Progress(SpinnerColumn(), TextColumn("{task.description}"), console=shell.err, transient=True)
-
-
-def _countdown(left: timedelta) -> str:
-    seconds = max(0, int(left.total_seconds()))
-    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def _locust_command(*, web: bool, processes: int | None, more: tuple[str, ...]) -> list[str]:
@@ -239,71 +223,3 @@ def _start(command: list[str], wanted: RunWishes) -> subprocess.Popen[bytes]:
         )
     except OSError as error:
         raise RunError(f"Locust could not be started: {error.strerror}") from error
-
-
-def _watch(shell: Shell, office: Office, record: RunRecord, child: subprocess.Popen[bytes]) -> None:
-    """Show what is known while the run goes on, and let it end by itself: Ctrl-C and SIGTERM are passed on to it."""
-    path = Path(record.results_dir) / record.run_id / "orders.json"
-    tz = office.calendar.tz
-    previous = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-    handing_on = threading.Thread(target=_hand_on, args=(shell, child), daemon=True)
-    handing_on.start()
-    try:
-        with _progress(shell) as progress:
-            task = progress.add_task("", total=None)
-            while child.poll() is None:
-                try:
-                    left = record.bell - exchange_now(office.clock, tz)
-                    seconds = left.total_seconds()
-                    if -_QUIET_AFTER_S < seconds < _QUIET_S:
-                        progress.update(task, description="the bell …")
-                        time.sleep(max(0.0, seconds) + _QUIET_AFTER_S)
-                        continue
-                    progress.update(task, description=_standing(path, left))
-                    child.wait(_LOOK_EVERY_S)
-                except subprocess.TimeoutExpired:
-                    continue
-                except KeyboardInterrupt:
-                    # The terminal has told Locust as well; where only we were told, it learns it by this.
-                    _let_go(child)
-                    progress.update(task, description="stopping: answers in flight are awaited …")
-                    _await(child)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-        _let_go(child)
-        handing_on.join(_LOOK_EVERY_S)
-        if child.stderr is not None:
-            child.stderr.close()
-
-
-def _hand_on(shell: Shell, child: subprocess.Popen[bytes]) -> None:
-    """Print what Locust says, line by line, above what is being drawn."""
-    with contextlib.suppress(ValueError):
-        for line in child.stderr or ():
-            shell.err.print(escape(line.decode("utf-8", "replace").rstrip("\n")), soft_wrap=True)
-
-
-def _let_go(child: subprocess.Popen[bytes]) -> None:
-    if child.stdin is not None:
-        child.stdin.close()
-
-
-def _await(child: subprocess.Popen[bytes]) -> None:
-    try:
-        child.wait(20)
-    except subprocess.TimeoutExpired:
-        child.terminate()
-    except KeyboardInterrupt:
-        child.terminate()
-
-
-def _standing(path: Path, left: timedelta) -> str:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return "starting"
-    counts = {name: count for name, count in document["summary"].items() if count and name != "configured"}
-    armed = sum(row["status"] == "INITIALIZED" for row in document["orders"])
-    if left > timedelta(0):
-        return f"bell in {_countdown(left)}; {armed} of {document['summary']['configured']} armed"
-    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
