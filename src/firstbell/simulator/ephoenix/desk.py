@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from firstbell.simulator.exchange import Exchange
     from firstbell.simulator.exchange_clock import ExchangeClock
     from firstbell.simulator.orders import ExchangeOrder
+    from firstbell.simulator.path import MeasuredPath
     from firstbell.simulator.roster import Investor
 
 
@@ -49,6 +50,7 @@ class Desk:
         login_limit: What each identity host bears.
         faults: The faults that have been ordered.
         record: What was seen.
+        path: The path to it, where it is not this machine's own.
         hidden_until: Serial → the instant until which lists do not show that order, in ns.
     """
 
@@ -60,6 +62,7 @@ class Desk:
     login_limit: LoginLimit = field(default_factory=LoginLimit)
     faults: FaultBox = field(default_factory=FaultBox)
     record: Record = field(default_factory=Record)
+    path: MeasuredPath | None = None
     hidden_until: dict[int, int] = field(default_factory=dict)
 
     def shown_orders(self, investor: Investor, now: int) -> list[ExchangeOrder]:

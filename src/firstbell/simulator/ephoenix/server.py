@@ -13,6 +13,7 @@ from firstbell.simulator.ephoenix import practice
 from firstbell.simulator.ephoenix.desk import Desk, Door
 from firstbell.simulator.ephoenix.face import ROUTES
 from firstbell.simulator.ephoenix.serving import DESK, DOOR, served
+from firstbell.simulator.ephoenix.travel import over
 from firstbell.simulator.exchange_clock import NS
 from firstbell.simulator.record import PhaseBegan
 
@@ -120,7 +121,9 @@ class PracticeServer:
     async def _listen(
         self, codes: tuple[BrokerCode, ...], served_routes: list[web.RouteDef], port: int, tls: ssl.SSLContext | None
     ) -> int:
-        app = web.Application(client_max_size=_LARGEST_BODY)
+        path = self.desk.path
+        ways = () if path is None else (over(path, self.desk.clock),)
+        app = web.Application(client_max_size=_LARGEST_BODY, middlewares=ways)
         app[DESK] = self.desk
         app[DOOR] = Door(codes, self.desk.investors, self.desk.login_limit)
         app.add_routes(served_routes)
@@ -134,7 +137,7 @@ class PracticeServer:
         return int(runner.addresses[0][1])
 
     async def _stamp(self, _: web.BaseRequest, response: web.StreamResponse) -> None:
-        response.headers["Date"] = self.desk.clock.http_date()
+        response.headers.setdefault("Date", self.desk.clock.http_date())
         response.headers["Server"] = "practice"
 
     async def _tick(self) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from firstbell.model.instrument import Instrument
     from firstbell.simulator.faults import Fault
+    from firstbell.simulator.path import MeasuredPath
     from firstbell.simulator.record import Entry
     from firstbell.simulator.roster import Investor
     from firstbell.simulator.rules import Rules
@@ -40,6 +41,8 @@ class Setup:
         login_limit: How many captchas and log-ins an identity host bears.
         faults: The faults that it has.
         listener: Told of everything that is seen.
+        path: The path to it; None for this machine's own, which takes no time.
+        captchas: Draws its captchas; None for its own. Exchanges that share it know each other's answers.
     """
 
     schedule: Schedule
@@ -51,6 +54,8 @@ class Setup:
     login_limit: LoginLimit = field(default_factory=LoginLimit)
     faults: Sequence[Fault] = ()
     listener: Callable[[Entry], None] | None = None
+    path: MeasuredPath | None = None
+    captchas: CaptchaDesk | None = None
 
 
 def open_desk(setup: Setup) -> Desk:
@@ -68,11 +73,12 @@ def open_desk(setup: Setup) -> Desk:
         exchange,
         clock,
         setup.investors,
-        CaptchaDesk(),
+        setup.captchas or CaptchaDesk(),
         TokenDesk(setup.token_life_ns),
         setup.login_limit,
         FaultBox(setup.faults),
         Record(setup.listener),
+        path=setup.path,
     )
 
 
