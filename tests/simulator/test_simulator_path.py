@@ -25,7 +25,8 @@ def test_a_round_trip_comes_back_as_it_was_measured_and_no_way_is_shorter_than_h
         assert min(there, back) >= min(measured) // 2
 
 
-def test_the_same_seed_draws_the_same(measured=(20 * MS, 26 * MS, 90 * MS)):
+def test_the_same_seed_draws_the_same():
+    measured = (20 * MS, 26 * MS, 90 * MS)
     one, same, other = (MeasuredPath(measured, seed) for seed in (1, 1, 2))
     draws = [[path.draw() for _ in range(20)] for path in (one, same, other)]
     assert draws[0] == draws[1] != draws[2]

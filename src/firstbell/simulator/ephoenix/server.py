@@ -13,7 +13,7 @@ from firstbell.simulator.ephoenix import practice
 from firstbell.simulator.ephoenix.desk import Desk, Door
 from firstbell.simulator.ephoenix.face import ROUTES
 from firstbell.simulator.ephoenix.serving import DESK, DOOR, served
-from firstbell.simulator.ephoenix.travel import over
+from firstbell.simulator.ephoenix.travel import PRACTICE, over
 from firstbell.simulator.exchange_clock import NS
 from firstbell.simulator.record import PhaseBegan
 
@@ -136,8 +136,9 @@ class PracticeServer:
         await web.TCPSite(runner, self._host, port, ssl_context=tls, backlog=4096).start()
         return int(runner.addresses[0][1])
 
-    async def _stamp(self, _: web.BaseRequest, response: web.StreamResponse) -> None:
-        response.headers.setdefault("Date", self.desk.clock.http_date())
+    async def _stamp(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        if self.desk.path is None or request.path.startswith(PRACTICE):
+            response.headers["Date"] = self.desk.clock.http_date()
         response.headers["Server"] = "practice"
 
     async def _tick(self) -> None:

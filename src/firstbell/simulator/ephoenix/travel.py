@@ -24,7 +24,7 @@ _WAKES_LATE_S: Final = 0.0005
 
 
 def over(path: MeasuredPath, clock: ExchangeClock) -> Middleware:
-    """What lets every call of an application travel a path.
+    """What lets every call of an application travel a path, and dates its answer.
 
     Args:
         path: The path.
