@@ -1,0 +1,151 @@
+"""One login's way to its broker at the bell: a lane that is opened in time, proven, loaded, fired and read."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+import gevent
+
+from firstbell.brokers.http1 import order_bytes, request_bytes
+from firstbell.brokers.transport import tls_context
+from firstbell.errors import BrokerError, NoAnswer, NotSent
+from firstbell.oms.carrier import ANSWER_WITHIN_S, Unfired
+from firstbell.sniper.lane import Lane, LaneAddress
+from firstbell.sniper.volley import Fate, Shot
+from firstbell.sniper.waiting import GreenWaiter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from firstbell.brokers.base import Answer, PreparedCall, PreparedOrder
+    from firstbell.oms.decision import Budget
+    from firstbell.sniper.volley import Volley
+
+_log = logging.getLogger(__name__)
+
+_NS: Final = 1_000_000_000
+CONNECT_WITHIN_S: Final = 5.0
+"""How long a connection may take, TLS included."""
+PROOF_ENDS_S: Final = 0.3
+"""A proof that is still on its way this many seconds before the instant is given up: the lane must be free by then."""
+CALM_S: Final = 0.04
+"""No connection is begun in the last 40 ms before anything leaves: a handshake is milliseconds of work."""
+_MOST_LANES: Final = 4
+"""Connections tried for one attempt; a broker that ends every one of them does not want this order now."""
+
+
+class LaneCarrier:
+    """A `firstbell.oms.carrier.Carrier` on a lane.
+
+    Args:
+        ca_file: The broker's private certificate authority, or None.
+        volley: Fires the lane.
+        budget: When to give up.
+    """
+
+    def __init__(self, ca_file: Path | None, volley: Volley, budget: Budget) -> None:
+        self._ca_file = ca_file
+        self._volley = volley
+        self._budget = budget
+        self._lane: Lane | None = None
+        self._sent_ns = 0
+        self._sent_monotonic_ns = 0
+
+    @property
+    def sent_ns(self) -> int:
+        """When the last attempt that left did so: ns since the epoch, on our clock."""
+        return self._sent_ns
+
+    @property
+    def sent_monotonic_ns(self) -> int:
+        """The same on the monotonic clock."""
+        return self._sent_monotonic_ns
+
+    def prove(self, call: PreparedCall, at_ns: int) -> None:
+        """Open the lane and have one cheap call answered on it, in time for what leaves at `at_ns` (monotonic).
+
+        A lane that cannot be proven is opened anew when it is loaded; what stands against that is said there.
+        """
+        until_ns = min(at_ns - int(PROOF_ENDS_S * _NS), time.monotonic_ns() + int(CONNECT_WITHIN_S * _NS))
+        if until_ns <= time.monotonic_ns():
+            return
+        try:
+            lane = self._opened(call.base_url, until_ns)
+            request = request_bytes(call.method, call.base_url, call.path, call.headers, call.body)
+            answer = lane.exchange(request, until_ns)
+        except BrokerError as error:
+            self.close()
+            _log.warning("the connection could not be proven before the bell: %s", error)
+            return
+        if answer.status >= 400:  # noqa: PLR2004 - where HTTP's refusals begin
+            _log.warning("%s: the call that proves the connection was answered HTTP %d", call.base_url, answer.status)
+
+    def carry(self, prepared: PreparedOrder, at_ns: int) -> Answer | Unfired:
+        """Load the lane, have it fired at its instant and read the answer; see the protocol.
+
+        Raises:
+            NotSent: Not one byte left.
+            NoAnswer: Bytes left, or may have, and no whole answer came.
+        """
+        request = order_bytes(prepared)
+        failure: NotSent | None = None
+        for _ in range(_MOST_LANES):
+            lane = self._loaded(prepared.base_url, request, at_ns)
+            shot = Shot(lane, at_ns, self._budget.deadline_ns, self._budget.deadline_wall_ns)
+            try:
+                self._volley.fire(shot)
+            except BaseException:
+                # Killed while it waited: what is sealed must not leave later.
+                self.close()
+                raise
+            if shot.fate is Fate.FIRED:
+                self._sent_ns, self._sent_monotonic_ns = lane.sent_ns, lane.sent_monotonic_ns
+                return lane.read(lane.sent_monotonic_ns + int(ANSWER_WITHIN_S * _NS))
+            self.close()
+            if shot.fate is Fate.STOPPED:
+                return Unfired.STOPPED
+            if shot.fate is Fate.TOO_LATE:
+                return Unfired.TOO_LATE
+            if shot.fate is Fate.WAITING:
+                self._sent_ns, self._sent_monotonic_ns = time.time_ns(), time.monotonic_ns()
+                raise NoAnswer(f"{lane.host}: a fault of firstbell's own while it fired; the order may have left")
+            failure = shot.failure
+        words = "its connections end before anything can be sent on them" if failure is None else str(failure)
+        raise failure or NotSent(f"{LaneAddress.of(prepared.base_url).host}: {words}; nothing was sent")
+
+    def close(self) -> None:
+        """Give the connection up."""
+        if self._lane is not None:
+            self._lane.close()
+
+    def _loaded(self, base_url: str, request: bytes, at_ns: int) -> Lane:
+        """The lane with the request sealed in it: the one that is there if it lives, else a fresh one."""
+        if self._lane is None or not self._lane.alive():
+            self._wait_out()
+            # Late is better than never: a lane that died just before the instant is opened all the same.
+            patience_ns = max(time.monotonic_ns(), min(at_ns, self._budget.deadline_ns)) + int(CONNECT_WITHIN_S * _NS)
+            self._opened(base_url, min(patience_ns, time.monotonic_ns() + int(CONNECT_WITHIN_S * _NS)))
+        lane = self._lane
+        if lane is None:
+            raise NotSent(f"{base_url}: the connection is gone; nothing was sent")
+        lane.seal(request)
+        return lane
+
+    def _wait_out(self) -> None:
+        """Begin no connection while something is about to leave: it would delay the others."""
+        while (next_ns := self._volley.next_ns()) is not None and next_ns - time.monotonic_ns() < CALM_S * _NS:
+            gevent.sleep(max(0.001, (next_ns - time.monotonic_ns()) / _NS))
+
+    def _opened(self, base_url: str, until_ns: int) -> Lane:
+        self.close()
+        address = LaneAddress.of(base_url)
+        try:
+            context = tls_context(self._ca_file) if address.tls else None
+        except OSError as error:
+            words = f"the ca_file {self._ca_file} cannot be used: {error.strerror or error}"
+            raise NotSent(f"{address.host}: {words}; nothing was sent", host=address.host) from None
+        self._lane = Lane(address, context, GreenWaiter())
+        self._lane.open(until_ns)
+        return self._lane
