@@ -149,6 +149,15 @@ class ReportMisfit(JournalError):  # noqa: N818 - a report, and one that does no
 class Journal(Protocol):
     """The append-only store. Every method raises `firstbell.errors.JournalError` when it cannot do its work."""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it: then no other machine may run with it."""
+        ...
+
+    def alive(self, owner: Owner) -> bool:
+        """Whether the owner's process still lives, as far as this journal can tell; in doubt it does."""
+        ...
+
     def begin_run(self, record: RunRecord) -> None:
         """Write down that a run begins."""
         ...

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from firstbell.journal.owner import is_alive
 from firstbell.model.identifiers import ClientOrderId
 from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firstbell.journal.base import Entry, Intent, Owner
     from firstbell.model.order import Order
+
+OUT_OF_SIGHT_NS: Final = 10_000_000_000
+"""Before its bell by less than this, in ns, nothing is taken over from an owner whom only a connection shows alive.
+
+A connection may break while its owner lives. So he looks at his claims once more when this time has begun, and fires
+none that is taken by then; and none is taken afterwards.
+"""
 
 
 class Decision(Enum):
@@ -43,17 +51,22 @@ class Verdict:
     reason: str | None = None
 
 
-def decide(held: Entry | None, claimant: Owner, now_ns: int) -> Verdict:
+def decide(
+    held: Entry | None, claimant: Owner, now_ns: int, alive: Callable[[Owner], bool], *, out_of_sight_ns: int = 0
+) -> Verdict:
     """Whether `claimant` may have the plan that `held` is the newest order of.
 
     * An order that certainly ended without being placed gives its plan free: the next round may be claimed.
     * One whose owner died before its bell cannot have left: it is denied, and the next round may be claimed.
     * One whose owner died after its bell may have left: from now on it is unresolved, and it is asked for.
+    * One whose owner only seems dead from afar is left alone shortly before its bell: see `OUT_OF_SIGHT_NS`.
 
     Args:
         held: The newest order of the plan, or None when there is none.
         claimant: Who asks.
         now_ns: Now, in ns since the epoch.
+        alive: Whether an owner lives.
+        out_of_sight_ns: How long before its bell an order of another machine can no longer be taken over, in ns.
     """
     if held is None:
         return Verdict(Decision.FREE)
@@ -66,11 +79,18 @@ def decide(held: Entry | None, claimant: Owner, now_ns: int) -> Verdict:
         return Verdict(Decision.TAKEN)
     if held.owner == claimant:
         return Verdict(Decision.OURS)
-    if is_alive(held.owner):
+    if alive(held.owner):
         return Verdict(Decision.TAKEN)
-    if state.status is OrderStatus.INITIALIZED and now_ns < held.intent.bell_ns:
-        return Verdict(Decision.FREE, ReportKind.DENIED, f"{held.owner} ended before the bell; nothing had left")
-    return Verdict(Decision.TAKEN, ReportKind.UNRESOLVED, f"{held.owner} ended after the bell without a word")
+    return _left_behind(held, claimant, now_ns, out_of_sight_ns)
+
+
+def _left_behind(held: Entry, claimant: Owner, now_ns: int, out_of_sight_ns: int) -> Verdict:
+    bell_ns = held.intent.bell_ns
+    if held.state.status is not OrderStatus.INITIALIZED or now_ns >= bell_ns:
+        return Verdict(Decision.TAKEN, ReportKind.UNRESOLVED, f"{held.owner} ended after the bell without a word")
+    if held.owner.host != claimant.host and now_ns >= bell_ns - out_of_sight_ns:
+        return Verdict(Decision.TAKEN)
+    return Verdict(Decision.FREE, ReportKind.DENIED, f"{held.owner} ended before the bell; nothing had left")
 
 
 def later_round(intent: Intent, round_: int) -> Order:

@@ -77,6 +77,7 @@ def _attempt_facts(attempt: Attempt) -> dict[str, Any]:
         "raw": attempt.raw,
         "sent_ns": attempt.sent_ns,
         "arrival_ns": attempt.arrival_ns,
+        "too_early": attempt.too_early,
     }
 
 
@@ -95,7 +96,8 @@ def _read_attempt(facts: dict[str, Any]) -> Attempt:
         message=facts["message"],
         outcome=AttemptOutcome(facts["outcome"]),
         raw=facts["raw"],
-        # Journals of version 0.1 do not have these two.
+        # Journals of version 0.1 do not have these three.
         sent_ns=facts.get("sent_ns"),
         arrival_ns=facts.get("arrival_ns"),
+        too_early=bool(facts.get("too_early", False)),
     )

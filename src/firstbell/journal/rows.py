@@ -5,40 +5,51 @@ from __future__ import annotations
 import json
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from firstbell.errors import JournalDamaged
-from firstbell.journal.base import Entry, Intent, Owner, RunLine, RunRecord
+from firstbell.journal.base import Entry, Intent, Note, Owner, RunLine, RunRecord
 from firstbell.journal.codec import read_report, write_report
 from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId, RunId, VenueOrderId
 from firstbell.model.order import Order, fold
 from firstbell.model.terms import OrderType, Side, TimeInForce
 
 if TYPE_CHECKING:
-    import sqlite3
+    from collections.abc import Iterable
 
+    from firstbell.journal.store import Row
     from firstbell.model.report import ExecutionReport
 
 
-def insert_report(db: sqlite3.Connection, report: ExecutionReport) -> None:
-    """Add one report, within the caller's transaction."""
-    db.execute(
-        "INSERT INTO reports (client_order_id, run_id, kind, at, facts) VALUES (?, ?, ?, ?, ?)",
-        (report.client_order_id, report.run_id, report.kind.value, report.at.isoformat(), write_report(report)),
-    )
+def order_row(
+    intent: Intent, order: Order, *, round_: int, run_id: RunId, owner: Owner, claimed_at: datetime
+) -> dict[str, Any]:
+    """An order that has been claimed, as a row."""
+    return {
+        "client_order_id": order.client_order_id,
+        "plan_id": intent.plan_id,
+        "round": round_,
+        "run_id": run_id,
+        "login": intent.login,
+        "account": order.account,
+        "broker_code": order.broker_code,
+        "instrument": order.instrument,
+        "side": order.side.value,
+        "price": str(order.price),
+        "quantity": str(order.quantity),
+        "order_type": order.order_type.value,
+        "time_in_force": order.time_in_force.value,
+        "day": order.day.isoformat(),
+        "bell_ns": intent.bell_ns,
+        "known_ids": None if intent.known_ids is None else json.dumps(sorted(intent.known_ids)),
+        "owner_host": owner.host,
+        "owner_pid": owner.pid,
+        "owner_started": owner.started,
+        "claimed_at": claimed_at.isoformat(),
+    }
 
 
-def read_reports(db: sqlite3.Connection, client_order_id: str) -> tuple[ExecutionReport, ...]:
-    """All reports on one order, oldest first.
-
-    Raises:
-        JournalDamaged: One cannot be read.
-    """
-    rows = db.execute("SELECT * FROM reports WHERE client_order_id = ? ORDER BY seq", (client_order_id,)).fetchall()
-    return tuple(read_report(r["client_order_id"], r["run_id"], r["kind"], r["at"], r["facts"]) for r in rows)
-
-
-def read_entry(row: sqlite3.Row, reports: tuple[ExecutionReport, ...]) -> Entry:
+def read_entry(row: Row, reports: Iterable[ExecutionReport]) -> Entry:
     """An order with its reports.
 
     Raises:
@@ -72,7 +83,43 @@ def read_entry(row: sqlite3.Row, reports: tuple[ExecutionReport, ...]) -> Entry:
         raise JournalDamaged(f"the order {row['client_order_id']} in the journal cannot be read: {error}") from error
 
 
-def read_run(row: sqlite3.Row) -> RunRecord:
+def report_row(report: ExecutionReport) -> dict[str, Any]:
+    """A report as a row."""
+    return {
+        "client_order_id": report.client_order_id,
+        "run_id": report.run_id,
+        "kind": report.kind.value,
+        "at": report.at.isoformat(),
+        "facts": write_report(report),
+    }
+
+
+def read_reports(rows: Iterable[Row]) -> dict[str, list[ExecutionReport]]:
+    """Reports by their order's name, those on one order in the order of `rows`.
+
+    Raises:
+        JournalDamaged: One cannot be read.
+    """
+    reports: dict[str, list[ExecutionReport]] = {}
+    for row in rows:
+        name = row["client_order_id"]
+        report = read_report(name, row["run_id"], row["kind"], row["at"], row["facts"])
+        reports.setdefault(name, []).append(report)
+    return reports
+
+
+def run_row(record: RunRecord) -> dict[str, Any]:
+    """A run as a row."""
+    lines = [[line.account, line.broker_code, line.instrument, line.side.value] for line in record.lines]
+    return {
+        "run_id": record.run_id,
+        "bell": record.bell.isoformat(),
+        "results_dir": record.results_dir,
+        "lines": json.dumps(lines, ensure_ascii=False),
+    }
+
+
+def read_run(row: Row) -> RunRecord:
     """A run as it was started.
 
     Raises:
@@ -86,3 +133,25 @@ def read_run(row: sqlite3.Row) -> RunRecord:
         return RunRecord(RunId(row["run_id"]), datetime.fromisoformat(row["bell"]), lines, row["results_dir"])
     except (ValueError, TypeError) as error:
         raise JournalDamaged(f"the run {row['run_id']} in the journal cannot be read: {error}") from error
+
+
+def note_row(run_id: RunId, note: Note) -> dict[str, Any]:
+    """A note as a row."""
+    text = None if note.text is None else _storable(note.text)
+    return {
+        "run_id": run_id,
+        "account": note.account,
+        "kind": note.kind,
+        "text": text,
+        "client_order_id": note.client_order_id,
+    }
+
+
+def read_note(row: Row) -> Note:
+    """A note as it was written."""
+    return Note(AccountName(row["account"]), row["kind"], row["text"], row["client_order_id"])
+
+
+def _storable(text: str) -> str:
+    """A text that every database takes: no NUL, no half of a surrogate pair, such as strangers' JSON can bring."""
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")

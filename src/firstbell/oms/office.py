@@ -10,8 +10,8 @@ from firstbell.brokers.registry import open_broker
 from firstbell.cache import TtlCache
 from firstbell.clock import SystemClock
 from firstbell.errors import ConfigError, Problem
+from firstbell.journal.opening import open_journal
 from firstbell.journal.order_log import ORDER_LOG, OrderLog
-from firstbell.journal.sqlite import SqliteJournal
 from firstbell.log import EventLog
 from firstbell.market import calendar
 
@@ -22,18 +22,31 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import Broker
     from firstbell.clock import Clock
     from firstbell.config import AccountSettings, Settings
+    from firstbell.journal.base import Journal
     from firstbell.market import MarketCalendar
 
 
+def journal_of(settings: Settings, clock: Clock) -> Journal:
+    """The journal that a config names; nothing is opened or connected yet.
+
+    Raises:
+        ConfigError: Its address cannot be used.
+    """
+    secret = settings.firstbell.journal
+    url = None if secret is None else secret.get_secret_value()
+    try:
+        return open_journal(url, settings.firstbell.state_dir / "journal.db", clock)
+    except ValueError as error:
+        raise ConfigError(str(settings.file), [Problem("firstbell", "journal", "", str(error))]) from None
+
+
 def refuse_what_is_not_built(settings: Settings) -> None:
-    """Refuse what a config may say and this version cannot do.
+    """Refuse what a config may say and cannot be done.
 
     Raises:
         ConfigError: It says such a thing.
     """
-    if settings.firstbell.journal is not None:
-        remedy = "this version keeps its journal in SQLite under state_dir only; leave the key empty"
-        raise ConfigError(str(settings.file), [Problem("firstbell", "journal", "", remedy)])
+    journal_of(settings, SystemClock())
 
 
 class Office:
@@ -44,14 +57,13 @@ class Office:
         clock: Both clocks.
 
     Raises:
-        ConfigError: The config asks for something that this version cannot do.
+        ConfigError: The journal's address cannot be used.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
-        refuse_what_is_not_built(settings)
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
-        self.journal = SqliteJournal(self.state_dir / "journal.db", self.clock)
+        self.journal: Journal = journal_of(settings, self.clock)
         self._lock = threading.Lock()
         self._cache: TtlCache | None = None
         self._order_log: EventLog | None = None

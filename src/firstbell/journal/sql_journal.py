@@ -1,0 +1,226 @@
+"""The journal over whatever keeps its tables: what is read and written, and the claim's one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firstbell.errors import JournalError
+from firstbell.journal.base import AlreadyPlaced, Claimed, Held, ReportMisfit
+from firstbell.journal.claims import Decision, decide, later_round
+from firstbell.journal.rows import (
+    note_row,
+    order_row,
+    read_entry,
+    read_note,
+    read_reports,
+    read_run,
+    report_row,
+    run_row,
+)
+from firstbell.model.instant import instant
+from firstbell.model.order_status import IllegalMove, ReportKind
+from firstbell.model.report import ExecutionReport
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from firstbell.clock import Clock
+    from firstbell.journal.base import ClaimAnswer, Entry, Intent, Note, Owner, RunRecord, Subscriber
+    from firstbell.journal.store import Row, Session, Store
+    from firstbell.model.identifiers import ClientOrderId, RunId
+    from firstbell.model.order import Order
+
+    Told = list[tuple[ExecutionReport, Order]]
+
+_LATE_NS = 1_000_000_000
+"""How long a taking-over may take to become durable before its owner may have missed it, in ns."""
+
+
+class SqlJournal:
+    """A `firstbell.journal.base.Journal` over a store.
+
+    Args:
+        store: Keeps the tables.
+        clock: Tells when a report was written and whether a claim's bell has rung.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._subscribers: list[Subscriber] = []
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self._store.is_local
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Have every later report of this process handed on, once it is durable."""
+        self._subscribers.append(subscriber)
+
+    def close(self) -> None:
+        """Let go of the store; the next call opens it again."""
+        self._store.close()
+
+    def alive(self, owner: Owner) -> bool:
+        """Whether the owner's process still lives, as far as the store can tell."""
+        return self._store.read(lambda session: session.alive(owner))
+
+    def begin_run(self, record: RunRecord) -> None:
+        """Write down that a run begins."""
+        self._store.write(lambda session: session.add("runs", [run_row(record)]))
+
+    def run(self, run_id: RunId) -> RunRecord | None:
+        """A run by its name."""
+        rows = self._rows("SELECT * FROM runs WHERE run_id = ?", (run_id,))
+        return read_run(rows[0]) if rows else None
+
+    def newest_run(self) -> RunRecord | None:
+        """The run begun last."""
+        rows = self._rows("SELECT * FROM runs ORDER BY seq DESC LIMIT 1")
+        return read_run(rows[0]) if rows else None
+
+    def claim(self, intent: Intent, run_id: RunId, owner: Owner) -> ClaimAnswer:
+        """Claim a plan, durably. Processes that claim the same plan at once are served one after another."""
+        answer, told, left = self._store.write(
+            lambda session: self._claim(session, intent, run_id, owner), (intent.plan_id,)
+        )
+        self._hand_on(told)
+        if isinstance(answer, Claimed) and left is not None and self._may_be_missed(left, owner):
+            return self._give_up(answer.order, left, run_id)
+        return answer
+
+    def append(self, reports: Sequence[ExecutionReport]) -> None:
+        """Write reports, all or none, durably."""
+        if not reports:
+            return
+        names = list(dict.fromkeys(report.client_order_id for report in reports))
+        orders = self._store.read(lambda session: {name: _order(session, name) for name in names})
+        plans = sorted({row["plan_id"] for row in orders.values()})
+        self._hand_on(self._store.write(lambda session: _append(session, orders, reports), plans))
+
+    def note(self, run_id: RunId, notes: Sequence[Note]) -> None:
+        """Write down what a run found out."""
+        if notes:
+            self._store.write(lambda session: session.add("notes", [note_row(run_id, note) for note in notes]))
+
+    def notes(self, run_id: RunId) -> tuple[Note, ...]:
+        """A run's notes, in the order in which they were written."""
+        return tuple(map(read_note, self._rows("SELECT * FROM notes WHERE run_id = ? ORDER BY seq", (run_id,))))
+
+    def entry(self, client_order_id: ClientOrderId) -> Entry | None:
+        """One order."""
+        found = self._entries("client_order_id = ?", (client_order_id,))
+        return found[0] if found else None
+
+    def entries(
+        self, *, day: date | None = None, run_id: RunId | None = None, login: str | None = None
+    ) -> tuple[Entry, ...]:
+        """Orders, oldest first: of a trading day, of a run, of a login, or all."""
+        wanted = {"day": None if day is None else day.isoformat(), "run_id": run_id, "login": login}
+        given = {column: value for column, value in wanted.items() if value is not None}
+        return self._entries(" AND ".join(f"{column} = ?" for column in given) or "TRUE", tuple(given.values()))
+
+    def open_entries(self) -> tuple[Entry, ...]:
+        """Orders that are neither done nor known to be at the broker."""
+        ended = ("DENIED", "REJECTED", "ACCEPTED", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED")
+        marks = ",".join("?" * len(ended))
+        return self._entries(
+            f"NOT EXISTS (SELECT 1 FROM reports r WHERE r.client_order_id = orders.client_order_id"  # noqa: S608 - only question marks are put in
+            f" AND r.kind IN ({marks}))",
+            ended,
+        )
+
+    def reports(self, client_order_id: ClientOrderId) -> tuple[ExecutionReport, ...]:
+        """All reports on one order, oldest first."""
+        rows = self._store.read(lambda session: session.reports_of([client_order_id]))
+        return tuple(read_reports(rows).get(client_order_id, ()))
+
+    def _claim(
+        self, session: Session, intent: Intent, run_id: RunId, owner: Owner
+    ) -> tuple[ClaimAnswer, Told, Entry | None]:
+        """The answer, what was written, and the order that was taken over, if one was."""
+        told: Told = []
+        newest = session.rows("SELECT * FROM orders WHERE plan_id = ? ORDER BY round DESC LIMIT 1", (intent.plan_id,))
+        held = _read(session, newest)[0] if newest else None
+        now_ns, out_of_sight_ns = self._clock.wall_ns(), self._store.out_of_sight_ns
+        verdict = decide(held, owner, now_ns, session.alive, out_of_sight_ns=out_of_sight_ns)
+        if held is not None and verdict.report is not None:
+            self._tell(session, told, held.intent.order, run_id, verdict.report, verdict.reason)
+            held = _read(session, newest)[0]
+        if held is not None and verdict.answer is Decision.PLACED:
+            return AlreadyPlaced(held), told, None
+        if held is not None and verdict.answer is not Decision.FREE:
+            return Held(held, ours=verdict.answer is Decision.OURS), told, None
+        round_ = 1 if held is None else int(newest[0]["round"]) + 1
+        order = later_round(intent, round_)
+        claimed_at = instant(self._clock.wall_ns())
+        row = order_row(intent, order, round_=round_, run_id=run_id, owner=owner, claimed_at=claimed_at)
+        session.add("orders", [row])
+        self._tell(session, told, order, run_id, ReportKind.INITIALIZED, None)
+        return Claimed(order), told, held if verdict.report is not None else None
+
+    def _may_be_missed(self, left: Entry, owner: Owner) -> bool:
+        """Whether an owner out of sight who lives after all may have looked before his order was taken from him."""
+        from_ns = left.intent.bell_ns - self._store.out_of_sight_ns + _LATE_NS
+        return not self.is_local and left.owner.host != owner.host and self._clock.wall_ns() >= from_ns
+
+    def _give_up(self, order: Order, left: Entry, run_id: RunId) -> Held:
+        """Leave a plan that was taken over too late: its first owner may send it, so nobody else may ever."""
+        reason = f"taken over from {left.owner} so late that it may have been sent all the same"
+        report = self._report(order, run_id, ReportKind.UNRESOLVED, reason)
+        self.append([report])
+        entry = self.entry(order.client_order_id)
+        if entry is None:
+            raise JournalError(f"{order.client_order_id} is gone from the journal")
+        return Held(entry, ours=False)
+
+    def _tell(
+        self, session: Session, told: Told, order: Order, run_id: RunId, kind: ReportKind, reason: str | None
+    ) -> None:
+        report = self._report(order, run_id, kind, reason)
+        session.add("reports", [report_row(report)])
+        told.append((report, order))
+
+    def _report(self, order: Order, run_id: RunId, kind: ReportKind, reason: str | None) -> ExecutionReport:
+        at = instant(self._clock.wall_ns())
+        return ExecutionReport(order.client_order_id, run_id, kind, at, reason=reason)
+
+    def _entries(self, where: str, values: tuple[Any, ...]) -> tuple[Entry, ...]:
+        query = f"SELECT * FROM orders WHERE {where} ORDER BY seq"  # noqa: S608 - `where` is made of our own words
+        return self._store.read(lambda session: _read(session, session.rows(query, values)))
+
+    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> Sequence[Row]:
+        return self._store.read(lambda session: session.rows(query, values))
+
+    def _hand_on(self, told: Told) -> None:
+        for report, order in told:
+            for subscriber in self._subscribers:
+                subscriber(report, order)
+
+
+def _read(session: Session, rows: Sequence[Row]) -> tuple[Entry, ...]:
+    reports = read_reports(session.reports_of([row["client_order_id"] for row in rows]))
+    return tuple(read_entry(row, reports.get(row["client_order_id"], ())) for row in rows)
+
+
+def _order(session: Session, name: str) -> Row:
+    rows = session.rows("SELECT * FROM orders WHERE client_order_id = ?", (name,))
+    if not rows:
+        raise JournalError(f"a report came on {name}, which the journal does not know")
+    return rows[0]
+
+
+def _append(session: Session, orders: dict[ClientOrderId, Row], reports: Sequence[ExecutionReport]) -> Told:
+    states = {e.intent.order.client_order_id: e.state for e in _read(session, list(orders.values()))}
+    told: Told = []
+    for report in reports:
+        name = report.client_order_id
+        try:
+            states[name] = states[name].after(report)
+        except IllegalMove as error:
+            raise ReportMisfit(f"{name}: {error}") from error
+        told.append((report, states[name].order))
+    session.add("reports", [report_row(report) for report in reports])
+    return told
