@@ -285,11 +285,16 @@ def test_what_is_held_is_listed(seat: Seat) -> None:
     assert held[seat.instrument] == seat.holding
 
 
-def test_warming_changes_nothing(seat: Seat) -> None:
+def test_the_proof_of_a_connection_changes_nothing(seat: Seat) -> None:
     broker = seat.broker
     assert isinstance(broker, HttpBroker)
     before = seat.calls()
-    broker.warm(timeout_s=5)
+    broker.login()
+    before = seat.calls()
+    call = broker.prepare_proof()
+    assert seat.calls() == before
+    answer = shared_transport().send(call.method, call.base_url, call.path, call.headers, call.body)
+    assert answer.status == 200
     assert seat.calls() == before
 
 

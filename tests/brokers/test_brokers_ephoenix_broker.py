@@ -254,8 +254,6 @@ def test_an_order_to_a_host_that_is_gone_is_not_sent(broker: HttpBroker, platfor
     with pytest.raises(NotSent):
         broker.submit(ORDER)
     with pytest.raises(NotSent):
-        broker.warm(timeout_s=5)
-    with pytest.raises(NotSent):
         broker.cancel(SERIAL)
 
 
@@ -280,15 +278,22 @@ def test_a_cancel_is_asked_once(broker: HttpBroker, platform: Platform) -> None:
     assert len(platform.calls(CANCEL)) == 6
 
 
-def test_warming_proves_the_connection_and_changes_nothing(broker: HttpBroker, platform: Platform) -> None:
-    broker.warm(timeout_s=5)
-    connection = platform.server.requests[-1].connection
-    broker.submit(ORDER)
-    assert platform.server.requests[-1].connection == connection
-    platform.says[MONEY] = [http(401, b"")]
-    with pytest.raises(TokenEnded):
-        broker.warm(timeout_s=5)
-    assert len(platform.calls(LOGIN)) == 1
+def test_the_proof_of_a_connection_is_one_cheap_call_with_the_token_in_it(
+    broker: HttpBroker, platform: Platform
+) -> None:
+    broker.login()
+    before = len(platform.server.requests)
+    call = broker.prepare_proof()
+    assert (call.method, call.path, call.body) == ("GET", MONEY, None)
+    assert call.headers["Authorization"].startswith("Bearer ")
+    assert call.base_url == broker.prepare(ORDER).base_url
+    assert len(platform.server.requests) == before
+
+
+def test_without_a_token_there_is_no_proof(broker: HttpBroker) -> None:
+    broker.forget_token()
+    with pytest.raises(NotSent, match="log in"):
+        broker.prepare_proof()
 
 
 def test_lists_come_whole_or_not_at_all(broker: HttpBroker, platform: Platform) -> None:

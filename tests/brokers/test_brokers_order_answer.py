@@ -67,7 +67,8 @@ def test_an_accepted_order_whose_serial_is_not_said_has_none(body: object) -> No
 @pytest.mark.parametrize("key", ["Code", "code", "errorCode", "ErrorCode"])
 def test_known_refusals(status: int, code: int, key: str) -> None:
     outcome = read({"Message": "بازار در وضعیت سفارش گیری نمی باشد.", key: code}, status)
-    assert outcome == Outcome(REJECTED, code, "بازار در وضعیت سفارش گیری نمی باشد.", again=code in (1017, 1018))
+    message = "بازار در وضعیت سفارش گیری نمی باشد."
+    assert outcome == Outcome(REJECTED, code, message, again=code in (1017, 1018), too_early=code == 1017)
 
 
 def test_the_known_refusals_are_these() -> None:

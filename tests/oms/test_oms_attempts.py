@@ -13,7 +13,9 @@ from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import AttemptOutcome, OrderOutcome, Side
-from firstbell.oms.attempts import Arrival, Attempts, Desk
+from firstbell.oms.aim import OurClock
+from firstbell.oms.attempts import Attempts, Desk
+from firstbell.oms.carrier import PlainCarrier
 from firstbell.oms.decision import Budget
 from firstbell.oms.pacing import Pacer
 
@@ -105,14 +107,17 @@ def fire(tmp_path, stepped_clock):
         assert isinstance(claimed, Claimed)
         broker = ScriptedBroker(stepped_clock, script)
         heard = Heard()
+        wall_ns = stepped_clock.wall_ns()
+        budget = Budget(max_attempts, fire_at_ns + give_up_ns, wall_ns + fire_at_ns + give_up_ns)
         desk = Desk(
             broker=broker,
+            carrier=PlainCarrier(broker, stepped_clock, SteppedInterrupt(stepped_clock, stop_at_ns, late_ns), budget),
             journal=journal,
+            writer=journal,
             clock=stepped_clock,
             pacer=Pacer(350 * MS),
-            budget=Budget(max_attempts, fire_at_ns + give_up_ns, stepped_clock.wall_ns() + fire_at_ns + give_up_ns),
-            interrupt=SteppedInterrupt(stepped_clock, stop_at_ns, late_ns),
-            arrival=Arrival(bell_ns),
+            budget=budget,
+            aim=OurClock(bell_ns),
             run_id="run",
             watcher=heard,
         )

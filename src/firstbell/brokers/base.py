@@ -166,6 +166,17 @@ class PreparedOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedCall:
+    """A call as the parts of one HTTP request; the attributes are those of `PreparedOrder`."""
+
+    method: str
+    base_url: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a broker's answer to an order means.
 
@@ -177,6 +188,7 @@ class Outcome:
         again: Whether the same order may be sent again, paced. Only ever true of a certain refusal.
         retry_after: Seconds to wait before that, where the broker says so; otherwise its interval.
         token_ended: Whether a new log-in has to come first.
+        too_early: Whether it says that the market takes no orders yet: the bell had not rung when the order arrived.
     """
 
     outcome: AttemptOutcome
@@ -186,6 +198,7 @@ class Outcome:
     again: bool = False
     retry_after: float | None = None
     token_ended: bool = False
+    too_early: bool = False
 
 
 class Broker(Protocol):
@@ -292,14 +305,11 @@ class HttpBroker(Broker, Protocol):
         """
         ...
 
-    def warm(self, *, timeout_s: float) -> None:
-        """Make one cheap call to the host that takes orders, so that its connection is open and proven alive.
-
-        Args:
-            timeout_s: How long it may take, in seconds.
+    def prepare_proof(self) -> PreparedCall:
+        """Write one cheap call to the host that takes orders: its answer proves a connection alive.
 
         Raises:
-            BrokerError: It is not.
+            NotSent: There is no living token, or no such host.
         """
         ...
 

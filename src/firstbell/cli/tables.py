@@ -45,6 +45,8 @@ def print_results(shell: Shell, document: Mapping[str, Any]) -> None:
     for row in document["orders"]:
         if row["reason"]:
             shell.out.print(f"  {row['account']}: {escape(row['reason'])}")
+    if (words := _lateness_words(document)) is not None:
+        shell.out.print(words)
     summary = document["summary"]
     counts = ", ".join(f"{summary[name]} {name.replace('_', ' ')}" for name in _COLORS)
     shell.out.print(f"{summary['configured']} configured: {counts}")
@@ -68,6 +70,23 @@ def _result_cells(row: Mapping[str, Any]) -> Sequence[str]:
         row["venue_order_id"] or "",
         f"[{color}]{row['outcome'].replace('_', ' ')}[/]{said}",
     )
+
+
+def _lateness_words(document: Mapping[str, Any]) -> str | None:
+    """When the orders arrived, and how well that is known; None where nothing left."""
+    # Results of version 0.1 do not have it.
+    late, clock = document.get("lateness"), document["clock"]
+    if late is None or late["median_us"] is None:
+        return None
+    early = late["early_attempts"]
+    words = (
+        f"late: first {_ms(late['first_us'])} ms, median {_ms(late['median_us'])} ms, last {_ms(late['last_us'])} ms; "
+        f"{early or 'no'} early attempt{'' if early == 1 else 's'}"
+    )
+    if clock["uncertainty_ms"] is None:
+        return f"{words}; by this machine's clock, the host's is not known"
+    lead = "" if clock["lead_ms"] is None else f", lead {clock['lead_ms']:.1f} ms"
+    return f"{words}; host's clock {clock['offset_ms']:+.1f} ± {clock['uncertainty_ms']:.1f} ms from ours{lead}"
 
 
 def _ms(microseconds: int | None) -> str:

@@ -32,6 +32,7 @@ class Attempt:
         sent_ns: When the first byte left, exactly: ns since the epoch, on our clock; None when nothing left.
         arrival_ns: When it came to the exchange, as estimated: ns since the epoch, on the exchange's clock; None when
             nothing left.
+        too_early: Whether the exchange said that its bell had not rung when it arrived.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Attempt:
     raw: str | None = None
     sent_ns: int | None = None
     arrival_ns: int | None = None
+    too_early: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from firstbell.errors import BrokerError, CaptchaError, FirstbellError, NoAnswer, NotSent
@@ -12,34 +12,25 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import Attempt, ExecutionReport
 from firstbell.model.terms import AttemptOutcome
+from firstbell.oms.carrier import Unfired
 from firstbell.oms.decision import Next, Step, after_not_sent, next_step
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from firstbell.brokers.base import Answer, HttpBroker, Outcome, PreparedOrder
     from firstbell.clock import Clock
     from firstbell.journal.base import Journal
     from firstbell.model.identifiers import RunId
     from firstbell.model.order import Order, OrderState
+    from firstbell.oms.aim import Aim
+    from firstbell.oms.carrier import Carrier
     from firstbell.oms.decision import Budget
     from firstbell.oms.pacing import Pacer
 
 _log = logging.getLogger(__name__)
 
-ANSWER_WITHIN_S: Final = 5.0
-"""How long an answer to an order is awaited, in seconds; after that the broker's lists are asked."""
 _NS: Final = 1_000_000_000
-
-
-class Interrupt(Protocol):
-    """Tells whether to stop, and waits in a way that stopping ends."""
-
-    def is_set(self) -> bool:
-        """Whether no new attempt may leave."""
-        ...
-
-    def wait_until(self, monotonic_ns: int) -> bool:
-        """Wait until an instant of the monotonic clock; returns early, and True, when stopped."""
-        ...
 
 
 class Watcher(Protocol):
@@ -50,23 +41,16 @@ class Watcher(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """How sending times become arrival times on the exchange's clock.
+class Writer(Protocol):
+    """Writes reports into the journal."""
 
-    Attributes:
-        bell_ns: The bell on the exchange's clock, in ns since the epoch.
-        offset_ns: The exchange's clock minus ours, in ns.
-        one_way_ns: How long bytes take to the exchange, in ns.
-    """
+    def append(self, reports: Sequence[ExecutionReport]) -> None:
+        """Write reports, all or none; returns once they are durable.
 
-    bell_ns: int
-    offset_ns: int = 0
-    one_way_ns: int = 0
-
-    def lateness_us(self, sent_ns: int) -> int:
-        """Arrival minus bell, in µs, of what left at `sent_ns` on our clock."""
-        return (sent_ns + self.offset_ns + self.one_way_ns - self.bell_ns) // 1000
+        Raises:
+            JournalError: They could not be written.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +59,25 @@ class Desk:
 
     Attributes:
         broker: The login's broker.
-        journal: Where every attempt is written down.
+        carrier: Takes attempts there.
+        journal: Where orders are looked up.
+        writer: Writes down every attempt.
         clock: Both clocks.
         pacer: The login's interval.
         budget: How far an order may go.
-        interrupt: Stops new attempts.
-        arrival: The bell, and the way there.
+        aim: The bell, and when what arrives.
         run_id: The run that sends.
         watcher: Hears of every attempt.
     """
 
     broker: HttpBroker
+    carrier: Carrier
     journal: Journal
+    writer: Writer
     clock: Clock
     pacer: Pacer
     budget: Budget
-    interrupt: Interrupt
-    arrival: Arrival
+    aim: Aim
     run_id: RunId
     watcher: Watcher
 
@@ -126,44 +112,45 @@ class Attempts:
         """
         at_ns = self._desk.pacer.earliest(fire_at_ns)
         while True:
-            if self._desk.interrupt.wait_until(at_ns):
-                return self._end("stopped before the next attempt" if self._count else "stopped before the bell")
-            if self._too_late():
-                return self._end("the time to give up had passed before it could leave")
-            upcoming = self._attempt()
+            upcoming = self._attempt(at_ns)
+            if isinstance(upcoming, Unfired):
+                return self._end(self._why_not(upcoming))
             if upcoming.step is Step.GIVE_UP:
                 return self._end(upcoming.reason or "gave up")
             if upcoming.step in {Step.PLACED, Step.REFUSED, Step.ASK}:
                 return self._state()
             if upcoming.step is Step.LOG_IN_AND_AGAIN and (failure := self._log_in_again()) is not None:
                 return self._end(failure)
-            at_ns = self._desk.pacer.earliest(upcoming.not_before_ns)
+            at_ns = self._desk.pacer.earliest(self._desk.aim.again_ns(upcoming.not_before_ns))
 
-    def _too_late(self) -> bool:
-        """Whether this process was held up, or the machine asleep, until after the time to give up."""
-        clock, budget = self._desk.clock, self._desk.budget
-        return clock.monotonic_ns() > budget.deadline_ns or clock.wall_ns() > budget.deadline_wall_ns
+    def _why_not(self, unfired: Unfired) -> str:
+        if unfired is Unfired.TOO_LATE:
+            return "the time to give up had passed before it could leave"
+        return "stopped before the next attempt" if self._count else "stopped before the bell"
 
-    def _attempt(self) -> Next:
+    def _attempt(self, at_ns: int) -> Next | Unfired:
         desk = self._desk
-        self._count += 1
-        started_ns = desk.clock.monotonic_ns()
         try:
-            answer = desk.broker.send(self._prepared, timeout_s=ANSWER_WITHIN_S)
+            answer = desk.carrier.carry(self._prepared, at_ns)
         except NotSent as error:
+            self._count += 1
             # Nothing left, so no interval is owed to the broker; we still wait one, to spare a host that is down.
             earliest_ns = desk.clock.monotonic_ns() + desk.pacer.interval_ns
             upcoming = after_not_sent(str(error), self._count, earliest_ns, desk.budget)
-            self._write(ReportKind.REFUSED, self._unanswered(None, AttemptOutcome.NOT_SENT, str(error)), None, None)
+            self._write(ReportKind.REFUSED, self._unanswered(AttemptOutcome.NOT_SENT, str(error)), None, None)
             return upcoming
         except NoAnswer as error:
+            self._count += 1
             desk.pacer.sent(desk.clock.monotonic_ns())
-            sent_ns = desk.clock.wall_ns() - (desk.clock.monotonic_ns() - started_ns)
-            attempt = self._unanswered(sent_ns, AttemptOutcome.UNRESOLVED, str(error))
-            self._write(ReportKind.UNRESOLVED, attempt, None, None)
+            self._write(ReportKind.UNRESOLVED, self._unanswered(AttemptOutcome.UNRESOLVED, str(error)), None, None)
             return Next(Step.ASK)
-        desk.pacer.sent(desk.clock.monotonic_ns() - answer.round_trip_ns)
+        if isinstance(answer, Unfired):
+            return answer
+        self._count += 1
+        desk.pacer.sent(desk.carrier.sent_monotonic_ns)
         outcome = desk.broker.read_answer(answer.status, answer.headers, answer.body)
+        if outcome.too_early:
+            desk.aim.was_too_early(desk.carrier.sent_monotonic_ns)
         return self._judge(answer, outcome)
 
     def _judge(self, answer: Answer, outcome: Outcome) -> Next:
@@ -181,31 +168,35 @@ class Attempts:
         return upcoming
 
     def _answered(self, answer: Answer, outcome: Outcome) -> Attempt:
-        return Attempt(
-            number=self._count,
-            sent_at=instant(answer.sent_ns),
-            lateness_us=self._desk.arrival.lateness_us(answer.sent_ns),
+        return replace(
+            self._left(outcome.outcome),
             answered_at=instant(answer.answered_ns),
             round_trip_us=answer.round_trip_ns // 1000,
             http_status=answer.status,
             code=outcome.code,
             message=None if outcome.message is None else redact(outcome.message),
-            outcome=outcome.outcome,
             raw=redact(answer.body.decode("utf-8", "replace")),
+            too_early=outcome.too_early,
         )
 
-    def _unanswered(self, sent_ns: int | None, outcome: AttemptOutcome, message: str) -> Attempt:
-        return Attempt(
-            number=self._count,
-            sent_at=None if sent_ns is None else instant(sent_ns),
-            lateness_us=None if sent_ns is None else self._desk.arrival.lateness_us(sent_ns),
-            answered_at=None,
-            round_trip_us=None,
-            http_status=None,
-            code=None,
-            message=redact(message),
-            outcome=outcome,
+    def _unanswered(self, outcome: AttemptOutcome, message: str) -> Attempt:
+        attempt = self._bare(outcome) if outcome is AttemptOutcome.NOT_SENT else self._left(outcome)
+        return replace(attempt, message=redact(message))
+
+    def _left(self, outcome: AttemptOutcome) -> Attempt:
+        """An attempt whose bytes left, or may have."""
+        carrier, aim = self._desk.carrier, self._desk.aim
+        arrival_ns = aim.arrival_ns(carrier.sent_ns, carrier.sent_monotonic_ns)
+        return replace(
+            self._bare(outcome),
+            sent_at=instant(carrier.sent_ns),
+            sent_ns=carrier.sent_ns,
+            arrival_ns=arrival_ns,
+            lateness_us=(arrival_ns - aim.bell_ns) // 1000,
         )
+
+    def _bare(self, outcome: AttemptOutcome) -> Attempt:
+        return Attempt(self._count, None, None, None, None, None, None, None, outcome)
 
     def _write(
         self,
@@ -215,7 +206,7 @@ class Attempts:
         reason: str | None,
         answer: Answer | None = None,
     ) -> None:
-        self._desk.journal.append(
+        self._desk.writer.append(
             [
                 self._report(ReportKind.SUBMITTED),
                 self._report(kind, attempt=attempt, outcome=outcome, reason=reason or attempt.message),
@@ -257,7 +248,7 @@ class Attempts:
         state = self._state()
         answered = any(attempt.outcome is not AttemptOutcome.NOT_SENT for attempt in state.attempts)
         kind = ReportKind.REJECTED if answered else ReportKind.DENIED
-        self._desk.journal.append([self._report(kind, reason=reason)])
+        self._desk.writer.append([self._report(kind, reason=reason)])
         return self._state()
 
     def _state(self) -> OrderState:

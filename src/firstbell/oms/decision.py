@@ -44,6 +44,10 @@ class Budget:
     deadline_ns: int
     deadline_wall_ns: int
 
+    def is_over(self, monotonic_ns: int, wall_ns: int) -> bool:
+        """Whether the time to give up has passed, on either clock."""
+        return monotonic_ns > self.deadline_ns or wall_ns > self.deadline_wall_ns
+
 
 @dataclass(frozen=True, slots=True)
 class Next:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import InstrumentId, VenueOrderId
     from firstbell.model.order import Order
+    from firstbell.sniper.aiming import Aims, HostAim
     from firstbell.sniper.context import RunContext
     from firstbell.sniper.logins import Login
 
@@ -66,12 +67,16 @@ class Arming:
         context: The run.
         login: The login.
         broker: Its broker.
+        aims: The aims of this process.
+        aim: The one at this broker's bell: it tells what can leave when.
     """
 
-    def __init__(self, context: RunContext, login: Login, broker: HttpBroker) -> None:
+    def __init__(self, context: RunContext, login: Login, broker: HttpBroker, aims: Aims, aim: HostAim) -> None:
         self._context = context
         self._login = login
         self._broker = broker
+        self._aims = aims
+        self._aim = aim
         self._reading = Reading(context, login, broker)
 
     def arm(self) -> Armed:
@@ -88,7 +93,9 @@ class Arming:
             return armed
         try:
             self._reading.log_in_early()
+            self._aims.begin(self._aim)
             facts, known_ids = self._reading.read(accounts)
+            self._aims.look_roughly(self._aim)
         except (BrokerError, CaptchaError, RunError) as error:
             self._not_sent(accounts, str(error))
             return armed
@@ -232,7 +239,7 @@ class Arming:
                 would: dict[str, int | str] = {"price": plain(order.price), "quantity": plain(order.quantity)}
                 self._note(line.account, DRY, json.dumps({**would, "reason": f"dry run: would {worth}"}))
                 continue
-            intent = Intent(order, self._login.key, order.client_order_id, self._leaves_from_ns(), known_ids)
+            intent = Intent(order, self._login.key, order.client_order_id, self._aim.leaves_from_ns(), known_ids)
             answer = self._context.journal.claim(intent, self._context.run_id, this_process())
             if isinstance(answer, Claimed):
                 if answer.order is not order:
@@ -245,10 +252,6 @@ class Arming:
                 else:
                     self._held(armed, line.account, answer.entry)
                 return
-
-    def _leaves_from_ns(self) -> int:
-        """The instant before which nothing can leave, with a second for clocks that are set meanwhile."""
-        return self._context.bell_ns - self._context.lead_ns(self._login.broker_code) - _NS
 
     def _held(self, armed: Armed, account: str, entry: Entry) -> None:
         if entry.run_id == self._context.run_id:

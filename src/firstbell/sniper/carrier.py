@@ -40,12 +40,12 @@ class LaneCarrier:
     """A `firstbell.oms.carrier.Carrier` on a lane.
 
     Args:
-        ca_file: The broker's private certificate authority, or None.
         volley: Fires the lane.
+        ca_file: The broker's private certificate authority, or None.
         budget: When to give up.
     """
 
-    def __init__(self, ca_file: Path | None, volley: Volley, budget: Budget) -> None:
+    def __init__(self, volley: Volley, ca_file: Path | None, budget: Budget) -> None:
         self._ca_file = ca_file
         self._volley = volley
         self._budget = budget
@@ -94,15 +94,8 @@ class LaneCarrier:
         for _ in range(_MOST_LANES):
             lane = self._loaded(prepared.base_url, request, at_ns)
             shot = Shot(lane, at_ns, self._budget.deadline_ns, self._budget.deadline_wall_ns)
-            try:
-                self._volley.fire(shot)
-            except BaseException:
-                # Killed while it waited: what is sealed must not leave later.
-                self.close()
-                raise
-            if shot.fate is Fate.FIRED:
-                self._sent_ns, self._sent_monotonic_ns = lane.sent_ns, lane.sent_monotonic_ns
-                return lane.read(lane.sent_monotonic_ns + int(ANSWER_WITHIN_S * _NS))
+            if (answer := self._fire(shot)) is not None:
+                return answer
             self.close()
             if shot.fate is Fate.STOPPED:
                 return Unfired.STOPPED
@@ -114,6 +107,21 @@ class LaneCarrier:
             failure = shot.failure
         words = "its connections end before anything can be sent on them" if failure is None else str(failure)
         raise failure or NotSent(f"{LaneAddress.of(prepared.base_url).host}: {words}; nothing was sent")
+
+    def _fire(self, shot: Shot) -> Answer | None:
+        """Fire, and read the answer; None where nothing left."""
+        lane = shot.lane
+        try:
+            with self._volley.in_flight():
+                self._volley.fire(shot)
+                if shot.fate is not Fate.FIRED:
+                    return None
+                self._sent_ns, self._sent_monotonic_ns = lane.sent_ns, lane.sent_monotonic_ns
+                return lane.read(lane.sent_monotonic_ns + int(ANSWER_WITHIN_S * _NS))
+        except BaseException:
+            # Killed while it waited: what is sealed must not leave later.
+            self.close()
+            raise
 
     def close(self) -> None:
         """Give the connection up."""

@@ -6,7 +6,6 @@ process a user lives.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -29,6 +28,7 @@ from firstbell.sniper import results
 from firstbell.sniper.archive import recover_all
 from firstbell.sniper.bell import choose_bell
 from firstbell.sniper.context import RunContext, new_run_id, record_of
+from firstbell.sniper.login_runs import LoginRuns
 from firstbell.sniper.page import dress
 from firstbell.sniper.users import GreenInterrupt, StatsWatcher
 
@@ -57,8 +57,10 @@ _LOOSE_WORKER: Final = (
     "both. On one machine use --processes instead.\n"
 )
 QUIET_FROM_S: Final = 1.5
-QUIET_UNTIL_S: Final = 0.5
-"""From this long before the bell until this long after it, nothing but the orders happens."""
+QUIET_UNTIL_S: Final = 0.2
+"""From this long before anything leaves until this long after it, nothing but the orders happens."""
+LOOK_AT_LEAST_S: Final = 5.0
+"""The results are brought up to date this often even while one attempt follows the other."""
 GRACE_S: Final = 90.0
 """How long after its time to give up a run may take to say what it knows, log-ins of a late start included."""
 
@@ -76,6 +78,8 @@ class Conductor:
         self._wishes = wishes
         self._interrupt = GreenInterrupt()
         self._context: RunContext | None = None
+        self._runs: LoginRuns | None = None
+        self._watcher: StatsWatcher | None = None
         self._environment: Environment | None = None
         self._begun_here = wishes.run_id is None
         now = exchange_now(office.clock, office.calendar.tz)
@@ -95,6 +99,16 @@ class Conductor:
         if self._context is None:
             raise RuntimeError("the run is not there before Locust's init event")
         return self._context
+
+    def runs(self) -> LoginRuns:
+        """The logins' runs of this process.
+
+        Raises:
+            RuntimeError: Locust has not been initialized yet.
+        """
+        if self._runs is None:
+            raise RuntimeError("the logins' runs are not there before Locust's init event")
+        return self._runs
 
     def listen(self, events: Events) -> None:
         """Follow Locust from its command line to its end."""
@@ -138,6 +152,7 @@ class Conductor:
         if options is not None and run_time is not None and bell.at > self._started:
             # The run time is for the orders; waiting for the bell does not use it up.
             options.run_time = (run_time + (bell.at - self._started)).total_seconds()
+        self._watcher = StatsWatcher(environment)
         self._context = RunContext(
             run_id=self._run_id,
             settings=office.settings,
@@ -146,10 +161,13 @@ class Conductor:
             clock=office.clock,
             open_broker=office.broker,
             interrupt=self._interrupt,
-            watcher=StatsWatcher(environment),
+            watcher=self._watcher,
             started_ns=epoch_ns(self._started),
             dry=self._wishes.dry,
         )
+        self._runs = LoginRuns(self._context, self._interrupt)
+        volley = self._runs.volley
+        self._watcher.tell_when(lambda: volley.flying > 0)
         if isinstance(environment.runner, WorkerRunner):
             if self._begun_here and os.getpid() == self._pid:
                 sys.stderr.write(_LOOSE_WORKER)
@@ -202,10 +220,6 @@ class Conductor:
             said = "not among the users named on the command line"
             notes = [Note(AccountName(name), kind, said) for name in left_out for kind in ("not_sent", "finished")]
             office.journal.note(context.run_id, notes)
-        # The run goes by this machine's clock; nobody has measured how far the exchange's is from it.
-        leads = [office.settings.broker(account.broker_code).lead_ms or 0 for account in office.settings.enabled]
-        clock = {"offset_ms": None, "uncertainty_ms": None, "lead_ms": float(max(leads))}
-        office.journal.note(context.run_id, [Note(AccountName(""), results.CLOCK, json.dumps(clock))])
         self.bring_up_to_date(ended=False)
 
     def _record(self) -> RunRecord:
@@ -235,14 +249,17 @@ class Conductor:
         clock = context.clock
         bell_ns = context.monotonic_of(context.bell_ns)
         up_ns = max(bell_ns, clock.monotonic_ns()) + context.give_up_ns + int(GRACE_S * _NS)
+        looked_ns = 0
         while clock.monotonic_ns() < up_ns and not self._interrupt.is_set():
-            until_bell_s = (bell_ns - clock.monotonic_ns()) / _NS
-            if -QUIET_UNTIL_S < until_bell_s < QUIET_FROM_S:
+            next_ns = self.runs().volley.next_ns()
+            if next_ns is not None and next_ns - clock.monotonic_ns() < QUIET_FROM_S * _NS:
                 # Whoever reads it during the volley, or after a kill, is told that the armed orders may have left.
-                self._look(as_of_ns=context.bell_ns)
-                gevent.sleep(max(0.0, (bell_ns - clock.monotonic_ns()) / _NS) + QUIET_UNTIL_S)
+                if clock.monotonic_ns() - looked_ns > LOOK_AT_LEAST_S * _NS:
+                    self._look(as_of_ns=max(context.bell_ns, clock.wall_ns()))
+                    looked_ns = clock.monotonic_ns()
+                gevent.sleep(max(0.0, (next_ns - clock.monotonic_ns()) / _NS) + QUIET_UNTIL_S)
                 continue
-            if self._is_over(before_bell=until_bell_s > 0):
+            if self._is_over(before_bell=clock.monotonic_ns() < bell_ns):
                 break
             gevent.sleep(LOOK_EVERY_S)
         self._end_run()
@@ -289,6 +306,10 @@ class Conductor:
         if environment.runner is None or self._context is None:
             return
         environment.runner.stop()
+        # The users are gone by now; what they had begun writes down what became of it.
+        self.runs().join(STOP_TIMEOUT_S)
+        if self._watcher is not None:
+            self._watcher.tell()
         if not isinstance(environment.runner, WorkerRunner):
             self._finish()
             environment.process_exit_code = self._exit_status()

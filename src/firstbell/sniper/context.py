@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from firstbell.journal.base import RunLine, RunRecord
-from firstbell.model.identifiers import BrokerCode, RunId
+from firstbell.model.identifiers import RunId
 from firstbell.model.instant import epoch_ns
 from firstbell.risk.checks import Limits
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from firstbell.clock import Clock
     from firstbell.config import AccountSettings, Settings
     from firstbell.journal.base import Journal
-    from firstbell.oms.attempts import Interrupt, Watcher
+    from firstbell.oms.attempts import Watcher
+    from firstbell.oms.carrier import Interrupt
 
     class OpenBroker(Protocol):
         """Opens the broker of an account."""
@@ -79,11 +80,6 @@ class RunContext:
         risk = self.settings.risk
         return Limits(risk.max_order_value, risk.max_order_quantity, risk.max_total_value, risk.max_orders_per_account)
 
-    def lead_ns(self, code: BrokerCode) -> int:
-        """How long before the bell a broker's orders leave, in ns."""
-        lead_ms = self.settings.broker(code).lead_ms
-        return 0 if lead_ms is None else int(lead_ms * 1_000_000)
-
     def monotonic_of(self, wall_ns: int) -> int:
         """An instant of our wall clock on the monotonic clock, by which all waiting is done."""
         return self.clock.monotonic_ns() + (wall_ns - self.clock.wall_ns())
@@ -93,11 +89,6 @@ class RunContext:
         """How long after the bell the run goes on, in ns."""
         give_up_after = self.settings.firstbell.give_up_after
         return give_up_after // timedelta(microseconds=1) * 1000
-
-    @property
-    def deadline_ns(self) -> int:
-        """When the run gives up, on the monotonic clock."""
-        return self.monotonic_of(self.bell_ns) + self.give_up_ns
 
 
 def new_run_id(now: datetime) -> RunId:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
 
 from firstbell.brokers.base import HttpBroker
 from firstbell.errors import BrokerError, FirstbellError
@@ -13,7 +14,8 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import OrderOutcome
-from firstbell.oms.attempts import Arrival, Attempts, Desk
+from firstbell.oms.attempts import Attempts, Desk, Writer
+from firstbell.oms.carrier import Carrier
 from firstbell.oms.decision import Budget
 from firstbell.oms.inquiry import Inquiry
 from firstbell.oms.pacing import Pacer
@@ -21,11 +23,13 @@ from firstbell.sniper.arming import Arming
 from firstbell.sniper.results import FINISHED, NOT_SENT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
 
-    from firstbell.brokers.base import PreparedOrder
-    from firstbell.model.identifiers import AccountName
+    from firstbell.brokers.base import PreparedCall, PreparedOrder
+    from firstbell.model.identifiers import AccountName, RunId
     from firstbell.model.order import Order, OrderState
+    from firstbell.sniper.aiming import Aims, HostAim
     from firstbell.sniper.arming import Armed
     from firstbell.sniper.context import RunContext
     from firstbell.sniper.logins import Login
@@ -33,14 +37,57 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NS: Final = 1_000_000_000
-WARM_BEFORE_S: Final = 2
-"""The connection is proven alive this many seconds before the bell: late enough that no server closes it again."""
-WARM_MARGIN_S: Final = 0.3
-"""It is given up this many seconds before the bell: a slow answer to a question must not make an order late."""
+OPEN_BEFORE_S: Final = 3.0
+"""Lanes are opened and proven alive this many seconds before the bell, …"""
+OPEN_EACH_S: Final = 0.01
+"""… and this much sooner for every lane of the process: a handshake is milliseconds of work, and one after another."""
+LOOK_AGAIN_S: Final = 4
+"""Claims are looked at once more this many seconds before the bell: later than anybody may take them from us."""
 ASK_EVERY_S: Final = 2
 """The broker's lists are asked for an unresolved order at once and then this often, in seconds."""
 CONFIRM_AFTER_S: Final = (0.2, 1.0, 2.0)
 """When an accepted order is looked for in the list of the day, in seconds after the look before."""
+
+
+class ProvenCarrier(Carrier, Protocol):
+    """A carrier whose connection is opened and proven before it is needed."""
+
+    def prove(self, call: PreparedCall, at_ns: int) -> None:
+        """Have one cheap call answered on it, in time for what leaves at `at_ns` (monotonic); a failure is only said."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection up."""
+        ...
+
+
+class Scribe(Writer, Protocol):
+    """Writes reports and notes into the journal, durably."""
+
+    def note(self, run_id: RunId, notes: Sequence[Note]) -> None:
+        """Write down what a run found out.
+
+        Raises:
+            JournalError: It could not be written.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Gear:
+    """What the logins of one process share at the bell.
+
+    Attributes:
+        open_carrier: Makes a login's carrier, with its broker's certificate authority and its budget.
+        scribe: Writes their reports and notes.
+        aims: When their orders leave.
+        lanes: How many of them have something to fire.
+    """
+
+    open_carrier: Callable[[Path | None, Budget], ProvenCarrier]
+    scribe: Scribe
+    aims: Aims
+    lanes: int = 0
 
 
 class LoginRun:
@@ -49,11 +96,13 @@ class LoginRun:
     Args:
         context: The run.
         login: The login.
+        gear: What the logins of this process share.
     """
 
-    def __init__(self, context: RunContext, login: Login) -> None:
+    def __init__(self, context: RunContext, login: Login, gear: Gear) -> None:
         self._context = context
         self._login = login
+        self._gear = gear
 
     def run(self) -> None:
         """Arm, fire, ask and confirm; at the end every account of the login has its result in the journal."""
@@ -73,38 +122,52 @@ class LoginRun:
 
     def _note_all(self, kind: str, text: str | None, but: Collection[AccountName] = ()) -> None:
         notes = [Note(account.name, kind, text) for account in self._login.accounts if account.name not in but]
-        self._context.journal.note(self._context.run_id, notes)
+        if notes:
+            self._gear.scribe.note(self._context.run_id, notes)
 
     def _carry_out(self) -> set[AccountName]:
         broker = self._context.open_broker(self._login.leader)
         if not isinstance(broker, HttpBroker):
             self._note_all(NOT_SENT, f"orders at {broker.code} do not go over HTTP: the run cannot fire them")
             return set()
-        armed = Arming(self._context, self._login, broker).arm()
+        settings = self._context.settings.broker(self._login.broker_code)
+        interval_ns = max(settings.min_interval_ms, broker.capabilities.min_interval_ms) * 1_000_000
+        aim = self._gear.aims.of(self._login.broker_code, interval_ns)
+        armed = Arming(self._context, self._login, broker, self._gear.aims, aim).arm()
         if armed.ready:
-            self._fire(armed)
+            self._gear.lanes += 1
+            self._fire(armed, aim, interval_ns)
         return armed.elsewhere
 
-    def _fire(self, armed: Armed) -> None:
+    def _fire(self, armed: Armed, aim: HostAim, interval_ns: int) -> None:
         context = self._context
         settings = context.settings.broker(self._login.broker_code)
-        interval_ms = max(settings.min_interval_ms, armed.broker.capabilities.min_interval_ms)
-        fire_at_ns = context.monotonic_of(context.bell_ns) - context.lead_ns(self._login.broker_code)
         # A run that was started after its bell (`--at now`) has its time from when it is armed.
-        deadline_ns = context.clock.monotonic_ns() + context.give_up_ns if context.at_once else context.deadline_ns
+        deadline_ns = aim.expected_ns() + context.give_up_ns
         deadline_wall_ns = context.clock.wall_ns() + (deadline_ns - context.clock.monotonic_ns())
+        budget = Budget(context.settings.risk.max_attempts_per_order, deadline_ns, deadline_wall_ns + _NS)
+        carrier = self._gear.open_carrier(settings.ca_file, budget)
         desk = Desk(
             broker=armed.broker,
+            carrier=carrier,
             journal=context.journal,
+            writer=self._gear.scribe,
             clock=context.clock,
-            pacer=Pacer(interval_ms * 1_000_000),
-            budget=Budget(context.settings.risk.max_attempts_per_order, deadline_ns, deadline_wall_ns + _NS),
-            interrupt=context.interrupt,
-            arrival=Arrival(context.bell_ns),
+            pacer=Pacer(interval_ns),
+            budget=budget,
+            aim=aim,
             run_id=context.run_id,
             watcher=context.watcher,
         )
-        self._warm(armed, fire_at_ns)
+        try:
+            self._get_ready(armed, aim, carrier)
+            self._carry_all(armed, desk, self._gear.aims.decide(aim))
+        finally:
+            carrier.close()
+
+    def _carry_all(self, armed: Armed, desk: Desk, fire_at_ns: int) -> None:
+        """Send the login's orders one after another; one that nobody answers for stops those behind it."""
+        context = self._context
         inquiry = Inquiry(armed.broker, context.journal, context.clock, context.run_id)
         refused: dict[str, str] = {}
         blocked: str | None = None
@@ -117,7 +180,7 @@ class LoginRun:
             current = prepared if number == 0 else armed.broker.prepare(order)
             state = Attempts(desk, order, current).run(fire_at_ns)
             if state.unresolved:
-                state = self._ask(inquiry, order, deadline_ns) or state
+                state = self._ask(inquiry, order, desk.budget.deadline_ns) or state
             if state.outcome is OrderOutcome.UNRESOLVED:
                 blocked = f"this login's order {order.client_order_id} is unresolved; nothing new until it is known"
             elif state.outcome is OrderOutcome.ACCEPTED:
@@ -138,19 +201,21 @@ class LoginRun:
                 _log.error("%s: %s was taken from us while we waited", order.account, order.client_order_id)
         return kept
 
-    def _warm(self, armed: Armed, fire_at_ns: int) -> None:
-        """Prove the connection alive shortly before the bell; a failure is no reason not to try the order itself."""
-        warm_at_ns = fire_at_ns - WARM_BEFORE_S * _NS
-        clock = self._context.clock
-        if clock.monotonic_ns() >= fire_at_ns or self._context.interrupt.wait_until(warm_at_ns):
-            return
-        left_s = (fire_at_ns - clock.monotonic_ns()) / _NS - WARM_MARGIN_S
-        if left_s <= 0:
+    def _get_ready(self, armed: Armed, aim: HostAim, carrier: ProvenCarrier) -> None:
+        """Open the lane and prove it alive, and wait until the claims are to be looked at for the last time."""
+        clock, interrupt = self._context.clock, self._context.interrupt
+        opens_s = OPEN_BEFORE_S + OPEN_EACH_S * self._gear.lanes
+        if aim.at_once or interrupt.wait_until(aim.expected_ns() - int(opens_s * _NS)):
             return
         try:
-            armed.broker.warm(timeout_s=left_s)
+            proof = armed.broker.prepare_proof()
         except BrokerError as error:
-            _log.warning("%s: the connection could not be warmed: %s", self._login.leader.name, error)
+            _log.warning("%s: %s", self._login.leader.name, error)
+        else:
+            carrier.prove(proof, aim.expected_ns())
+        while (left_ns := aim.expected_ns() - LOOK_AGAIN_S * _NS - clock.monotonic_ns()) > 0:
+            if interrupt.wait_until(clock.monotonic_ns() + min(left_ns, _NS)):
+                return
 
     def _ask(self, inquiry: Inquiry, order: Order, deadline_ns: int) -> OrderState | None:
         """Ask the lists until they answer or the run gives up; an unresolved order then stays unresolved."""
@@ -179,4 +244,4 @@ class LoginRun:
             return
         at = instant(self._context.clock.wall_ns())
         report = ExecutionReport(order.client_order_id, self._context.run_id, ReportKind.DENIED, at, reason=why)
-        self._context.journal.append([report])
+        self._gear.scribe.append([report])

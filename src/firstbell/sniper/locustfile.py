@@ -37,7 +37,7 @@ def _arm_locust() -> None:
         sys.stderr.write(f"{warning}\n")
     conductor.listen(events)
     module = sys.modules[__name__]
-    for name, user_class in make_user_classes(settings, logins_of(settings.enabled), conductor.context).items():
+    for name, user_class in make_user_classes(settings, logins_of(settings.enabled), conductor.runs).items():
         setattr(module, name, user_class)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import statistics
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 from firstbell.clock import rfc3339
 from firstbell.errors import RunError
 from firstbell.log import redact
+from firstbell.model.instant import instant
 from firstbell.model.money import plain
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import tzinfo
 
     from firstbell.journal.base import Entry, Journal, Note, RunLine, RunRecord
@@ -97,6 +100,7 @@ def document(run: RunView, timezone: tzinfo) -> dict[str, Any]:
         "bell": rfc3339(run.record.bell, timezone),
         "summary": {"configured": len(orders), **counts},
         "clock": _clock(run.notes),
+        "lateness": lateness(orders),
         "orders": orders,
     }
 
@@ -207,7 +211,10 @@ def _row(line: RunLine, entry: Entry, run: RunView, timezone: tzinfo) -> dict[st
 def _attempt(attempt: Attempt, timezone: tzinfo) -> dict[str, Any]:
     return {
         "sent_at": None if attempt.sent_at is None else rfc3339(attempt.sent_at, timezone),
+        "sent_ns": attempt.sent_ns,
+        "estimated_arrival_at": None if attempt.arrival_ns is None else rfc3339(instant(attempt.arrival_ns), timezone),
         "lateness_us": attempt.lateness_us,
+        "too_early": attempt.too_early,
         "answered_at": None if attempt.answered_at is None else rfc3339(attempt.answered_at, timezone),
         "round_trip_us": attempt.round_trip_us,
         "http_status": attempt.http_status,
@@ -217,7 +224,29 @@ def _attempt(attempt: Attempt, timezone: tzinfo) -> dict[str, Any]:
     }
 
 
+def lateness(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How late a run's orders arrived, as estimated, in µs after the bell: each order's last attempt that left.
+
+    Args:
+        orders: The rows of ``orders.json``.
+    """
+    attempts = [attempt for row in orders for attempt in row["attempts"]]
+    last_each = [[a["lateness_us"] for a in row["attempts"] if a["lateness_us"] is not None][-1:] for row in orders]
+    late = sorted(us for each in last_each for us in each)
+    return {
+        "first_us": late[0] if late else None,
+        "median_us": int(statistics.median(late)) if late else None,
+        "last_us": late[-1] if late else None,
+        "early_attempts": sum(attempt["too_early"] for attempt in attempts),
+    }
+
+
 def _clock(notes: Iterable[Note]) -> dict[str, Any]:
-    said = [note.text for note in notes if note.kind == CLOCK and note.text is not None]
-    unknown: dict[str, Any] = {"offset_ms": None, "uncertainty_ms": None, "lead_ms": None}
-    return {**unknown, **json.loads(said[-1])} if said else unknown
+    """The clocks by which the run aimed: at the top the host whose clock is known worst, then every host."""
+    said = [json.loads(note.text) for note in notes if note.kind == CLOCK and note.text is not None]
+    hosts = list({facts["url"]: facts for facts in said}.values())
+    # A host whose clock was not read at all is known worse than any.
+    worst = max(
+        hosts, key=lambda facts: math.inf if facts["uncertainty_ms"] is None else facts["uncertainty_ms"], default={}
+    )
+    return {**{name: worst.get(name) for name in ("offset_ms", "uncertainty_ms", "lead_ms")}, "hosts": hosts}

@@ -6,13 +6,13 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+import gevent
 from gevent.event import Event
 from locust import HttpUser, constant_pacing, task
 from locust.exception import StopUser
 
 from firstbell.brokers.registry import order_url
 from firstbell.model.terms import AttemptOutcome
-from firstbell.sniper.firing import LoginRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from firstbell.config import AccountSettings, Settings
     from firstbell.model.order import Order
     from firstbell.model.report import Attempt
-    from firstbell.sniper.context import RunContext
+    from firstbell.sniper.login_runs import LoginRuns
     from firstbell.sniper.logins import Login
 
 _NS: Final = 1_000_000_000
-_SPIN_NS: Final = 2_000_000
-"""The last 2 ms before an instant are spent spinning: a sleeping greenlet wakes late."""
+_TELL_EVERY_S: Final = 0.1
+"""How often it is looked whether the answers are in and Locust's statistics may be told."""
 
 
 class TradingUser(HttpUser):
@@ -40,14 +40,14 @@ class TradingUser(HttpUser):
     Attributes:
         account: The account's settings.
         login: The login that it stands on, with all of its accounts.
-        context_of: Gives the run.
+        runs_of: Gives the logins' runs of this process.
     """
 
     abstract = True
     fixed_count = 1
     account: ClassVar[AccountSettings]
     login: ClassVar[Login]
-    context_of: ClassVar[Callable[[], RunContext]]
+    runs_of: ClassVar[Callable[[], LoginRuns]]
 
     @task
     def place_order(self) -> None:
@@ -57,10 +57,9 @@ class TradingUser(HttpUser):
             StopUser: Always: a user that goes on would place its order again.
         """
         try:
-            context = type(self).context_of()
-            login = self._chosen()
-            if login.leader is self.account and not _done(context, login):
-                LoginRun(context, login).run()
+            runs, login = type(self).runs_of(), self._chosen()
+            if login.leader is self.account and not runs.are_done(login):
+                runs.carry_out(login)
         finally:
             raise StopUser
 
@@ -71,16 +70,10 @@ class TradingUser(HttpUser):
         return replace(login, accounts=tuple(account for account in login.accounts if account.name in chosen))
 
 
-def _done(context: RunContext, login: Login) -> bool:
-    """Whether this run has finished with the login: then this user is one that Locust has spawned again."""
-    finished = {note.account for note in context.journal.notes(context.run_id) if note.kind == "finished"}
-    return all(account.name in finished for account in login.accounts)
-
-
 def make_user_classes(
     settings: Settings,
     logins: Sequence[Login],
-    context_of: Callable[[], RunContext],
+    runs_of: Callable[[], LoginRuns],
 ) -> dict[str, type[TradingUser]]:
     """Make one class per account: ``Order_Account1_Shahr_User1`` and so on, in the config's order.
 
@@ -89,7 +82,7 @@ def make_user_classes(
     Args:
         settings: The config.
         logins: The logins of its enabled accounts.
-        context_of: Gives the run, when a user starts.
+        runs_of: Gives the logins' runs of the process in which a user starts.
     """
     login_of = {account.name: login for login in logins for account in login.accounts}
     classes: dict[str, type[TradingUser]] = {}
@@ -102,14 +95,14 @@ def make_user_classes(
             "wait_time": constant_pacing(settings.broker(account.broker_code).min_interval_ms / 1000),
             "account": account,
             "login": login_of[account.name],
-            "context_of": staticmethod(context_of),
+            "runs_of": staticmethod(runs_of),
         }
         classes[name] = type(name, (TradingUser,), body)
     return classes
 
 
 class GreenInterrupt:
-    """A `firstbell.oms.attempts.Interrupt` for greenlets: waiting lets the others work, but for the last 2 ms."""
+    """A `firstbell.oms.carrier.Interrupt` for greenlets: waiting lets the others work."""
 
     def __init__(self) -> None:
         self._event = Event()
@@ -122,18 +115,22 @@ class GreenInterrupt:
         """Let no new attempt leave from now on."""
         self._event.set()
 
+    def when_set(self, call: Callable[[], None]) -> None:
+        """Have `call` called as soon as no new attempt may leave."""
+        self._event.rawlink(lambda _event: call())
+
     def wait_until(self, monotonic_ns: int) -> bool:
         """Wait until an instant of the monotonic clock; returns early, and True, when stopped."""
-        while (left_ns := monotonic_ns - time.monotonic_ns()) > _SPIN_NS:
-            if self._event.wait((left_ns - _SPIN_NS) / _NS):
+        while (left_ns := monotonic_ns - time.monotonic_ns()) > 0:
+            if self._event.wait(left_ns / _NS):
                 return True
-        while not self._event.is_set() and time.monotonic_ns() < monotonic_ns:
-            pass
         return bool(self._event.is_set())
 
 
 class StatsWatcher:
     """Tells Locust's statistics of every attempt, under one name per broker; accepted is a success, all else is not.
+
+    An event costs microseconds, and whoever listens may take longer: they are told together, when the answers are in.
 
     Args:
         environment: Locust's.
@@ -141,18 +138,42 @@ class StatsWatcher:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
+        self._untold: list[tuple[Order, Attempt, Answer | None]] = []
+        self._busy: Callable[[], bool] = bool
+        self._telling = False
+
+    def tell_when(self, busy: Callable[[], bool]) -> None:
+        """Wait with telling as long as `busy` says that something flies."""
+        self._busy = busy
 
     def attempted(self, order: Order, attempt: Attempt, answer: Answer | None) -> None:
         """An attempt has been written down."""
-        failure = None
-        if attempt.outcome is not AttemptOutcome.ACCEPTED:
-            code = "" if attempt.code is None else f" {attempt.code}"
-            failure = f"{attempt.outcome.value}{code}"
-        self._environment.events.request.fire(
-            request_type="ORDER",
-            name=f"{order.broker_code} {order.side.value}",
-            response_time=0 if attempt.round_trip_us is None else attempt.round_trip_us / 1000,
-            response_length=0 if answer is None else len(answer.body),
-            exception=failure,
-            context={},
-        )
+        self._untold.append((order, attempt, answer))
+        if not self._telling:
+            self._telling = True
+            gevent.spawn(self._tell_soon)
+
+    def _tell_soon(self) -> None:
+        try:
+            while self._busy():
+                gevent.sleep(_TELL_EVERY_S)
+        finally:
+            self._telling = False
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell what has not been told yet."""
+        untold, self._untold = self._untold, []
+        for order, attempt, answer in untold:
+            failure = None
+            if attempt.outcome is not AttemptOutcome.ACCEPTED:
+                code = "" if attempt.code is None else f" {attempt.code}"
+                failure = f"{attempt.outcome.value}{code}"
+            self._environment.events.request.fire(
+                request_type="ORDER",
+                name=f"{order.broker_code} {order.side.value}",
+                response_time=0 if attempt.round_trip_us is None else attempt.round_trip_us / 1000,
+                response_length=0 if answer is None else len(answer.body),
+                exception=failure,
+                context={},
+            )

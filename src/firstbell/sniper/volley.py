@@ -113,7 +113,22 @@ class Volley:
         self._news = Event()
         self._greenlet: gevent.Greenlet[[], None] | None = None
         self._settled = False
+        self._flying = 0
         stop.when_set(self._news.set)
+
+    @property
+    def flying(self) -> int:
+        """How many shots are about to leave, or have left and their answers are awaited."""
+        return self._flying
+
+    @contextlib.contextmanager
+    def in_flight(self) -> Iterator[None]:
+        """For as long as a shot of ours is on its way there and its answer on its way back."""
+        self._flying += 1
+        try:
+            yield
+        finally:
+            self._flying -= 1
 
     def next_ns(self) -> int | None:
         """The next instant at which something leaves, on the monotonic clock; None when nothing waits."""

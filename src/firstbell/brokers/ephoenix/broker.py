@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from firstbell.brokers import cached_instrument
-from firstbell.brokers.base import Answer, Capabilities, PreparedOrder, Token
+from firstbell.brokers.base import Answer, Capabilities, PreparedCall, PreparedOrder, Token
 from firstbell.brokers.ephoenix import answers, calls, lists
 from firstbell.brokers.ephoenix.calls import Call, Service
 from firstbell.brokers.ephoenix.fields import number_in
@@ -160,10 +160,11 @@ class EphoenixBroker:
             prepared.method, prepared.base_url, prepared.path, prepared.headers, prepared.body, timeout=timeout_s
         )
 
-    def warm(self, *, timeout_s: float) -> None:
-        """Ask the host that takes orders something cheap; see the protocol."""
-        answer = self._send(calls.BUYING_POWER, self._session.token(), timeout_s)
-        answers.read_buying_power(answer, self._host(Service.API))
+    def prepare_proof(self) -> PreparedCall:
+        """Ask the host that takes orders for the buying power; see the protocol."""
+        call = calls.BUYING_POWER
+        headers = calls.headers(self._living_token().text, has_body=False)
+        return PreparedCall(call.method, self._base_url(call.service), call.path, headers, call.body)
 
     def read_answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
         """Read what the broker answered to an order."""
@@ -217,9 +218,7 @@ class EphoenixBroker:
         return self._read(calls.HOLDINGS, answers.read_holdings)
 
     def _prepared(self, order: Order, call: Call) -> PreparedOrder:
-        token = self._session.current
-        if token is None:
-            raise NotSent(f"{self._host(call.service)}: there is no living token; log in first")
+        token = self._living_token()
         return PreparedOrder(
             order=order,
             method=call.method,
@@ -228,6 +227,12 @@ class EphoenixBroker:
             headers=calls.headers(token.text, has_body=True),
             body=call.body or b"",
         )
+
+    def _living_token(self) -> Token:
+        token = self._session.current
+        if token is None:
+            raise NotSent(f"{self._host(Service.API)}: there is no living token; log in first")
+        return token
 
     def _outcome(self, prepared: PreparedOrder) -> Outcome:
         answer = self.send(prepared, timeout_s=ANSWER_S)

@@ -26,6 +26,8 @@ AGAIN: Final = {
     1018: "less than 300 ms since this account's last order",
 }
 """Refusals after which the same order may be sent again, paced."""
+TOO_EARLY: Final = 1017
+"""The refusal that says: the bell had not rung when the order arrived."""
 STOP: Final = {
     1011: "not enough money",
     1001: "wrong quantity",
@@ -92,7 +94,7 @@ def _refused(said: _Said, status: int) -> Outcome:
         # It says yes and no at once.
         return Outcome(AttemptOutcome.UNRESOLVED, code, message)
     if code in AGAIN:
-        return Outcome(AttemptOutcome.REJECTED, code, message, again=True)
+        return Outcome(AttemptOutcome.REJECTED, code, message, again=True, too_early=code == TOO_EARLY)
     if code in STOP or (code is None and said.success is False and status == _OK):
         return Outcome(AttemptOutcome.REJECTED, code, message)
     return Outcome(AttemptOutcome.UNRESOLVED, code, message)

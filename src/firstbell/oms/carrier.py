@@ -1,0 +1,109 @@
+"""How an attempt's bytes get to the broker: a port, and the plain way through the shared transport."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final, Protocol
+
+from firstbell.errors import NoAnswer
+
+if TYPE_CHECKING:
+    from firstbell.brokers.base import Answer, HttpBroker, PreparedOrder
+    from firstbell.clock import Clock
+    from firstbell.oms.decision import Budget
+
+ANSWER_WITHIN_S: Final = 5.0
+"""How long an answer to an order is awaited, in seconds; after that the broker's lists are asked."""
+
+
+class Unfired(Enum):
+    """Why nothing left, where it was not for the connection."""
+
+    STOPPED = auto()
+    """The run was stopped before the instant."""
+    TOO_LATE = auto()
+    """This process was held up, or the machine asleep, until after the time to give up."""
+
+
+class Interrupt(Protocol):
+    """Tells whether to stop, and waits in a way that stopping ends."""
+
+    def is_set(self) -> bool:
+        """Whether no new attempt may leave."""
+        ...
+
+    def wait_until(self, monotonic_ns: int) -> bool:
+        """Wait until an instant of the monotonic clock; returns early, and True, when stopped."""
+        ...
+
+
+class Carrier(Protocol):
+    """Carries one login's attempts, one at a time."""
+
+    @property
+    def sent_ns(self) -> int:
+        """When the last attempt that left did so: ns since the epoch, on our clock."""
+        ...
+
+    @property
+    def sent_monotonic_ns(self) -> int:
+        """The same on the monotonic clock."""
+        ...
+
+    def carry(self, prepared: PreparedOrder, at_ns: int) -> Answer | Unfired:
+        """Send a prepared order once, at an instant, and wait for its answer.
+
+        Args:
+            prepared: The order's bytes.
+            at_ns: When they leave, on the monotonic clock; at once where that has passed.
+
+        Raises:
+            NotSent: Not one byte left.
+            NoAnswer: Bytes left, or may have, and no whole answer came.
+        """
+        ...
+
+
+class PlainCarrier:
+    """Carries attempts on the broker's own transport, whose connections are warm if they can be.
+
+    Args:
+        broker: The login's broker.
+        clock: Both clocks.
+        interrupt: Stops new attempts.
+        budget: When to give up.
+    """
+
+    def __init__(self, broker: HttpBroker, clock: Clock, interrupt: Interrupt, budget: Budget) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._interrupt = interrupt
+        self._budget = budget
+        self._sent_ns = 0
+        self._sent_monotonic_ns = 0
+
+    @property
+    def sent_ns(self) -> int:
+        """When the last attempt that left did so: ns since the epoch, on our clock."""
+        return self._sent_ns
+
+    @property
+    def sent_monotonic_ns(self) -> int:
+        """The same on the monotonic clock."""
+        return self._sent_monotonic_ns
+
+    def carry(self, prepared: PreparedOrder, at_ns: int) -> Answer | Unfired:
+        """Wait for the instant and send; see `Carrier`."""
+        if self._interrupt.wait_until(at_ns):
+            return Unfired.STOPPED
+        if self._budget.is_over(self._clock.monotonic_ns(), self._clock.wall_ns()):
+            return Unfired.TOO_LATE
+        began_ns, began_wall_ns = self._clock.monotonic_ns(), self._clock.wall_ns()
+        try:
+            answer = self._broker.send(prepared, timeout_s=ANSWER_WITHIN_S)
+        except NoAnswer:
+            # It left some time after this: the pacer has to go by the end of the call, the record by its beginning.
+            self._sent_ns, self._sent_monotonic_ns = began_wall_ns, began_ns
+            raise
+        self._sent_ns, self._sent_monotonic_ns = answer.sent_ns, self._clock.monotonic_ns() - answer.round_trip_ns
+        return answer
