@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from postgres_server import PostgresServer, binaries
 
 
 class SteppedClock:
@@ -28,3 +29,20 @@ class SteppedClock:
 @pytest.fixture
 def stepped_clock() -> SteppedClock:
     return SteppedClock()
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A real PostgreSQL server on loopback; one for each process that runs tests, made when a test first asks."""
+    folder = binaries()
+    if folder is None:
+        pytest.skip("no PostgreSQL server on this machine (on Debian and Ubuntu: apt-get install postgresql)")
+    server = PostgresServer(folder)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres_server):
+    """The address of a fresh, empty database for a journal."""
+    return postgres_server.url(postgres_server.make_database())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from firstbell.journal.address import Address
+from firstbell.journal.postgres import PostgresJournal
 from firstbell.journal.sqlite import SqliteJournal
 
 if TYPE_CHECKING:
@@ -26,4 +28,4 @@ def open_journal(url: str | None, path: Path, clock: Clock) -> Journal:
     """
     if url is None:
         return SqliteJournal(path, clock)
-    raise ValueError("PostgreSQL is not there yet")
+    return PostgresJournal(Address.of(url), clock)
