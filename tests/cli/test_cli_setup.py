@@ -210,14 +210,30 @@ def test_help(command: str, tmp_path: Path) -> None:
     assert "--config" in done.stdout
 
 
-def test_check_refuses_what_this_version_cannot_do(config: Path) -> None:
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://fb:pl4nted-2@127.0.0.1", "[firstbell] journal: write postgresql://user:password@host"),
+        ("postgresql://fb:pl4nted-2@127.0.0.1/fb?sslmod=x", "[firstbell] journal: behind the ? stand only sslmode"),
+    ],
+)
+def test_check_refuses_a_journal_that_cannot_be(config: Path, url: str, told: str) -> None:
     text = config.read_text(encoding="utf-8")
-    url = "journal = postgresql://fb:pl4nted-2@127.0.0.1/fb"
-    config.write_text(text.replace("[firstbell]\n", f"[firstbell]\n{url}\n"), encoding="utf-8")
+    config.write_text(text.replace("[firstbell]\n", f"[firstbell]\njournal = {url}\n"), encoding="utf-8")
     done = firstbell("check", cwd=config.parent, FB_TEST_PASSWORD="pl4nted-3")
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"{config}: [firstbell] journal: this version keeps its journal in SQLite" in done.stderr
+    assert f"{config}: {told}" in done.stderr
     assert "pl4nted" not in done.stderr
+
+
+def test_check_says_which_database_keeps_the_journal(config: Path) -> None:
+    text = config.read_text(encoding="utf-8")
+    url = "journal = postgresql://fb:pl4nted-2@db.example/fb"
+    config.write_text(text.replace("[firstbell]\n", f"[firstbell]\n{url}\n"), encoding="utf-8")
+    done = firstbell("check", cwd=config.parent, FB_TEST_PASSWORD="pl4nted-3")
+    assert done.returncode == 0
+    assert "Journal   PostgreSQL: fb at db.example:5432 (sslmode verify-full)" in done.stdout
+    assert "pl4nted" not in done.stdout + done.stderr
 
 
 def test_a_folder_in_the_default_configs_place_hinders_nobody_who_names_another(config: Path, tmp_path: Path) -> None:

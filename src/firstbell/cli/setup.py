@@ -20,13 +20,14 @@ from firstbell.market import Phase, calendar
 from firstbell.model.broker_codes import BROKER_CODES
 from firstbell.model.money import grouped, plain
 from firstbell.model.terms import Side
-from firstbell.oms.office import refuse_what_is_not_built
+from firstbell.oms.office import journal_address
 from firstbell.sniper.bell import Bell, choose_bell
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
     from firstbell.config import AccountSettings, Settings
+    from firstbell.journal.address import Address
 
 
 @click.command("init")
@@ -62,14 +63,14 @@ def check(shell: Shell) -> None:
     when the config cannot be used.
     """
     settings = load(shell.config)
-    refuse_what_is_not_built(settings)
+    address = journal_address(settings)
     bell = _bell(settings)
     warnings = [*settings.warnings, *bell.warnings]
     if shell.json:
-        shell.print_json(_document(settings, bell, warnings))
+        shell.print_json(_document(settings, bell, address, warnings))
     print_warnings(shell, warnings)
     shell.out.print(_table(settings))
-    for line in _facts(settings, bell):
+    for line in _facts(settings, bell, address):
         shell.out.print(escape(line), soft_wrap=True)
 
 
@@ -133,7 +134,7 @@ def _table(settings: Settings) -> Table:
     return table
 
 
-def _facts(settings: Settings, bell: Bell) -> list[str]:
+def _facts(settings: Settings, bell: Bell, journal: Address | None) -> list[str]:
     run = settings.firstbell
     enabled, disabled = len(settings.enabled), len(settings.accounts) - len(settings.enabled)
     lines = [
@@ -141,7 +142,9 @@ def _facts(settings: Settings, bell: Bell) -> list[str]:
         f"Bell      {bell.at:%A} {bell.at.isoformat(sep=' ')} at {run.market}",
         f"Gives up  {run.give_up_after.total_seconds():g} s after the bell",
         f"Captcha   {settings.captcha.solver.value}",
-        "Journal   SQLite in the state folder",
+        "Journal   SQLite in the state folder"
+        if journal is None
+        else f"Journal   PostgreSQL: {journal.place} (sslmode {journal.tls})",
         f"State     {run.state_dir}",
         f"Results   {run.results_dir}",
     ]
@@ -164,7 +167,7 @@ def _overrides(settings: Settings) -> dict[str, dict[str, str]]:
     return {code: overrides for code, overrides in found.items() if overrides}
 
 
-def _document(settings: Settings, bell: Bell, warnings: list[str]) -> dict[str, Any]:
+def _document(settings: Settings, bell: Bell, journal: Address | None, warnings: list[str]) -> dict[str, Any]:
     run = settings.firstbell
     return {
         "config": str(settings.file),
@@ -173,7 +176,7 @@ def _document(settings: Settings, bell: Bell, warnings: list[str]) -> dict[str, 
         "bell": bell.at.isoformat(timespec="milliseconds"),
         "give_up_after_s": run.give_up_after.total_seconds(),
         "captcha": settings.captcha.solver.value,
-        "journal": "sqlite",
+        "journal": "sqlite" if journal is None else "postgresql",
         "state_dir": str(run.state_dir),
         "results_dir": str(run.results_dir),
         "limits": {name: int(number) for name, number in _limits(settings).items()},

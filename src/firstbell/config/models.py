@@ -125,7 +125,7 @@ class RunSettings(Section):
     results_dir: FilePath = Field(default=Path("order_results"), description="One folder a run, with its orders.json.")
     journal: SecretStr | None = Field(
         default=None,
-        description="Empty: SQLite in state_dir. (postgresql://user:password@host/database: not in this version yet.)",
+        description="Empty: SQLite in state_dir. For several machines: postgresql://user:password@host:port/database",
     )
 
     @field_validator("journal")

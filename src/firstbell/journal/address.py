@@ -82,9 +82,14 @@ class Address:
         tls, ca_file = _protection(asked, host)
         return cls(host, _PORT if port is None else port, database, user, password, tls, ca_file)
 
-    def __str__(self) -> str:
+    @property
+    def place(self) -> str:
+        """Which database where, without who."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"the journal {self.database} at {host}:{self.port}"
+        return f"{self.database} at {host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"the journal {self.place}"
 
     def tls_context(self) -> ssl.SSLContext:
         """What the connection is encrypted with.

@@ -15,17 +15,18 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Journal
 
 
-def open_journal(url: str | None, path: Path, clock: Clock) -> Journal:
+def open_journal(where: Address | str | None, path: Path, clock: Clock) -> Journal:
     """The journal that a config names. Nothing is opened or connected before it is first used.
 
     Args:
-        url: ``postgresql://user:password@host:port/database``, or None for SQLite.
-        path: The SQLite file, where there is no `url`.
+        where: The address of a PostgreSQL database, also as ``postgresql://user:password@host:port/database``; None for
+            SQLite.
+        path: The SQLite file, where that is meant.
         clock: Both clocks.
 
     Raises:
         ValueError: The address cannot be used; the text says why and never shows it.
     """
-    if url is None:
+    if where is None:
         return SqliteJournal(path, clock)
-    return PostgresJournal(Address.of(url), clock)
+    return PostgresJournal(Address.of(where) if isinstance(where, str) else where, clock)

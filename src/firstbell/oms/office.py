@@ -10,6 +10,7 @@ from firstbell.brokers.registry import open_broker
 from firstbell.cache import TtlCache
 from firstbell.clock import SystemClock
 from firstbell.errors import ConfigError, Problem
+from firstbell.journal.address import Address
 from firstbell.journal.opening import open_journal
 from firstbell.journal.order_log import ORDER_LOG, OrderLog
 from firstbell.log import EventLog
@@ -26,27 +27,17 @@ if TYPE_CHECKING:
     from firstbell.market import MarketCalendar
 
 
-def journal_of(settings: Settings, clock: Clock) -> Journal:
-    """The journal that a config names; nothing is opened or connected yet.
+def journal_address(settings: Settings) -> Address | None:
+    """Where the journal is that a config names, or None for SQLite in its state folder; nothing is connected.
 
     Raises:
-        ConfigError: Its address cannot be used.
+        ConfigError: The address cannot be used.
     """
     secret = settings.firstbell.journal
-    url = None if secret is None else secret.get_secret_value()
     try:
-        return open_journal(url, settings.firstbell.state_dir / "journal.db", clock)
+        return None if secret is None else Address.of(secret.get_secret_value())
     except ValueError as error:
         raise ConfigError(str(settings.file), [Problem("firstbell", "journal", "", str(error))]) from None
-
-
-def refuse_what_is_not_built(settings: Settings) -> None:
-    """Refuse what a config may say and cannot be done.
-
-    Raises:
-        ConfigError: It says such a thing.
-    """
-    journal_of(settings, SystemClock())
 
 
 class Office:
@@ -63,7 +54,7 @@ class Office:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
-        self.journal: Journal = journal_of(settings, self.clock)
+        self.journal: Journal = open_journal(journal_address(settings), self.state_dir / "journal.db", self.clock)
         self._lock = threading.Lock()
         self._cache: TtlCache | None = None
         self._order_log: EventLog | None = None
