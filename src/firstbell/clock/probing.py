@@ -1,0 +1,72 @@
+"""When to ask a host for its date next, so that the answer says as much as it can.
+
+A probe tells whether its shift was above or below the one at which the date changes. It says most where that is the
+middle of what is possible, and this comes round once a second. While much is possible, whatever lies between the
+quarters will do, so that several probes are sent for one change of the date, each as soon as it is useful. Later there
+is one for each change, until what the probes leave open is little beside what the path itself spreads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from firstbell.clock.arrival import arrivals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firstbell.clock.arrival import ArrivalModel
+    from firstbell.clock.offset import Probe
+
+MOST: Final = 40
+"""Probes of one host, at most: politeness."""
+LEAST: Final = 12
+"""Probes before the round trips are believed to be known."""
+_NS: Final = 1_000_000_000
+_GOOD_NS: Final = 300_000
+"""Nobody needs to know more exactly: 0.3 ms."""
+_GOOD: Final = 1.25
+"""What is left open is little, when all together spreads by no more than this times what the path alone does."""
+_COARSE: Final = 4
+"""The window is wide, while it is so many round trips wide."""
+_GOLDEN: Final = 0.6180339887498949
+
+
+def next_probe_ns(probes: Sequence[Probe], now_ns: int, *, most: int = MOST) -> int | None:
+    """When to send the next probe. Pure.
+
+    Args:
+        probes: The probes so far, on any one clock of ours.
+        now_ns: Now, on the same clock.
+        most: How many probes there may be.
+
+    Returns:
+        The instant, now or within the next second and a bit; None when another probe would not help, for now at least:
+        what is known blurs as it ages.
+    """
+    model = arrivals(probes, now_ns=now_ns)
+    if model is None:
+        return now_ns
+    enough = model.spread_ns <= max(_GOOD * model.path_spread_ns, _GOOD_NS) and not model.contradiction_ns
+    if len(probes) >= most or (enough and len(probes) >= LEAST):
+        return None
+    if enough:
+        # For the round trips alone; not all at once, because paths change from moment to moment.
+        return now_ns + _NS // 10
+    low_ns, high_ns = _window(model, min(probe.answered_ns - probe.sent_ns for probe in probes), len(probes))
+    # What is sent now changes the date, if its shift is above this; and so each second, and less the later it is sent.
+    changes_ns = low_ns + (-now_ns - low_ns) % _NS
+    return now_ns if changes_ns <= high_ns else now_ns + changes_ns - high_ns
+
+
+def _window(model: ArrivalModel, round_trip_ns: int, count: int) -> tuple[int, int]:
+    """The shifts between which the date is to change."""
+    if model.contradiction_ns:
+        # Several clocks: look everywhere between them, in an order that leaves no hole.
+        low_ns, high_ns = model.shifts_ns[0], model.shifts_ns[-1]
+        at_ns = low_ns + round((high_ns - low_ns) * (count * _GOLDEN % 1))
+        return at_ns, at_ns
+    low_ns, high_ns = model.quantile_ns(0.25), model.quantile_ns(0.75)
+    if high_ns - low_ns > _COARSE * round_trip_ns:
+        return low_ns, high_ns
+    return model.median_ns, model.median_ns
