@@ -11,6 +11,7 @@ from firstbell.errors import RunError
 from firstbell.journal.base import Intent, Note, RunLine, RunRecord
 from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
+from firstbell.model.instant import epoch_ns
 from firstbell.model.order import Order
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import Attempt, ExecutionReport
@@ -48,9 +49,23 @@ def record(journal):
     return record
 
 
-def happen(journal, account, kind, outcome, **facts):
+def happen(journal, account, kind, outcome, late_us=412, **facts):
+    code = facts.pop("code", None)
+    sent_ns = epoch_ns(AT) + 123
     attempt = Attempt(
-        1, AT, 412, AT + timedelta(milliseconds=8), 8120, 200, facts.pop("code", None), "m", outcome, "{}"
+        number=1,
+        sent_at=AT,
+        lateness_us=late_us,
+        answered_at=AT + timedelta(milliseconds=8),
+        round_trip_us=8120,
+        http_status=200,
+        code=code,
+        message="m",
+        outcome=outcome,
+        raw="{}",
+        sent_ns=sent_ns,
+        arrival_ns=sent_ns + 4_000_000,
+        too_early=code == 1017,
     )
     reports = [ReportKind.SUBMITTED, kind]
     journal.append(
@@ -91,6 +106,9 @@ def test_the_whole_document(journal, record):
         "attempts": [
             {
                 "sent_at": "2026-11-21T08:45:00.000412+03:30",
+                "sent_ns": epoch_ns(AT) + 123,
+                "estimated_arrival_at": "2026-11-21T08:45:00.004412+03:30",
+                "too_early": False,
                 "lateness_us": 412,
                 "answered_at": "2026-11-21T08:45:00.008412+03:30",
                 "round_trip_us": 8120,
@@ -106,6 +124,40 @@ def test_the_whole_document(journal, record):
     assert (d["outcome"], d["reason"], d["price"]) == ("not_sent", "wrong password", None)
     assert (e["outcome"], e["reason"]) == ("not_sent", "never reached")
     assert results.exit_status(row["outcome"] for row in found["orders"]) == 3
+
+
+def test_lateness_is_told_of_each_order_by_its_last_attempt(journal, record):
+    happen(journal, "A", ReportKind.ACCEPTED, AttemptOutcome.ACCEPTED, late_us=900)
+    happen(journal, "B", ReportKind.REFUSED, AttemptOutcome.REJECTED, late_us=-1500, code=1017)
+    happen(journal, "C", ReportKind.UNRESOLVED, AttemptOutcome.UNRESOLVED, late_us=300)
+    assert document(journal, record)["lateness"] == {
+        "first_us": -1500,
+        "median_us": 300,
+        "last_us": 900,
+        "early_attempts": 1,
+    }
+
+
+def test_a_run_of_which_nothing_left_has_no_lateness(journal, record):
+    told = document(journal, record)
+    assert told["lateness"] == {"first_us": None, "median_us": None, "last_us": None, "early_attempts": 0}
+    assert told["clock"] == {"offset_ms": None, "uncertainty_ms": None, "lead_ms": None, "hosts": []}
+
+
+def test_the_clock_that_is_known_worst_stands_at_the_top(journal, record):
+    def host(url, offset_ms, uncertainty_ms):
+        return {"url": url, "offset_ms": offset_ms, "uncertainty_ms": uncertainty_ms, "lead_ms": 5.0}
+
+    def tell(*hosts):
+        journal.note("run", [Note("", "clock", json.dumps(each)) for each in hosts])
+        return document(journal, record)["clock"]
+
+    fine, worse, unread = host("a", 1.0, 0.5), host("b", 1700.0, 9.0), host("c", None, None)
+    assert tell(fine) == {"offset_ms": 1.0, "uncertainty_ms": 0.5, "lead_ms": 5.0, "hosts": [fine]}
+    assert tell(worse)["offset_ms"] == 1700.0
+    assert tell(host("b", 1700.0, 0.1))["offset_ms"] == 1.0
+    assert tell(unread)["uncertainty_ms"] is None
+    assert len(document(journal, record)["clock"]["hosts"]) == 3
 
 
 def test_a_claimed_order_may_have_left_from_its_bell_on(journal, record):

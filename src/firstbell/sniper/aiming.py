@@ -1,7 +1,8 @@
 """Aiming: when the orders of one host leave, so that they arrive just after the bell on that host's own clock.
 
-The host's clock is read from a minute before the bell until a few seconds before it (`firstbell.sniper.host_clock`); the
-lead is chosen from what was measured (`firstbell.clock.lead`). All logins of one host aim together.
+The host's clock is read from a minute before the bell until a few seconds before it
+(`firstbell.sniper.host_clock`); the lead is chosen from what was measured (`firstbell.clock.lead`). All logins of one
+host aim together.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from firstbell.clock import Clock
+    from firstbell.clock.arrival import ArrivalModel
     from firstbell.model.identifiers import BrokerCode
     from firstbell.sniper.context import RunContext
 
@@ -78,6 +80,7 @@ class HostAim:
         self._lead_ns = None if lead_ms is None else int(lead_ms * _MS)
         self._decided_ns: int | None = None
         self._earliest_ns: int | None = None
+        self._aimed: tuple[ArrivalModel, int] | None = None
 
     @property
     def url(self) -> str:
@@ -117,7 +120,10 @@ class HostAim:
         if self._lead_ns is not None or model is None or self.offset_ns is None:
             wall_ns = self._bell_ns - (self.offset_ns or 0) - (self._lead_ns or 0)
             return self._clock.monotonic_ns() + (wall_ns - self._clock.wall_ns())
-        return aim(model, self._bell_ns, self._interval_ns).fire_ns
+        if self._aimed is None or self._aimed[0] is not model:
+            # Some milliseconds of arithmetic, asked for by every login of the host.
+            self._aimed = (model, aim(model, self._bell_ns, self._interval_ns).fire_ns)
+        return self._aimed[1]
 
     def first_ns(self) -> int:
         """When the first attempts leave, on the monotonic clock. Decided when it is first asked for."""

@@ -246,7 +246,7 @@ def _clock(notes: Iterable[Note]) -> dict[str, Any]:
     said = [json.loads(note.text) for note in notes if note.kind == CLOCK and note.text is not None]
     hosts = list({facts["url"]: facts for facts in said}.values())
     # A host whose clock was not read at all is known worse than any.
-    worst = max(
+    worst: dict[str, Any] = max(
         hosts, key=lambda facts: math.inf if facts["uncertainty_ms"] is None else facts["uncertainty_ms"], default={}
     )
     return {**{name: worst.get(name) for name in ("offset_ms", "uncertainty_ms", "lead_ms")}, "hosts": hosts}
