@@ -56,15 +56,26 @@ _UNKNOWN: Final = 3
 @click.option("--web", is_flag=True, help="Open Locust's page on 127.0.0.1 to watch, behind a log-in it prints.")
 @click.option("--processes", type=click.IntRange(1, 64), help="Spread the accounts over so many processes.")
 @click.option("--dry-run", is_flag=True, help="Do everything but send; exit status 0 when everything would be sent.")
+@click.option("--rehearse", is_flag=True, help="Play the run on simulated exchanges as far away as preflight measured.")
 @click.argument("locust_options", nargs=-1, type=click.UNPROCESSED)
 @shared_options
 def run(
-    shell: Shell, *, at: str | None, web: bool, processes: int | None, dry_run: bool, locust_options: tuple[str, ...]
+    shell: Shell,
+    *,
+    at: str | None,
+    web: bool,
+    processes: int | None,
+    dry_run: bool,
+    rehearse: bool,
+    locust_options: tuple[str, ...],
 ) -> int:
     """Fire at the bell: one order per account, each sent once.
 
     Without --at the bell is `order_time` of the config on the next trading day. What follows `--` goes to Locust:
     `firstbell run -- --html report.html`.
+
+    With --rehearse nothing real is touched: the whole run is played on exchanges of this machine that are as far away,
+    and whose clocks are as far off, as the last `firstbell preflight` measured, and it says what lateness to expect.
 
     \b
     Exit status:
@@ -73,6 +84,11 @@ def run(
       2  usage or config error, nothing was sent
       3  some order unresolved: `firstbell orders reconcile` goes on asking
     """  # noqa: D301 - the backspace is click's mark for lines that are not to be joined
+    if rehearse:
+        from firstbell.cli import rehearse as rehearsal  # noqa: PLC0415 - a real run knows no simulated exchange
+
+        excluded = {"--at": at, "--web": web, "--dry-run": dry_run}
+        return rehearsal.rehearse(shell, excluded=excluded, processes=processes, locust_options=locust_options)
     settings = load(shell.config)
     with Office(settings) as office:
         set_up(office.logs_dir, verbose=shell.verbose, console=False, tz=office.calendar.tz)
