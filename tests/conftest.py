@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from postgres_server import PostgresServer, binaries
 
 

@@ -28,7 +28,9 @@ def write_report(report: ExecutionReport) -> str:
         facts["cum_qty"] = str(report.cum_qty)
     if report.reason is not None:
         facts["reason"] = report.reason
-    return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+    # A stranger's JSON can bring half of a surrogate pair, which no database takes as it is.
+    return text if _is_whole(text) else json.dumps(facts, separators=(",", ":"))
 
 
 def read_report(client_order_id: str, run_id: str, kind: str, at: str, facts_text: str) -> ExecutionReport:
@@ -61,6 +63,14 @@ def read_report(client_order_id: str, run_id: str, kind: str, at: str, facts_tex
             f"a report on {client_order_id} in the journal cannot be read ({type(error).__name__}); "
             "keep the file as it is and look at it before anything is sent"
         ) from error
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _attempt_facts(attempt: Attempt) -> dict[str, Any]:

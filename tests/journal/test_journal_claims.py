@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from journal_orders import intent, report
+
+from firstbell.journal.base import Entry, Owner
+from firstbell.journal.claims import OUT_OF_SIGHT_NS, Decision, decide
+from firstbell.model.order import fold
+from firstbell.model.order_status import ReportKind
+
+BELL_NS = 1_795_238_100_000_000_000
+HERE = Owner("here#1", 10, 1.0)
+ALSO_HERE = Owner("here#1", 11, 1.0)
+ELSEWHERE = Owner("elsewhere#1", 11, 1.0)
+
+
+def held(owner, *kinds):
+    planned = intent(bell_ns=BELL_NS)
+    state = fold(planned.order, [report(kind) for kind in (ReportKind.INITIALIZED, *kinds)])
+    return Entry(planned, state, "run", owner, datetime.fromtimestamp(0, UTC))
+
+
+def judge(entry, now_ns, *, alive=False):
+    return decide(entry, HERE, now_ns, lambda _: alive, out_of_sight_ns=OUT_OF_SIGHT_NS)
+
+
+def test_nobody_holds_it():
+    assert judge(None, BELL_NS).answer is Decision.FREE
+
+
+@pytest.mark.parametrize("owner", [ALSO_HERE, ELSEWHERE])
+@pytest.mark.parametrize("early_ns", [-1, 0, 1, OUT_OF_SIGHT_NS + 1])
+def test_a_living_owner_keeps_it(owner, early_ns):
+    verdict = judge(held(owner), BELL_NS - early_ns, alive=True)
+    assert (verdict.answer, verdict.report) == (Decision.TAKEN, None)
+
+
+@pytest.mark.parametrize(
+    ("owner", "early_ns", "answer", "kind"),
+    [
+        (ALSO_HERE, OUT_OF_SIGHT_NS + 1, Decision.FREE, ReportKind.DENIED),
+        (ALSO_HERE, OUT_OF_SIGHT_NS, Decision.FREE, ReportKind.DENIED),
+        (ALSO_HERE, 1, Decision.FREE, ReportKind.DENIED),
+        (ALSO_HERE, 0, Decision.TAKEN, ReportKind.UNRESOLVED),
+        (ELSEWHERE, OUT_OF_SIGHT_NS + 1, Decision.FREE, ReportKind.DENIED),
+        (ELSEWHERE, OUT_OF_SIGHT_NS, Decision.TAKEN, None),
+        (ELSEWHERE, 1, Decision.TAKEN, None),
+        (ELSEWHERE, 0, Decision.TAKEN, ReportKind.UNRESOLVED),
+    ],
+)
+def test_a_dead_owners_claim(owner, early_ns, answer, kind):
+    verdict = judge(held(owner), BELL_NS - early_ns)
+    assert (verdict.answer, verdict.report) == (answer, kind)
+
+
+@pytest.mark.parametrize("owner", [HERE, ALSO_HERE, ELSEWHERE])
+@pytest.mark.parametrize(
+    ("kinds", "answer"),
+    [
+        ([ReportKind.DENIED], Decision.FREE),
+        ([ReportKind.SUBMITTED, ReportKind.REJECTED], Decision.FREE),
+        ([ReportKind.SUBMITTED, ReportKind.ACCEPTED], Decision.PLACED),
+        ([ReportKind.SUBMITTED, ReportKind.UNRESOLVED], Decision.TAKEN),
+    ],
+)
+def test_what_has_come_to_an_end_has_no_owner(owner, kinds, answer):
+    verdict = judge(held(owner, *kinds), BELL_NS - 1)
+    assert (verdict.answer, verdict.report) == (answer, None)
+
+
+def test_what_has_left_is_never_denied():
+    verdict = judge(held(ALSO_HERE, ReportKind.SUBMITTED), BELL_NS - 2 * OUT_OF_SIGHT_NS)
+    assert (verdict.answer, verdict.report) == (Decision.TAKEN, ReportKind.UNRESOLVED)
+
+
+def test_our_own():
+    assert judge(held(HERE), BELL_NS).answer is Decision.OURS
