@@ -48,6 +48,7 @@ class HostOutcome:
         host: What had been measured.
         codes: The brokers behind it.
         logins: How many logins were rehearsed there.
+        served: How many of them had an order accepted.
         orders: How many orders they were configured for.
         accepted: How many orders the exchange accepted.
         seen: Their lateness as the exchange saw it; None where it accepted none.
@@ -62,6 +63,7 @@ class HostOutcome:
     host: MeasuredHost
     codes: tuple[str, ...]
     logins: int
+    served: int
     orders: int
     accepted: int
     seen: Lateness | None
@@ -80,10 +82,10 @@ class HostOutcome:
             return f"{who}: no order was accepted; the run's table says why"
         first, last = _ms(self.seen.first), _ms(self.seen.last)
         told = [f"{who}: your order is there {first} ms after the bell"]
-        if self.logins > 1:
-            told = [
-                f"{who}: the first of your {self.logins} logins is there {first} ms after the bell, the last {last} ms"
-            ]
+        if self.served > 1:
+            told = [f"{who}: the first of {self.served} logins is there {first} ms after the bell, the last {last} ms"]
+        if self.served < self.logins:
+            told.append(f"{self.logins - self.served} of {self.logins} logins had no order accepted")
         if self.early:
             told.append(f"too early: {self.early} of {self.tried} attempts, each refused at the price of an interval")
         if self.further == 1:
@@ -130,6 +132,7 @@ def _outcome(
         host=stage.host,
         codes=stage.codes,
         logins=len(stage.investors),
+        served=len(seen),
         orders=len(rows),
         accepted=len(accepted),
         seen=Lateness.of(seen.values()),
