@@ -192,7 +192,7 @@ class Aims:
         self.context = context
         self.began = 0
 
-    def of(self, _code, interval_ns):
+    def of(self, _code, interval_ns, _broker):
         context = self.context
         at_once = context.at_once
         return HostAim(

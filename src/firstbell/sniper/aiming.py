@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
+    from firstbell.brokers.base import HttpBroker
     from firstbell.clock import Clock
     from firstbell.clock.arrival import ArrivalModel
     from firstbell.model.identifiers import BrokerCode
@@ -200,14 +201,20 @@ class Aims:
         self._seen: dict[str, Event] = {}
         self._told: set[HostAim] = set()
 
-    def of(self, code: BrokerCode, interval_ns: int) -> HostAim:
-        """The aim at a broker's host."""
+    def of(self, code: BrokerCode, interval_ns: int, broker: HttpBroker) -> HostAim:
+        """The aim at a broker's host.
+
+        Args:
+            code: The broker's code.
+            interval_ns: Its interval, in ns.
+            broker: One login there: it is by its cheap calls that the host's clock is read.
+        """
         settings = self._context.settings.broker(code)
         url = order_url(code, self._context.settings)
         key = (url, interval_ns, settings.lead_ms)
         if key not in self._aims:
             if url not in self._clocks:
-                self._clocks[url] = HostClock(url, settings.ca_file, self._context.clock)
+                self._clocks[url] = HostClock(url, settings.ca_file, self._context.clock, broker.prepare_proof)
             aimed = HostAim(
                 self._context.bell_ns,
                 self._clocks[url],

@@ -132,7 +132,7 @@ class LoginRun:
             return set()
         settings = self._context.settings.broker(self._login.broker_code)
         interval_ns = max(settings.min_interval_ms, broker.capabilities.min_interval_ms) * 1_000_000
-        aim = self._gear.aims.of(self._login.broker_code, interval_ns)
+        aim = self._gear.aims.of(self._login.broker_code, interval_ns, broker)
         armed = Arming(self._context, self._login, broker, self._gear.aims, aim).arm()
         if armed.ready:
             self._gear.lanes += 1

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 import gevent
 from gevent.event import Event
 
+from firstbell.sniper.priority import first_in_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 _NS: Final = 1_000_000_000
 SPIN_NS: Final = 10_000_000
 """The last 10 ms before an instant are spent spinning: a sleeping greenlet wakes late."""
+_ALERT_NS: Final = 30_000_000
+"""From 30 ms before an instant we run before all other processes, where the system lets us."""
 _NEAR_NS: Final = 20_000
 """Shots this close to each other are fired in one loop: it takes that long to begin another one."""
 _HELD_UP_NS: Final = _NS // 10
@@ -160,14 +164,21 @@ class Volley:
                 self._end_all(Fate.STOPPED)
                 return
             left_ns = self._waiting[0][0] - time.monotonic_ns()
-            if left_ns <= SPIN_NS:
-                self._burst()
+            if left_ns <= _ALERT_NS:
+                with first_in_line():
+                    self._sleep((left_ns - SPIN_NS) / _NS)
+                    self._burst()
                 continue
             if left_ns <= _WATCH_FROM_NS:
                 self._watch()
                 self._settle(left_ns)
+            self._sleep(min(left_ns - _ALERT_NS, _WATCH_NS if left_ns <= _WATCH_FROM_NS else _NS) / _NS)
+
+    def _sleep(self, seconds: float) -> None:
+        """Sleep, unless another shot comes or the run is stopped."""
+        if seconds > 0:
             self._news.clear()
-            self._news.wait(min(left_ns - SPIN_NS, _WATCH_NS if left_ns <= _WATCH_FROM_NS else _NS) / _NS)
+            self._news.wait(seconds)
 
     def _end_all(self, fate: Fate) -> None:
         waiting, self._waiting = self._waiting, []
@@ -189,7 +200,7 @@ class Volley:
             self._settled = True
 
     def _burst(self) -> None:
-        """Fire everything that is due, and what becomes due while we are at it."""
+        """Fire everything that is due, and what becomes due while we are at it; nothing where nothing is due yet."""
         shots: list[Shot] = []
         try:
             with _calm():
