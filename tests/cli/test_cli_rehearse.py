@@ -75,7 +75,9 @@ def morning(tmp_path):
 
 
 def environment(folder):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FIRSTBELL_", "LOCUST_"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("FIRSTBELL_", "LOCUST_", "COLUMNS"))
+    }
     # None of these may lead a rehearsal anywhere.
     planted = dict.fromkeys(("HTTP_PROXY", "https_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
     planted |= {"FIRSTBELL_AT": "now", "LOCUST_HTML": str(folder / "report.html")}

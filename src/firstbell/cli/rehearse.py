@@ -204,7 +204,9 @@ def _words(rehearsal: Rehearsal, outcomes: tuple[HostOutcome, ...]) -> list[str]
     """What to expect tomorrow, in plain sentences."""
     measured_at = rehearsal.measured_at.astimezone(calendar(rehearsal.settings.firstbell.market).tz)
     holds = f"This holds as far as paths and clocks are what they were on {measured_at:%Y-%m-%d at %H:%M}."
-    own = "The simulated exchange shares this machine with the run: other programs that are busy now make it look later."
+    own = (
+        "The simulated exchange shares this machine with the run: other programs that are busy now make it look later."
+    )
     return [*(f"{each.words}." for each in outcomes), f"{holds} {own}"]
 
 
