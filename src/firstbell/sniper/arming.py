@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.cache.file_lock import locked
 from firstbell.errors import BrokerError, CaptchaError, FirstbellError, RunError
 from firstbell.journal.base import AlreadyPlaced, Claimed, Intent, Note
-from firstbell.journal.owner import is_alive, this_process
+from firstbell.journal.owner import this_process
 from firstbell.model.identifiers import AccountName
 from firstbell.model.instant import instant
 from firstbell.model.money import grouped, plain
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from firstbell.brokers.base import HttpBroker, PreparedOrder
     from firstbell.config import AccountSettings
-    from firstbell.journal.base import Entry
+    from firstbell.journal.base import Entry, Owner
     from firstbell.model.identifiers import InstrumentId, VenueOrderId
     from firstbell.model.order import Order
     from firstbell.sniper.aiming import Aims, HostAim
@@ -69,9 +69,23 @@ class Arming:
         broker: Its broker.
         aims: The aims of this process.
         aim: The one at this broker's bell: it tells what can leave when.
+        owner: The process that will fire; this one by default.
+        margin_ns: How much sooner than from here the orders may leave there, in ns: its clock is another one.
     """
 
-    def __init__(self, context: RunContext, login: Login, broker: HttpBroker, aims: Aims, aim: HostAim) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        login: Login,
+        broker: HttpBroker,
+        aims: Aims,
+        aim: HostAim,
+        *,
+        owner: Owner | None = None,
+        margin_ns: int = 0,
+    ) -> None:
+        self._owner = owner or this_process()
+        self._margin_ns = margin_ns
         self._context = context
         self._login = login
         self._broker = broker
@@ -154,7 +168,7 @@ class Arming:
         for account in self._login.accounts:
             placed = [e for e in todays if _is_of(e, account) and e.state.status in PLACED]
             open_ = [e for e in unresolved if _is_of(e, account)]
-            held = [e for e in todays if _is_of(e, account) and _is_at_work(e)]
+            held = [e for e in todays if _is_of(e, account) and self._is_at_work(e)]
             if placed or open_:
                 for entry in placed or open_:
                     self._note(account.name, STANDS_FOR, None, entry)
@@ -189,9 +203,11 @@ class Arming:
     def _used(self) -> DayUsed:
         journal, day = self._context.journal, self._context.day
         own = {(account.isin, account.side) for account in self._login.accounts}
+        # Only a limit on the total counts what other logins have; with a thousand of them that is much to read.
+        login = self._login.key if self._context.limits.max_total_value is None else None
         todays = [
             e
-            for e in journal.entries(day=day)
+            for e in journal.entries(day=day, login=login)
             if (e.state.status not in DONE or _traded(e)) and not self._is_left_over(e, own)
         ]
         return DayUsed(
@@ -203,7 +219,14 @@ class Arming:
         """Whether this is what a dead process left of the very plan that is to be claimed: it is not used twice."""
         order = entry.intent.order
         ours = entry.intent.login == self._login.key and (order.instrument, order.side) in own
-        return ours and entry.state.status is OrderStatus.INITIALIZED and not is_alive(entry.owner)
+        return ours and entry.state.status is OrderStatus.INITIALIZED and not self._context.journal.alive(entry.owner)
+
+    def _is_at_work(self, entry: Entry) -> bool:
+        """Whether a living process has the order and has not come to an end with it."""
+        state = entry.state
+        if state.status in DONE or state.status in PLACED or state.unresolved:
+            return False
+        return self._context.journal.alive(entry.owner)
 
     def _over_total(self, order: Order, line: PlanLine) -> str | None:
         """Why this order is too much for the day, counted once more with what other logins have claimed since."""
@@ -239,8 +262,9 @@ class Arming:
                 would: dict[str, int | str] = {"price": plain(order.price), "quantity": plain(order.quantity)}
                 self._note(line.account, DRY, json.dumps({**would, "reason": f"dry run: would {worth}"}))
                 continue
-            intent = Intent(order, self._login.key, order.client_order_id, self._aim.leaves_from_ns(), known_ids)
-            answer = self._context.journal.claim(intent, self._context.run_id, this_process())
+            leaves_from_ns = self._aim.leaves_from_ns() - self._margin_ns
+            intent = Intent(order, self._login.key, order.client_order_id, leaves_from_ns, known_ids)
+            answer = self._context.journal.claim(intent, self._context.run_id, self._owner)
             if isinstance(answer, Claimed):
                 if answer.order is not order:
                     prepared = self._broker.prepare(answer.order)
@@ -274,12 +298,6 @@ class Arming:
 def _is_of(entry: Entry, account: AccountSettings) -> bool:
     order = entry.intent.order
     return (order.instrument, order.side) == (account.isin, account.side)
-
-
-def _is_at_work(entry: Entry) -> bool:
-    """Whether a living process has the order and has not come to an end with it."""
-    state = entry.state
-    return state.status not in DONE and state.status not in PLACED and not state.unresolved and is_alive(entry.owner)
 
 
 def _traded(entry: Entry) -> bool:

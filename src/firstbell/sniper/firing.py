@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from firstbell.brokers.base import HttpBroker
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from firstbell.brokers.base import PreparedCall, PreparedOrder
-    from firstbell.model.identifiers import AccountName, RunId
+    from firstbell.journal.base import Entry
+    from firstbell.model.identifiers import AccountName, ClientOrderId, RunId
     from firstbell.model.order import Order, OrderState
     from firstbell.sniper.aiming import Aims, HostAim
     from firstbell.sniper.arming import Armed
@@ -73,6 +74,42 @@ class Scribe(Writer, Protocol):
         ...
 
 
+class Inquirer(Protocol):
+    """Finds out what became of one login's orders; see `firstbell.oms.inquiry.Inquiry`."""
+
+    @property
+    def seen(self) -> Collection[ClientOrderId]:
+        """The orders that need not be looked for any more."""
+        ...
+
+    def look(self, names: Sequence[ClientOrderId]) -> tuple[Entry, ...]:
+        """Look once, and say how these orders stand now."""
+        ...
+
+
+class ArmLogin(Protocol):
+    """Arms one login; see `firstbell.sniper.arming.Arming`."""
+
+    def __call__(self, context: RunContext, login: Login, broker: HttpBroker, aims: Aims, aim: HostAim) -> Armed:
+        """Its claimed orders and their bytes, in time for the bell."""
+        ...
+
+
+def arm_here(context: RunContext, login: Login, broker: HttpBroker, aims: Aims, aim: HostAim) -> Armed:
+    """Arm a login in this process, for this process."""
+    return Arming(context, login, broker, aims, aim).arm()
+
+
+def ask_lists(context: RunContext, broker: HttpBroker) -> Inquirer:
+    """Find out from the broker's own lists."""
+    return Inquiry(broker, context.journal, context.clock, context.run_id)
+
+
+def nothing_against() -> str | None:
+    """Nothing stands against firing."""
+    return None
+
+
 @dataclass(slots=True)
 class Gear:
     """What the logins of one process share at the bell.
@@ -81,13 +118,19 @@ class Gear:
         open_carrier: Makes a login's carrier, with its broker's certificate authority and its budget.
         scribe: Writes their reports and notes.
         aims: When their orders leave.
+        arm: Arms a login.
+        inquire: How it is found out what became of orders.
+        why_not: Asked a last time shortly before the bell: why nothing may leave this process, or None.
         lanes: How many of them have something to fire.
     """
 
     open_carrier: Callable[[Path | None, Budget], ProvenCarrier]
     scribe: Scribe
     aims: Aims
-    lanes: int = 0
+    arm: ArmLogin = arm_here
+    inquire: Callable[[RunContext, HttpBroker], Inquirer] = ask_lists
+    why_not: Callable[[], str | None] = nothing_against
+    lanes: int = field(default=0, init=False)
 
 
 class LoginRun:
@@ -133,7 +176,7 @@ class LoginRun:
         settings = self._context.settings.broker(self._login.broker_code)
         interval_ns = max(settings.min_interval_ms, broker.capabilities.min_interval_ms) * 1_000_000
         aim = self._gear.aims.of(self._login.broker_code, interval_ns, broker)
-        armed = Arming(self._context, self._login, broker, self._gear.aims, aim).arm()
+        armed = self._gear.arm(self._context, self._login, broker, self._gear.aims, aim)
         if armed.ready:
             self._gear.lanes += 1
             self._fire(armed, aim, interval_ns)
@@ -168,7 +211,7 @@ class LoginRun:
     def _carry_all(self, armed: Armed, desk: Desk, fire_at_ns: int) -> None:
         """Send the login's orders one after another; one that nobody answers for stops those behind it."""
         context = self._context
-        inquiry = Inquiry(armed.broker, context.journal, context.clock, context.run_id)
+        inquiry = self._gear.inquire(context, armed.broker)
         refused: dict[str, str] = {}
         blocked: str | None = None
         placed: list[Order] = []
@@ -191,6 +234,10 @@ class LoginRun:
 
     def _still_ours(self, armed: Armed) -> list[tuple[Order, PreparedOrder]]:
         """What nobody has taken for a dead process's and denied while we waited."""
+        if (why := self._gear.why_not()) is not None:
+            for order, _ in armed.ready:
+                self._deny(order, why)
+            return []
         names = {order.client_order_id: self._context.journal.entry(order.client_order_id) for order, _ in armed.ready}
         kept = []
         for order, prepared in armed.ready:
@@ -217,7 +264,7 @@ class LoginRun:
             if interrupt.wait_until(clock.monotonic_ns() + min(left_ns, _NS)):
                 return
 
-    def _ask(self, inquiry: Inquiry, order: Order, deadline_ns: int) -> OrderState | None:
+    def _ask(self, inquiry: Inquirer, order: Order, deadline_ns: int) -> OrderState | None:
         """Ask the lists until they answer or the run gives up; an unresolved order then stays unresolved."""
         clock = self._context.clock
         while True:
@@ -228,7 +275,7 @@ class LoginRun:
             if next_ns >= deadline_ns or self._context.interrupt.wait_until(next_ns):
                 return entries[0].state if entries else None
 
-    def _confirm(self, inquiry: Inquiry, orders: list[Order]) -> None:
+    def _confirm(self, inquiry: Inquirer, orders: list[Order]) -> None:
         """Find what was accepted in the broker's own list, which also tells what has traded and under which name."""
         names = [order.client_order_id for order in orders]
         for pause_s in CONFIRM_AFTER_S:
