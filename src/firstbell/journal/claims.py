@@ -52,7 +52,13 @@ class Verdict:
 
 
 def decide(
-    held: Entry | None, claimant: Owner, now_ns: int, alive: Callable[[Owner], bool], *, out_of_sight_ns: int = 0
+    held: Entry | None,
+    claimant: Owner,
+    now_ns: int,
+    alive: Callable[[Owner], bool],
+    *,
+    out_of_sight_ns: int = 0,
+    here: str | None = None,
 ) -> Verdict:
     """Whether `claimant` may have the plan that `held` is the newest order of.
 
@@ -67,6 +73,7 @@ def decide(
         now_ns: Now, in ns since the epoch.
         alive: Whether an owner lives.
         out_of_sight_ns: How long before its bell an order of another machine can no longer be taken over, in ns.
+        here: The machine that sees who lives; by default the claimant's own. (A master claims for its workers.)
     """
     if held is None:
         return Verdict(Decision.FREE)
@@ -81,14 +88,14 @@ def decide(
         return Verdict(Decision.OURS)
     if alive(held.owner):
         return Verdict(Decision.TAKEN)
-    return _left_behind(held, claimant, now_ns, out_of_sight_ns)
+    return _left_behind(held, here or claimant.host, now_ns, out_of_sight_ns)
 
 
-def _left_behind(held: Entry, claimant: Owner, now_ns: int, out_of_sight_ns: int) -> Verdict:
+def _left_behind(held: Entry, here: str, now_ns: int, out_of_sight_ns: int) -> Verdict:
     bell_ns = held.intent.bell_ns
     if held.state.status is not OrderStatus.INITIALIZED or now_ns >= bell_ns:
         return Verdict(Decision.TAKEN, ReportKind.UNRESOLVED, f"{held.owner} ended after the bell without a word")
-    if held.owner.host != claimant.host and now_ns >= bell_ns - out_of_sight_ns:
+    if held.owner.host != here and now_ns >= bell_ns - out_of_sight_ns:
         return Verdict(Decision.TAKEN)
     return Verdict(Decision.FREE, ReportKind.DENIED, f"{held.owner} ended before the bell; nothing had left")
 

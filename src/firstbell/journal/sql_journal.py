@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from firstbell.errors import JournalError
 from firstbell.journal.base import AlreadyPlaced, Claimed, Held, ReportMisfit
 from firstbell.journal.claims import Decision, decide, later_round
+from firstbell.journal.owner import this_process
 from firstbell.journal.rows import (
     note_row,
     order_row,
@@ -87,7 +88,7 @@ class SqlJournal:
             lambda session: self._claim(session, intent, run_id, owner), (intent.plan_id,)
         )
         self._hand_on(told)
-        if isinstance(answer, Claimed) and left is not None and self._may_be_missed(left, owner):
+        if isinstance(answer, Claimed) and left is not None and self._may_be_missed(left):
             return self._give_up(answer.order, left, run_id)
         return answer
 
@@ -145,7 +146,8 @@ class SqlJournal:
         newest = session.rows("SELECT * FROM orders WHERE plan_id = ? ORDER BY round DESC LIMIT 1", (intent.plan_id,))
         held = _read(session, newest)[0] if newest else None
         now_ns, out_of_sight_ns = self._clock.wall_ns(), self._store.out_of_sight_ns
-        verdict = decide(held, owner, now_ns, session.alive, out_of_sight_ns=out_of_sight_ns)
+        here = this_process().host
+        verdict = decide(held, owner, now_ns, session.alive, out_of_sight_ns=out_of_sight_ns, here=here)
         if held is not None and verdict.report is not None:
             self._tell(session, told, held.intent.order, run_id, verdict.report, verdict.reason)
             held = _read(session, newest)[0]
@@ -161,10 +163,10 @@ class SqlJournal:
         self._tell(session, told, order, run_id, ReportKind.INITIALIZED, None)
         return Claimed(order), told, held if verdict.report is not None else None
 
-    def _may_be_missed(self, left: Entry, owner: Owner) -> bool:
+    def _may_be_missed(self, left: Entry) -> bool:
         """Whether an owner out of sight who lives after all may have looked before his order was taken from him."""
         from_ns = left.intent.bell_ns - self._store.out_of_sight_ns + _LATE_NS
-        return not self.is_local and left.owner.host != owner.host and self._clock.wall_ns() >= from_ns
+        return not self.is_local and left.owner.host != this_process().host and self._clock.wall_ns() >= from_ns
 
     def _give_up(self, order: Order, left: Entry, run_id: RunId) -> Held:
         """Leave a plan that was taken over too late: its first owner may send it, so nobody else may ever."""

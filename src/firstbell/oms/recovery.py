@@ -4,28 +4,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from firstbell.journal.owner import is_alive
+from firstbell.journal.claims import OUT_OF_SIGHT_NS
+from firstbell.journal.owner import this_process
 from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from firstbell.clock import Clock
     from firstbell.journal.base import Entry, Journal, Owner
     from firstbell.model.identifiers import RunId
 
 
-def recover(journal: Journal, clock: Clock, run_id: RunId, ended: Owner | None = None) -> tuple[Entry, ...]:
+def recover(
+    journal: Journal,
+    clock: Clock,
+    run_id: RunId,
+    ended: Owner | None = None,
+    *,
+    gone: Mapping[Owner, int] | None = None,
+    more: str = "",
+) -> tuple[Entry, ...]:
     """Judge every open order whose owner is dead.
 
     Before its bell nothing of it can have left: it is denied. After its bell it may have left: it is unresolved from
-    now on, and the broker's lists are asked for it.
+    now on, and the broker's lists are asked for it. One of another machine, where only a broken connection shows that
+    its owner is dead, is left alone shortly before its bell: he may live, and look at it once more.
 
     Args:
         journal: Where the orders are.
         clock: Tells whether a bell has rung.
         run_id: Who judges.
         ended: A living process that has certainly stopped sending, such as this one at its end.
+        gone: The owners that are judged, and when each was first seen to be dead, in ns since the epoch; by default
+            all that are dead now.
+        more: Added to what is said of orders that are denied.
 
     Returns:
         Every order that is unresolved now, oldest first.
@@ -33,21 +48,45 @@ def recover(journal: Journal, clock: Clock, run_id: RunId, ended: Owner | None =
     Raises:
         JournalError: The journal cannot be read or written.
     """
+    alive: dict[Owner, bool] = {}
     reports = []
     for entry in journal.open_entries():
-        if entry.state.unresolved or (entry.owner != ended and is_alive(entry.owner)):
+        owner = entry.owner
+        if entry.state.unresolved:
             continue
-        before_bell = entry.state.status is OrderStatus.INITIALIZED and clock.wall_ns() < entry.intent.bell_ns
-        when = "before the bell; nothing had left" if before_bell else "after the bell without a word"
+        if gone is None and owner != ended and owner not in alive:
+            alive[owner] = journal.alive(owner)
+        if (gone is None and alive.get(owner, False)) or (gone is not None and owner not in gone):
+            continue
+        seen = journal.is_local or owner.host == this_process().host
+        kind = _judge(entry, (gone or {}).get(owner, clock.wall_ns()), clock.wall_ns(), seen=seen)
+        if kind is None:
+            continue
+        denied = kind is ReportKind.DENIED
+        when = f"before the bell; nothing had left{more}" if denied else "after the bell without a word"
+        at = instant(clock.wall_ns())
         reports.append(
-            ExecutionReport(
-                client_order_id=entry.intent.order.client_order_id,
-                run_id=run_id,
-                kind=ReportKind.DENIED if before_bell else ReportKind.UNRESOLVED,
-                at=instant(clock.wall_ns()),
-                reason=f"{entry.owner} ended {when}",
-            )
+            ExecutionReport(entry.intent.order.client_order_id, run_id, kind, at, reason=f"{owner} ended {when}")
         )
     if reports:
         journal.append(reports)
     return tuple(entry for entry in journal.open_entries() if entry.state.unresolved)
+
+
+def _judge(entry: Entry, died_ns: int, now_ns: int, *, seen: bool) -> ReportKind | None:
+    """What an order comes to whose owner was dead at an instant; None where that cannot be said yet.
+
+    Args:
+        entry: The order.
+        died_ns: The instant, in ns since the epoch.
+        now_ns: Now.
+        seen: Whether he was seen to be dead; else only his connection has ended.
+    """
+    bell_ns = entry.intent.bell_ns
+    if entry.state.status is not OrderStatus.INITIALIZED:
+        return ReportKind.UNRESOLVED
+    if seen:
+        return ReportKind.DENIED if died_ns < bell_ns else ReportKind.UNRESOLVED
+    if now_ns < bell_ns - OUT_OF_SIGHT_NS:
+        return ReportKind.DENIED
+    return None if now_ns < bell_ns else ReportKind.UNRESOLVED

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstbell.journal.owner import is_alive
 from firstbell.model.order_status import DONE, PLACED
 from firstbell.oms.recovery import recover
 from firstbell.sniper import results
@@ -26,7 +25,7 @@ def current(journal: Journal, clock: Clock, record: RunRecord, tz: tzinfo) -> di
         JournalError: The journal cannot be read.
     """
     open_ = [entry for entry in journal.entries(run_id=record.run_id) if _is_open(entry)]
-    ended = not any(is_alive(entry.owner) for entry in open_)
+    ended = not any(journal.alive(entry.owner) for entry in open_)
     return results.document(results.view(journal, record, ended=ended, now_ns=clock.wall_ns()), tz)
 
 

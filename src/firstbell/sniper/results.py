@@ -139,7 +139,7 @@ def write(results_dir: Path, results: Mapping[str, Any]) -> Path:
 
 
 def _rows(line: RunLine, run: RunView, timezone: tzinfo) -> list[dict[str, Any]]:
-    own = [entry for entry in run.entries if entry.intent.order.account == line.account]
+    own = _newest_rounds(entry for entry in run.entries if entry.intent.order.account == line.account)
     if own:
         return [_row(line, entry, run, timezone) for entry in own]
     stands_for = [
@@ -158,6 +158,11 @@ def _rows(line: RunLine, run: RunView, timezone: tzinfo) -> list[dict[str, Any]]
     reasons = [note.text for note in run.notes if note.account == line.account and note.kind == NOT_SENT]
     never = "never reached" if run.ended else "not reached yet"
     return [{**_line(line), "outcome": OrderOutcome.NOT_SENT.value, "reason": reasons[-1] if reasons else never}]
+
+
+def _newest_rounds(entries: Iterable[Entry]) -> list[Entry]:
+    """One order a plan: where a living process has taken over what a dead one had claimed, the living one's."""
+    return list({entry.intent.plan_id: entry for entry in entries}.values())
 
 
 def _has_become_clear(entry: Entry) -> bool:
