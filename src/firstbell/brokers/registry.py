@@ -12,13 +12,16 @@ from firstbell.model.broker_codes import BROKER_CODES, PLANNED_CODES
 from firstbell.model.identifiers import BrokerCode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from firstbell.brokers.base import Broker
+    from firstbell.brokers.base import Broker, Outcome
     from firstbell.brokers.captcha import CaptchaSolver
     from firstbell.cache import TtlCache
     from firstbell.clock import Clock
     from firstbell.config import AccountSettings, Settings
+
+    AnswerReader = Callable[[int, Mapping[str, str], bytes], Outcome]
+    """`firstbell.brokers.base.HttpBroker.read_answer`, without a login."""
 
 _EPHOENIX: Final = "firstbell.brokers.ephoenix.opening"
 
@@ -39,7 +42,7 @@ ADAPTERS: Final[Mapping[BrokerCode, str]] = MappingProxyType(
         BrokerCode("ib"): _EPHOENIX,
     }
 )
-"""Broker code → the module that has its ``open_account``, ``order_url`` and ``service_urls``."""
+"""Broker code → the module that has its ``open_account``, ``order_url``, ``service_urls`` and ``read_answer``."""
 
 
 def known_codes() -> tuple[BrokerCode, ...]:
@@ -87,6 +90,18 @@ def service_urls(code: BrokerCode, settings: Settings) -> Mapping[str, str]:
         NotSent: No adapter speaks to this broker.
     """
     return cast("Mapping[str, str]", _adapter(code).service_urls(code, settings))
+
+
+def answer_reader(code: BrokerCode) -> AnswerReader:
+    """What reads a broker's answers to orders: for those who send what somebody else has prepared.
+
+    Raises:
+        NotSent: No adapter speaks to this broker, or its orders do not go over HTTP.
+    """
+    reader = getattr(_adapter(code), "read_answer", None)
+    if reader is None:
+        raise NotSent(f"orders at {code} do not go over HTTP")
+    return cast("AnswerReader", reader)
 
 
 def _adapter(code: BrokerCode) -> Any:

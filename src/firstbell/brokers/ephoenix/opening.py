@@ -8,12 +8,16 @@ from firstbell.brokers.courtesy import Courtesy
 from firstbell.brokers.ephoenix.broker import EphoenixBroker
 from firstbell.brokers.ephoenix.hosts import TABLE, hosts_of
 from firstbell.brokers.ephoenix.login import Login
+from firstbell.brokers.ephoenix.orders import read_order_answer
 from firstbell.brokers.refused_logins import RefusedLogins
 from firstbell.brokers.session import Session
 from firstbell.brokers.shelf import Shelf
 from firstbell.brokers.transport import shared_transport
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from firstbell.brokers.base import Outcome
     from firstbell.brokers.captcha import CaptchaSolver
     from firstbell.cache import TtlCache
     from firstbell.clock import Clock
@@ -72,6 +76,11 @@ def open_account(
 def order_url(code: BrokerCode, settings: Settings) -> str:
     """The host that takes a broker's orders: scheme, host and port."""
     return hosts_of(code, settings.broker(code)).api
+
+
+def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
+    """Read what a broker of this platform answered to an order."""
+    return read_order_answer(status, headers, body)
 
 
 def service_urls(code: BrokerCode, settings: Settings) -> dict[str, str]:
