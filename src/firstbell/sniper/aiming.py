@@ -18,6 +18,7 @@ from firstbell.brokers.registry import order_url
 from firstbell.clock.lead import aim
 from firstbell.model.instant import instant
 from firstbell.sniper.host_clock import HostClock
+from firstbell.sniper.lane_probe import LaneProbe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,6 +199,7 @@ class Aims:
         self._note = note
         self._aims: dict[tuple[str, int, Decimal | None], HostAim] = {}
         self._clocks: dict[str, HostClock] = {}
+        self._probes: dict[str, LaneProbe] = {}
         self._seen: dict[str, Event] = {}
         self._told: set[HostAim] = set()
 
@@ -214,7 +216,8 @@ class Aims:
         key = (url, interval_ns, settings.lead_ms)
         if key not in self._aims:
             if url not in self._clocks:
-                self._clocks[url] = HostClock(url, settings.ca_file, self._context.clock, broker.prepare_proof)
+                probe = self._probes[url] = LaneProbe(settings.ca_file, broker.prepare_proof)
+                self._clocks[url] = HostClock(url, settings.ca_file, self._context.clock, probe)
             aimed = HostAim(
                 self._context.bell_ns,
                 self._clocks[url],
@@ -275,6 +278,7 @@ class Aims:
             host_clock.measure(until_ns(), pause)
         finally:
             seen.set()
+            self._probes[aimed.url].close()
 
 
 def _ms(ns: int) -> float:

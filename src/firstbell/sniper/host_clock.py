@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from firstbell.brokers.base import PreparedCall
 from firstbell.brokers.transport import shared_transport
 from firstbell.clock.arrival import DRIFT, arrivals
 from firstbell.clock.offset import Probe, date_header_s, estimate
@@ -89,17 +88,18 @@ class HostClock:
         url: The host's address, as orders go to it.
         ca_file: A private certificate authority, or None for the public ones.
         clock: Ours.
-        call: Writes the cheap call that is made: best one that goes the way that orders go, for what stands in front of
-            a host may answer the rest by itself, sooner and by a clock of its own. Without one its root is asked for.
+        ask: Makes one cheap call and returns its answer, or raises a `BrokerError`: best a call that goes the way that
+            orders go, for what stands in front of a host may answer the rest by itself, sooner and by a clock of its
+            own. Without it, the host's root is asked for over the shared transport.
     """
 
     def __init__(
-        self, url: str, ca_file: Path | None, clock: Clock, call: Callable[[], PreparedCall] | None = None
+        self, url: str, ca_file: Path | None, clock: Clock, ask: Callable[[], Answer] | None = None
     ) -> None:
         self._url = url
         self._ca_file = ca_file
         self._clock = clock
-        self._call = call
+        self._asks = ask or self._ask_root
         self._probes: list[Probe] = []
         self._refusals: list[tuple[int, int]] = []
         self._problem: str | None = None
@@ -185,12 +185,12 @@ class HostClock:
                 self._problem = "it asks for a pause"
                 return
 
+    def _ask_root(self) -> Answer:
+        return shared_transport(self._ca_file).send("GET", self._url, "/", {}, None, timeout=_PROBE_S)
+
     def _ask(self) -> Answer | None:
         try:
-            call = PreparedCall("GET", self._url, "/", {}, None) if self._call is None else self._call()
-            answer = shared_transport(self._ca_file).send(
-                call.method, call.base_url, call.path, call.headers, call.body, timeout=_PROBE_S
-            )
+            answer = self._asks()
         except BrokerError as error:
             self._problem = str(error)
             return None
