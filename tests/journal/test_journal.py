@@ -225,7 +225,7 @@ def _race(where, barrier, results):
 def test_of_many_processes_exactly_one_gets_each_claim(place):
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(4), context.Queue()
-    children = [context.Process(target=_race, args=(place.where, barrier, results)) for _ in range(4)]
+    children = [context.Process(target=_race, args=(place.where, barrier, results), daemon=True) for _ in range(4)]
     for child in children:
         child.start()
     granted = [results.get(timeout=60) for _ in children]
