@@ -43,8 +43,12 @@ def request_bytes(method: str, base_url: str, path: str, headers: Mapping[str, s
         NotSent: The address is not one that anything may be sent to.
         ValueError: A name or value would not stay one header. The message holds no value: it may be a token.
     """
-    lines = {"Host": checked_host(base_url), "Connection": "keep-alive", **with_defaults(headers)}
+    lines = {"Host": checked_host(base_url), "Connection": "keep-alive"}
+    for name, value in with_defaults(headers).items():
+        # Two headers whose names differ by their case alone are one to the host, and which one is up to it.
+        lines = {kept: text for kept, text in lines.items() if kept.lower() != name.lower()} | {name: value}
     if body is not None:
+        lines = {kept: text for kept, text in lines.items() if kept.lower() != "content-length"}
         lines["Content-Length"] = str(len(body))
     if not _NAME.fullmatch(method) or not _TARGET.fullmatch(path):
         raise ValueError("a request's method or path is not one")
@@ -86,11 +90,12 @@ class AnswerReader:
         self._body_bytes = 0
         self._head_bytes = 0
         self._head_done = False
+        self._status = 0
 
     @property
     def status(self) -> int:
         """The answer's HTTP status."""
-        return int(self._parser.get_status_code())
+        return self._status
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -118,20 +123,20 @@ class AnswerReader:
         """
         if not self._head_done:
             self._head_bytes += len(data)
-            if self._head_bytes > _LARGEST_HEAD + self._max_bytes:
-                raise Unreadable(f"{self._host}: an answer whose head does not end", host=self._host)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            raise Unreadable(f"{self._host}: it wants to speak another protocol", host=self._host) from None
         except httptools.HttpParserCallbackError as error:
             if isinstance(error.__context__, Unreadable):
                 raise error.__context__ from None
             raise
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.complete:
-                raise Unreadable(f"{self._host}: what came back is not HTTP", host=self._host) from None
+                upgrade = isinstance(error, httptools.HttpParserUpgrade)
+                words = "it wants to speak another protocol" if upgrade else "what came back is not HTTP"
+                raise Unreadable(f"{self._host}: {words}", host=self._host) from None
             self.reusable = False
+        if not self._head_done and self._head_bytes > _LARGEST_HEAD:
+            raise Unreadable(f"{self._host}: an answer whose head does not end", host=self._host)
         return self.complete
 
     def end(self) -> None:
@@ -162,8 +167,11 @@ class AnswerReader:
 
     def on_headers_complete(self) -> None:
         """Called by the parser: the head is there."""
-        if not self.complete and self.status not in _INTERIM:
-            self._head_done = True
+        if self.complete:
+            return
+        # Kept: the parser forgets it as soon as another answer begins behind this one.
+        self._status = int(self._parser.get_status_code())
+        self._head_done = self._status not in _INTERIM
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser: a part of the body.
@@ -171,12 +179,13 @@ class AnswerReader:
         Raises:
             Unreadable: It is larger than it may be.
         """
+        if self.complete:
+            return
         self._body_bytes += len(body)
         if self._body_bytes > self._max_bytes:
             words = f"an answer of more than {self._max_bytes:,} bytes is too large to be one"
             raise Unreadable(f"{self._host}: {words}", host=self._host)
-        if not self.complete:
-            self._body.append(body)
+        self._body.append(body)
 
     def on_message_complete(self) -> None:
         """Called by the parser: an answer is whole; an interim one only says that the real one is to come."""
