@@ -507,12 +507,13 @@ print(sum(isinstance(job.value, Claimed) for job in jobs), flush=True)
 """
 
 
-def test_greenlets_share_one_connection_and_wait_for_each_other_only(place, python):
+@pytest.mark.parametrize("query", ["", "?sslmode=require"])
+def test_greenlets_share_one_connection_and_wait_for_each_other_only(place, python, query):
     place.open().entries()
     blocker = place.server.connect(place.database)
     try:
         blocker.run("BEGIN; SET LOCAL search_path = firstbell; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
-        process = python(GREENLETS, place.where.url)
+        process = python(GREENLETS, place.where.url + query)
         assert process.stdout.readline() == "others go on while it waits: True\n"
         assert len(place.run(BACKENDS)) == 2
         blocker.run("ROLLBACK")

@@ -17,7 +17,7 @@ _START_FIELD = 19
 
 def this_process() -> Owner:
     """The process that runs this."""
-    return Owner(_machine(), os.getpid(), _started(os.getpid()))
+    return _owner(os.getpid())
 
 
 def is_alive(owner: Owner) -> bool:
@@ -37,6 +37,15 @@ def is_alive(owner: Owner) -> bool:
         return False
     except psutil.AccessDenied:
         return True
+
+
+@functools.lru_cache(maxsize=1)
+def _owner(pid: int) -> Owner:
+    return Owner(_machine(), pid, _started(pid))
+
+
+# A child may get the number of a process that has ended.
+os.register_at_fork(after_in_child=_owner.cache_clear)
 
 
 def _machine() -> str:

@@ -94,8 +94,9 @@ class _SqliteSession:
 
     def add(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         columns, marks = ", ".join(rows[0]), ", ".join("?" * len(rows[0]))
-        values = [tuple(row.values()) for row in rows]
-        self._db.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", values)  # noqa: S608 - our own names
+        query = f"INSERT INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - our own names
+        for row in rows:
+            self._db.execute(query, tuple(row.values()))
 
     def alive(self, owner: Owner) -> bool:
         return is_alive(owner)
