@@ -3,11 +3,13 @@
 A probe tells whether its shift was above or below the one at which the date changes. It says most where that is the
 middle of what is possible, and this comes round once a second. While much is possible, whatever lies between the
 quarters will do, so that several probes are sent for one change of the date, each as soon as it is useful. Later there
-is one for each change, until what the probes leave open is little beside what the path itself spreads.
+is one for each change, until what the probes leave open is little beside what the path itself spreads. In between, some
+look where the date surely does not change: a host that is several machines with different clocks is found out by those.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from firstbell.clock.arrival import arrivals
@@ -20,53 +22,68 @@ if TYPE_CHECKING:
 
 MOST: Final = 40
 """Probes of one host, at most: politeness."""
-LEAST: Final = 12
-"""Probes before the round trips are believed to be known."""
+LEAST: Final = 20
+"""Probes before the path, and that there is one clock only, are believed to be known."""
+GOOD: Final = 1.15
+"""What is left open is little, when all together spreads by no more than this times what the path alone does."""
 _NS: Final = 1_000_000_000
 _GOOD_NS: Final = 300_000
 """Nobody needs to know more exactly: 0.3 ms."""
-_GOOD: Final = 1.25
-"""What is left open is little, when all together spreads by no more than this times what the path alone does."""
 _COARSE: Final = 4
 """The window is wide, while it is so many round trips wide."""
 _GOLDEN: Final = 0.6180339887498949
+_CHECK: Final = 3
+"""Every so many probes, one looks for a second clock."""
 
 
-def next_probe_ns(probes: Sequence[Probe], now_ns: int, *, most: int = MOST) -> int | None:
+def next_probe_ns(probes: Sequence[Probe], now_ns: int, *, most: int = MOST, good: float = GOOD) -> int | None:
     """When to send the next probe. Pure.
 
     Args:
         probes: The probes so far, on any one clock of ours.
         now_ns: Now, on the same clock.
         most: How many probes there may be.
+        good: See `GOOD`.
 
     Returns:
-        The instant, now or within the next second and a bit; None when another probe would not help, for now at least:
-        what is known blurs as it ages.
+        The instant, now or within the next second; None when another probe would not help, for now at least: what is
+        known blurs as it ages.
     """
     model = arrivals(probes, now_ns=now_ns)
     if model is None:
         return now_ns
-    enough = model.spread_ns <= max(_GOOD * model.path_spread_ns, _GOOD_NS) and not model.contradiction_ns
+    enough = model.spread_ns <= max(good * model.path_spread_ns, _GOOD_NS) and not model.contradiction_ns
     if len(probes) >= most or (enough and len(probes) >= LEAST):
         return None
-    if enough:
+    if enough and len(probes) // 2 % 2:
         # For the round trips alone; not all at once, because paths change from moment to moment.
         return now_ns + _NS // 10
-    low_ns, high_ns = _window(model, min(probe.answered_ns - probe.sent_ns for probe in probes), len(probes))
+    shortest_ns = min(probe.answered_ns - probe.sent_ns for probe in probes)
+    low_ns, high_ns = _window(model, shortest_ns, len(probes), enough=enough)
     # What is sent now changes the date, if its shift is above this; and so each second, and less the later it is sent.
     changes_ns = low_ns + (-now_ns - low_ns) % _NS
     return now_ns if changes_ns <= high_ns else now_ns + changes_ns - high_ns
 
 
-def _window(model: ArrivalModel, round_trip_ns: int, count: int) -> tuple[int, int]:
+def _window(model: ArrivalModel, round_trip_ns: int, count: int, *, enough: bool) -> tuple[int, int]:
     """The shifts between which the date is to change."""
+    low_ns, high_ns = model.quantile_ns(0.25), model.quantile_ns(0.75)
+    turn = count * _GOLDEN % 1
     if model.contradiction_ns:
         # Several clocks: look everywhere between them, in an order that leaves no hole.
-        low_ns, high_ns = model.shifts_ns[0], model.shifts_ns[-1]
-        at_ns = low_ns + round((high_ns - low_ns) * (count * _GOLDEN % 1))
-        return at_ns, at_ns
-    low_ns, high_ns = model.quantile_ns(0.25), model.quantile_ns(0.75)
-    if high_ns - low_ns > _COARSE * round_trip_ns:
+        at_ns = model.shifts_ns[0] + round((model.shifts_ns[-1] - model.shifts_ns[0]) * turn)
+    elif high_ns - low_ns > _COARSE * round_trip_ns:
         return low_ns, high_ns
-    return model.median_ns, model.median_ns
+    elif enough or count % _CHECK == 0:
+        at_ns = _beside(model, count if enough else count // _CHECK)
+    else:
+        at_ns = model.median_ns
+    return at_ns, at_ns
+
+
+def _beside(model: ArrivalModel, turn: int) -> int:
+    """A shift that is not possible: mostly a near one, sometimes one up to half a second away; the sides in turn."""
+    nearest_ns = max(model.spread_ns, _GOOD_NS)
+    farther = (turn // 2 * _GOLDEN % 1) ** 2
+    away_ns = round(nearest_ns * math.pow(max(1.0, _NS / 2 / nearest_ns), farther))
+    return model.shifts_ns[-1] + away_ns if turn % 2 else model.shifts_ns[0] - away_ns

@@ -128,6 +128,11 @@ class RunSettings(Section):
         description="Empty: SQLite in state_dir. For several machines: postgresql://user:password@host:port/database",
     )
 
+    ntp_server: Annotated[str, BeforeValidator(values.host_and_port)] | None = Field(
+        default=None,
+        description="A time server, host or host:port: preflight asks it whether this machine's clock is right.",
+    )
+
     @field_validator("journal")
     @classmethod
     def _is_postgres(cls, journal: SecretStr | None) -> SecretStr | None:

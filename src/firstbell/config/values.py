@@ -178,6 +178,25 @@ def full_url(value: object) -> str:
     return str(value)
 
 
+def host_and_port(value: object) -> str:
+    """A server's name or address, perhaps with a port: ``host``, ``host:123``, ``[::1]:123``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    remedy = "write the server's name or address, such as host or host:123"
+    if not isinstance(value, str) or not value.isascii() or any(char.isspace() or char in "/@?#" for char in value):
+        raise ValueError(remedy)
+    try:
+        parts = urlsplit(f"//{value}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError(remedy) from None
+    if not _is_host(host) or port == 0 or parts.netloc.endswith(":"):
+        raise ValueError(remedy)
+    return value
+
+
 def absolute(value: object, folder: Path | None) -> Path:
     """A path, relative to `folder` (the config's), ``~`` being the user's home.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.brokers.transport import shared_transport
 from firstbell.clock.arrival import DRIFT, arrivals
 from firstbell.clock.offset import Probe, date_header_s, estimate
-from firstbell.clock.probing import MOST, next_probe_ns
+from firstbell.clock.probing import GOOD, MOST, next_probe_ns
 from firstbell.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ _LOOSE_NS: Final = 100_000
 """What the instants of a probe may be wrong by, for a contradiction that is worth telling: 0.1 ms."""
 _AGAIN_NS: Final = 2 * _NS
 """How long what is good enough is left alone, and what fails is left in peace."""
+_FINE: Final = 1.0
+"""As `GOOD`, where there is time: until nothing is left open, so to say."""
+_LATE_NS: Final = 15 * _NS
+"""The last so many seconds …"""
+_KEPT: Final = 8
+"""… are kept so many probes for, so that what is known is fresh at the end."""
 _FAILURES: Final = 5
 """A host that fails so many times in a row is not asked any more."""
 _PROBE_S: Final = 3.0
@@ -93,9 +99,7 @@ class HostClock:
             own. Without it, the host's root is asked for over the shared transport.
     """
 
-    def __init__(
-        self, url: str, ca_file: Path | None, clock: Clock, ask: Callable[[], Answer] | None = None
-    ) -> None:
+    def __init__(self, url: str, ca_file: Path | None, clock: Clock, ask: Callable[[], Answer] | None = None) -> None:
         self._url = url
         self._ca_file = ca_file
         self._clock = clock
@@ -166,7 +170,10 @@ class HostClock:
         late_ns, failures = 0, 0
         while failures < _FAILURES and len(self._probes) < MOST:
             now_ns = self._clock.monotonic_ns()
-            at_ns = next_probe_ns(self._probes, now_ns + late_ns) if not failures else now_ns + _AGAIN_NS // 2
+            most = MOST if once or until_ns - now_ns < _LATE_NS else MOST - _KEPT
+            at_ns: int | None = now_ns + _AGAIN_NS
+            if not failures:
+                at_ns = next_probe_ns(self._probes, now_ns + late_ns, most=most, good=GOOD if once else _FINE)
             if at_ns is None and once:
                 return
             wakes_ns = now_ns + _AGAIN_NS if at_ns is None else at_ns - late_ns
