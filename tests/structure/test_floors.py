@@ -28,7 +28,12 @@ FLOORS = {
 }
 # On one floor a room may know these, and no other way round.
 SAME_FLOOR = {("simulator", "market"), ("config", "log"), ("cache", "log"), ("config", "market"), ("clock", "market")}
-LOCUST_FILES = {"users.py", "conductor.py", "page.py", "locustfile.py"}
+LOCUST_FILES = {
+    # Locust itself.
+    *("users.py", "conductor.py", "page.py", "locustfile.py"),
+    # Greenlets and plain sockets at the bell.
+    *("aiming.py", "carrier.py", "lane.py", "login_runs.py", "scribe.py", "volley.py", "waiting.py"),
+}
 
 
 def imports_of(path: Path) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from firstbell.journal.claims import OUT_OF_SIGHT_NS
 from firstbell.journal.owner import this_process
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from firstbell.clock import Clock
     from firstbell.journal.base import Entry, Journal, Owner
     from firstbell.model.identifiers import RunId
+
+
+_STALL_NS: Final = 15_000_000_000
+"""How long a report may take to become durable before its owner, who may live after all, looks at his claims again."""
 
 
 def recover(
@@ -87,6 +91,6 @@ def _judge(entry: Entry, died_ns: int, now_ns: int, *, seen: bool) -> ReportKind
         return ReportKind.UNRESOLVED
     if seen:
         return ReportKind.DENIED if died_ns < bell_ns else ReportKind.UNRESOLVED
-    if now_ns < bell_ns - OUT_OF_SIGHT_NS:
+    if now_ns < bell_ns - OUT_OF_SIGHT_NS - _STALL_NS:
         return ReportKind.DENIED
     return None if now_ns < bell_ns else ReportKind.UNRESOLVED
