@@ -28,14 +28,6 @@ FLOORS = {
 }
 # On one floor a room may know these, and no other way round.
 SAME_FLOOR = {("simulator", "market"), ("config", "log"), ("cache", "log"), ("config", "market"), ("clock", "market")}
-LOCUST_FILES = {
-    # Locust itself.
-    *("users.py", "conductor.py", "page.py", "locustfile.py"),
-    # Greenlets and plain sockets at the bell.
-    *("aiming.py", "carrier.py", "lane.py", "login_runs.py", "scribe.py", "volley.py", "waiting.py"),
-}
-
-
 def imports_of(path: Path) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -77,7 +69,6 @@ def test_only_the_sniper_knows_locust(path):
     heads = {name.split(".")[0] for name in imports_of(path)}
     if heads & {"locust", "gevent"}:
         assert room_of(path) == "sniper"
-        assert path.name in LOCUST_FILES
 
 
 def test_no_broker_wire_above_the_brokers():
