@@ -28,9 +28,14 @@ from firstbell.sniper import results
 from firstbell.sniper.archive import recover_all
 from firstbell.sniper.bell import choose_bell
 from firstbell.sniper.context import RunContext, new_run_id, record_of
+from firstbell.sniper.dealing.master import Mastery
+from firstbell.sniper.dealing.post import Post
+from firstbell.sniper.dealing.presence import MasterWatch, Presence
+from firstbell.sniper.dealing.sealing import KEY, Seal
 from firstbell.sniper.login_runs import LoginRuns
+from firstbell.sniper.logins import Login, logins_of
 from firstbell.sniper.page import dress
-from firstbell.sniper.users import GreenInterrupt, StatsWatcher
+from firstbell.sniper.users import GreenInterrupt, StatsWatcher, TradingUser
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -51,14 +56,13 @@ STOP_TIMEOUT_S: Final = 8.0
 LOOK_EVERY_S: Final = 0.25
 """How often the results are brought up to date."""
 _UNKNOWN: Final = 3
-_USAGE: Final = 2
-_LOOSE_WORKER: Final = (
-    "A worker that is started by hand has to be told its master's run: FIRSTBELL_RUN=<run> FIRSTBELL_AT=<bell> for "
-    "both. On one machine use --processes instead.\n"
-)
+_COSTS_AT_MOST: Final = 20
+"""Between two looks at the results passes this many times what one takes."""
 QUIET_FROM_S: Final = 1.5
 QUIET_UNTIL_S: Final = 0.2
 """From this long before anything leaves until this long after it, nothing but the orders happens."""
+GLANCE_EVERY_S: Final = 0.05
+"""How often a master looks meanwhile whether its workers live."""
 LOOK_AT_LEAST_S: Final = 5.0
 """The results are brought up to date this often even while one attempt follows the other."""
 GRACE_S: Final = 90.0
@@ -81,6 +85,11 @@ class Conductor:
         self._runs: LoginRuns | None = None
         self._watcher: StatsWatcher | None = None
         self._environment: Environment | None = None
+        self._mastery: Mastery | None = None
+        self._conducting: gevent.Greenlet[[], None] | None = None
+        # Made before Locust forks its workers, so that they all have it; other machines are told it by their user.
+        self._seal = Seal.from_environment() if KEY in os.environ else Seal.fresh()
+        self._master = this_process()
         self._begun_here = wishes.run_id is None
         now = exchange_now(office.clock, office.calendar.tz)
         # Chosen before Locust forks its workers, so that all processes of a run agree on them.
@@ -88,7 +97,6 @@ class Conductor:
         self._started = now
         self._last: dict[str, Any] | None = None
         self._written_down = False
-        self._pid = os.getpid()
 
     def context(self) -> RunContext:
         """The run.
@@ -165,14 +173,10 @@ class Conductor:
             started_ns=epoch_ns(self._started),
             dry=self._wishes.dry,
         )
-        self._runs = LoginRuns(self._context, self._interrupt)
-        volley = self._runs.volley
-        self._watcher.tell_when(lambda: volley.flying > 0)
         if isinstance(environment.runner, WorkerRunner):
-            if self._begun_here and os.getpid() == self._pid:
-                sys.stderr.write(_LOOSE_WORKER)
-                sys.exit(_USAGE)
+            self._work(environment.runner, environment)
             return
+        self._take_up_runs(LoginRuns(self._context, self._interrupt))
         if self._wishes.leashed:
             gevent.spawn(self._hold_leash)
         self._raise_users(environment)
@@ -180,9 +184,32 @@ class Conductor:
             _log.warning("%s", warning)
         _log.info("run %s: %d accounts, bell at %s", self._run_id, len(office.settings.enabled), bell.at.isoformat())
         self._begin(environment)
+        if isinstance(environment.runner, MasterRunner):
+            self._mastery = Mastery(self._office, self._context, environment.runner, self._chosen(environment))
+            self._mastery.take_up(self._seal, self.runs().aims)
         if web_ui is not None:
             dress(web_ui, self)
-        gevent.spawn(self._conduct)
+        self._conducting = gevent.spawn(self._conduct)
+
+    def _take_up_runs(self, runs: LoginRuns) -> None:
+        self._runs = runs
+        if self._watcher is not None:
+            self._watcher.tell_when(lambda: runs.volley.flying > 0)
+
+    def _work(self, runner: WorkerRunner, environment: Environment) -> None:
+        """In a fork of the master: say what we have begun, and fire nothing that the master does not live to see."""
+        post = Post(runner, self._seal)
+        logins = {login.key: login for login in self._chosen(environment)}
+        presence = Presence(post, this_process(), self._run_id, self.runs, logins, dealt=False)
+        watch = MasterWatch(self._master, is_alive, self._office.clock, looks=1)
+        runs = LoginRuns(self.context(), self._interrupt, why_not=watch.why_not, began=presence.began)
+        self._take_up_runs(runs)
+        presence.begin()
+
+    def _chosen(self, environment: Environment) -> list[Login]:
+        """The logins with those of their accounts that take part: all of them, unless some were named to Locust."""
+        chosen = {cls.account.name for cls in environment.user_classes if issubclass(cls, TradingUser)}
+        return list(logins_of(account for account in self._office.settings.enabled if account.name in chosen))
 
     def _hold_leash(self) -> None:
         """End the run when the process that started it lets go of our standard input, by its end or on purpose."""
@@ -249,20 +276,45 @@ class Conductor:
         clock = context.clock
         bell_ns = context.monotonic_of(context.bell_ns)
         up_ns = max(bell_ns, clock.monotonic_ns()) + context.give_up_ns + int(GRACE_S * _NS)
-        looked_ns = 0
+        looked_ns = next_look_ns = 0
         while clock.monotonic_ns() < up_ns and not self._interrupt.is_set():
-            next_ns = self.runs().volley.next_ns()
+            next_ns = self._next_ns()
             if next_ns is not None and next_ns - clock.monotonic_ns() < QUIET_FROM_S * _NS:
                 # Whoever reads it during the volley, or after a kill, is told that the armed orders may have left.
                 if clock.monotonic_ns() - looked_ns > LOOK_AT_LEAST_S * _NS:
                     self._look(as_of_ns=max(context.bell_ns, clock.wall_ns()))
                     looked_ns = clock.monotonic_ns()
-                gevent.sleep(max(0.0, (next_ns - clock.monotonic_ns()) / _NS) + QUIET_UNTIL_S)
+                self._keep_quiet(next_ns)
                 continue
-            if self._is_over(before_bell=clock.monotonic_ns() < bell_ns):
-                break
+            if self._mastery is not None:
+                self._mastery.overseer.look()
+            now_ns = clock.monotonic_ns()
+            if now_ns >= next_look_ns:
+                if self._is_over():
+                    break
+                # With a thousand accounts a look takes long, and others need the processor.
+                next_look_ns = clock.monotonic_ns() + _COSTS_AT_MOST * (clock.monotonic_ns() - now_ns)
             gevent.sleep(LOOK_EVERY_S)
         self._end_run()
+
+    def _next_ns(self) -> int | None:
+        """When something leaves next, on the monotonic clock, in this process or in the workers'."""
+        if self._mastery is None:
+            return self.runs().volley.next_ns()
+        context = self.context()
+        bell_ns = context.monotonic_of(context.bell_ns)
+        rung = context.at_once or context.clock.monotonic_ns() > bell_ns
+        return None if rung else bell_ns
+
+    def _keep_quiet(self, next_ns: int) -> None:
+        """Let nothing happen until just after the next orders; only see whether the workers live."""
+        until_ns = next_ns + int(QUIET_UNTIL_S * _NS)
+        while (left_ns := until_ns - self._office.clock.monotonic_ns()) > 0 and not self._interrupt.is_set():
+            if self._mastery is None:
+                gevent.sleep(left_ns / _NS)
+            else:
+                self._mastery.overseer.glance()
+                gevent.sleep(min(GLANCE_EVERY_S, left_ns / _NS))
 
     def _look(self, as_of_ns: int | None = None) -> results.RunView | None:
         try:
@@ -272,11 +324,8 @@ class Conductor:
             _log.error("%s", error)
             return None
 
-    def _is_over(self, *, before_bell: bool) -> bool:
+    def _is_over(self) -> bool:
         """Whether every account is done, or no user is left that could still do anything."""
-        if before_bell and isinstance(getattr(self._environment, "runner", None), MasterRunner):
-            # A worker that dies now has sent nothing, and it can be said for certain only now.
-            recover(self._office.journal, self._office.clock, self._run_id)
         run = self._look()
         if run is not None and run.finished:
             return True
@@ -299,9 +348,11 @@ class Conductor:
         self._interrupt.stop()
 
     def _on_stopping(self, **_: Any) -> None:
-        self.stop()
+        if self._mastery is None or not self._mastery.overseer.nobody_left:
+            self.stop()
 
     def _on_quitting(self, environment: Environment, **_: Any) -> None:
+        self._look_after_what_is_left()
         self.stop()
         if environment.runner is None or self._context is None:
             return
@@ -313,6 +364,18 @@ class Conductor:
         if not isinstance(environment.runner, WorkerRunner):
             self._finish()
             environment.process_exit_code = self._exit_status()
+
+    def _look_after_what_is_left(self) -> None:
+        """Locust ends when its last worker is gone, but what that one has sent has to be asked for."""
+        if self._mastery is None or self._conducting is None or self._interrupt.is_set():
+            return
+        self._mastery.overseer.glance()
+        if self._mastery.overseer.nobody_left and not self._conducting.dead:
+            _log.warning("no worker is left; what may have been sent is asked for (Ctrl-C ends that)")
+            try:
+                self._conducting.join()
+            except KeyboardInterrupt:
+                self.stop()
 
     def _finish(self) -> None:
         """Judge what is left over and write the results for good; nothing of this run can leave any more."""
@@ -344,7 +407,7 @@ class Conductor:
                 for entry in self._office.journal.open_entries()
                 if entry.run_id == self._run_id and not entry.state.unresolved
             ]
-            if not any(entry.owner != this_process() and is_alive(entry.owner) for entry in at_work):
+            if not any(entry.owner != this_process() and self._office.journal.alive(entry.owner) for entry in at_work):
                 return
             gevent.sleep(LOOK_EVERY_S)
 

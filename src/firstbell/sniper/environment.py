@@ -1,4 +1,7 @@
-"""What a run is told through its process environment, by ``firstbell run`` or by hand. No secrets."""
+"""What a run is told through its process environment, by ``firstbell run`` or by hand. No secrets.
+
+The one secret that may stand there, ``FIRSTBELL_KEY``, is read in `firstbell.sniper.dealing.sealing`.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ class RunWishes:
     Attributes:
         config: The config file: ``FIRSTBELL_CONFIG``, or ``config.ini`` in the current folder.
         at: ``FIRSTBELL_AT``: when to fire, in the forms of ``run --at``; None for the config's ``order_time``.
-        run_id: ``FIRSTBELL_RUN``: the run's name, where somebody has begun it already.
+        run_id: ``FIRSTBELL_RUN``: the run's name, where `firstbell run` has begun it already.
         dry: ``FIRSTBELL_DRY_RUN``: whether to do all but send.
         verbose: ``FIRSTBELL_VERBOSE``: how much to say, 0 to 2.
         leashed: ``FIRSTBELL_LEASH``: whether the run ends when its standard input does.

@@ -1,22 +1,32 @@
 """The run for those who drive Locust themselves: ``locust -f src/firstbell/sniper/locustfile.py …``.
 
 The config comes from ``FIRSTBELL_CONFIG`` or ``config.ini`` in the current folder, the bell from ``FIRSTBELL_AT`` or
-the config. `firstbell run` uses this very file.
+the config. `firstbell run` uses this very file. With ``--worker`` it takes part in the run of the master at
+``--master-host``, and needs no config: only ``FIRSTBELL_KEY``, the same as the master's.
 """
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, cast
 
 from locust import events
+from locust.argument_parser import parse_locustfile_option
 
 from firstbell.config import load
 from firstbell.errors import FirstbellError
 from firstbell.oms.office import Office
 from firstbell.sniper.conductor import Conductor
+from firstbell.sniper.dealing.joining import ask_for_roster
+from firstbell.sniper.dealing.roster import STATE_DIR, read_roster
+from firstbell.sniper.dealing.sealing import Seal, refuse_master_by_hand
+from firstbell.sniper.dealing.worker import DealtWorker
 from firstbell.sniper.environment import wishes
 from firstbell.sniper.logins import logins_of
 from firstbell.sniper.users import TradingUser, make_user_classes
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 __all__ = ["TradingUser"]
 
@@ -24,21 +34,42 @@ _USAGE = 2
 
 
 def _arm_locust() -> None:
-    """Read the config, make the classes, and follow Locust's events."""
-    wanted = wishes()
+    """Make the classes and follow Locust's events; what stands against it is said, and nothing begins."""
+    # Locust's own annotation of it is of another version.
+    options = cast("Namespace", parse_locustfile_option())
     try:
-        settings = load(wanted.config)
-        office = Office(settings)
-        conductor = Conductor(office, wanted)
+        classes = _join(options) if options.worker else _conduct(options)
     except FirstbellError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(_USAGE)
+    except KeyboardInterrupt:
+        sys.exit(_USAGE)
+    module = sys.modules[__name__]
+    for name, user_class in classes.items():
+        setattr(module, name, user_class)
+
+
+def _conduct(options: Namespace) -> dict[str, type[TradingUser]]:
+    """Conduct a run, with this process's config."""
+    wanted = wishes()
+    settings = load(wanted.config)
+    office = Office(settings)
+    if options.master:
+        refuse_master_by_hand(office.journal.is_local)
+    conductor = Conductor(office, wanted)
     for warning in settings.warnings:
         sys.stderr.write(f"{warning}\n")
     conductor.listen(events)
-    module = sys.modules[__name__]
-    for name, user_class in make_user_classes(settings, logins_of(settings.enabled), conductor.runs).items():
-        setattr(module, name, user_class)
+    return make_user_classes(settings, logins_of(settings.enabled), conductor.runs)
+
+
+def _join(options: Namespace) -> dict[str, type[TradingUser]]:
+    """Take part in the run of the master that Locust is told of."""
+    seal = Seal.from_environment()
+    roster = read_roster(ask_for_roster(options.master_host, options.master_port, seal), STATE_DIR / "dealt")
+    worker = DealtWorker(roster, seal, wishes().verbose)
+    worker.listen(events)
+    return make_user_classes(roster.settings, roster.logins, worker.runs)
 
 
 _arm_locust()
