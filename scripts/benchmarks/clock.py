@@ -28,7 +28,7 @@ OFFSETS_MS = (1700, -800)
 _PATH = "slow_path:ms=20,spread=3"
 _ACCOUNTS = 3
 _BELL_IN_S = 45
-_AT_ONCE = 3
+_AT_ONCE = 4
 """Runs under way at the same time: they wait for their bells nearly all of it."""
 _APART_S = 3.3
 _TIMEOUT_S = 180

@@ -32,7 +32,8 @@ PROCESSES = 2
 _MONEY = 1_000_000_000
 _LOOK_BEFORE = timedelta(seconds=1)
 _ARM_S = 50
-"""Seconds from the end of the warm-up to the bell: the run reads everything once more, and opens its lanes."""
+_ARMED_A_SECOND = 12
+"""From the end of the warm-up to the bell the run reads everything once more, and opens its lanes."""
 _PER_CAPTCHA_S = BEFORE_CAPTCHA_S * 1.3
 _TIMEOUT_S = 600
 _KIB = 1024
@@ -103,7 +104,7 @@ def _armed(folder: Path, cores: Cores, accounts: int, *, tls: bool) -> tuple[Siz
     roster = folder / "accounts.json"
     roster.write_text(json.dumps(_accounts(accounts)), encoding="utf-8")
     per_host = -(-accounts // len(EPHOENIX_CODES))
-    bell_in_s = int(per_host * _PER_CAPTCHA_S) + _ARM_S
+    bell_in_s = int(per_host * _PER_CAPTCHA_S) + _ARM_S + accounts // _ARMED_A_SECOND
     options = ["--accounts-file", str(roster), "--port-per-broker", "--bell-in", f"{bell_in_s}s"]
     if tls:
         options += ["--tls", str(folder / "tls")]

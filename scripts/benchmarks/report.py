@@ -233,10 +233,13 @@ def _memory(results: Results) -> Iterator[str]:
             _wire(each.tls),
             *(f"{each.per_account[name]:.1f} KiB" for name in ("uss", "pss", "rss")),
             f"{each.accepted:,} of {each.many:,}",
+            ""
+            if each.first_us is None or each.last_us is None
+            else f"{each.first_us // 1000:,} / {each.last_us // 1000:,}",
         ]
         for each in results.memory
     ]
-    yield from _table(["lanes", "unshared (USS)", "PSS", "RSS", "orders accepted"], rows)
+    yield from _table(["lanes", "unshared (USS)", "PSS", "RSS", "orders accepted", "first / last, ms"], rows)
     yield ""
 
 
