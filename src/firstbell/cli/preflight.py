@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.markup import escape
@@ -10,13 +10,18 @@ from rich.markup import escape
 from firstbell.cli.shell import Shell, shared_options
 from firstbell.cli.tables import add_columns, life, plain_table, print_table, print_warnings
 from firstbell.config import load
+from firstbell.errors import RunError
 from firstbell.log import set_up
 from firstbell.model.money import grouped, plain
 from firstbell.oms.office import Office
+from firstbell.sniper.measured import save
 from firstbell.sniper.preflight import fly
 
 if TYPE_CHECKING:
+    from firstbell.clock.ntp import NtpReading
     from firstbell.sniper.preflight import AccountReport, HostReport, Preflight
+
+_MS: Final = 1_000_000
 
 
 @click.command()
@@ -24,8 +29,10 @@ if TYPE_CHECKING:
 def preflight(shell: Shell) -> int:
     """Try everything from this machine, now: hosts, TLS, round trips, clocks, tokens, money, bands.
 
-    A clock is read from the `Date` headers of a host that takes orders, ten cheap requests aimed at the changes of its
-    second. More than 50 ms from ours is a warning; known to no better than 1 s is a no-go. Sends no order.
+    A clock is read from the `Date` headers of a host that takes orders, some twenty cheap requests aimed at the changes
+    of its second. More than 50 ms that nothing explains is a warning (`ntp_server` in the config tells how much of it
+    is this machine's own error); known to no better than 1 s is a no-go. What is measured is kept for `firstbell run
+    --rehearse`. Sends no order.
 
     Exit status 0 when every account may go, else 1.
     """
@@ -34,31 +41,64 @@ def preflight(shell: Shell) -> int:
         set_up(office.logs_dir, verbose=shell.verbose, console=shell.verbose > 0, tz=office.calendar.tz)
         print_warnings(shell, settings.warnings)
         found = fly(office, lambda done: shell.err.print(f"  {escape(done)}", style="dim"))
-    print_warnings(shell, dict.fromkeys(host.warning for host in found.hosts if host.warning is not None))
+        print_warnings(shell, (*found.warnings, *_keep(office, found)))
     if shell.json:
         shell.print_json(_document(found))
     else:
         _print_hosts(shell, found)
+        _print_clocks(shell, found)
         _print_accounts(shell, found)
     return 0 if found.go else 1
+
+
+def _keep(office: Office, found: Preflight) -> tuple[str, ...]:
+    """Keep what was measured; what stands in the way of that, in words."""
+    if not found.measured.hosts:
+        return ()
+    try:
+        save(office.state_dir, found.measured)
+    except RunError as error:
+        return (str(error),)
+    return ()
 
 
 def _print_hosts(shell: Shell, found: Preflight) -> None:
     table = plain_table("Hosts")
     add_columns(table, "broker", "service", "address", "reached", "TLS")
-    add_columns(table, "connect, ms", "clock offset, ms", numbers=True)
+    add_columns(table, "connect, ms", numbers=True)
     for host in found.hosts:
         reached = "[green]yes[/]" if host.reach.problem is None else f"[red]{escape(host.reach.problem)}[/]"
         connect = "" if host.reach.connect_ms is None else f"{host.reach.connect_ms:.1f}"
         tls = host.reach.tls or ("" if host.url.startswith("https") else "none")
-        table.add_row(host.broker_code, host.service, host.url, reached, tls, connect, _clock(host))
+        table.add_row(host.broker_code, host.service, host.url, reached, tls, connect)
     print_table(shell.out, table)
 
 
-def _clock(host: HostReport) -> str:
-    if host.clock is None:
-        return escape(host.clock_problem or "")
-    return f"{host.clock.offset_ns / 1e6:+.1f} ± {host.clock.uncertainty_ns / 1e6:.1f}"
+def _print_clocks(shell: Shell, found: Preflight) -> None:
+    """The hosts that take orders: how far they are, in both senses, and what that comes to at the bell."""
+    table = plain_table("Where orders go")
+    add_columns(table, "broker")
+    add_columns(
+        table, "round trip, ms", "to p95", "clock offset, ms", "lead, ms", "expected after the bell, ms", numbers=True
+    )
+    for host in found.hosts:
+        clock, lead = host.clock, host.lead
+        if clock is None:
+            if host.clock_problem is not None:
+                table.add_row(host.broker_code, "", "", escape(host.clock_problem))
+            continue
+        offset = f"{clock.offset_ns / _MS:+.1f} ± {clock.uncertainty_ns / _MS:.1f}"
+        row = [f"{clock.round_trip_median_ns / _MS:.1f}", f"{clock.round_trip_p95_ns / _MS:.1f}", offset]
+        if lead is not None:
+            row += [
+                f"{lead.lead_ns / _MS:.1f}{'' if lead.chosen else ' (set)'}",
+                f"{lead.aim.expected_delay_ns / _MS:.1f}",
+            ]
+        table.add_row(host.broker_code, *row)
+    print_table(shell.out, table)
+    if found.ntp is not None and found.ntp.problem is None:
+        offset = f"{found.ntp.offset_ns / _MS:+.1f} ± {found.ntp.uncertainty_ns / _MS:.1f}"
+        shell.out.print(f"The time by {escape(found.ntp.server)} minus this machine's: {offset} ms", highlight=False)
 
 
 def _print_accounts(shell: Shell, found: Preflight) -> None:
@@ -79,13 +119,24 @@ def _print_accounts(shell: Shell, found: Preflight) -> None:
 def _document(found: Preflight) -> dict[str, Any]:
     return {
         "go": found.go,
+        "ntp": None if found.ntp is None else _ntp(found.ntp),
         "hosts": [_host(host) for host in found.hosts],
         "accounts": [_account(account) for account in found.accounts],
     }
 
 
+def _ntp(ntp: NtpReading) -> dict[str, Any]:
+    known = ntp.problem is None
+    return {
+        "server": ntp.server,
+        "offset_ms": _ms(ntp.offset_ns) if known else None,
+        "uncertainty_ms": _ms(ntp.uncertainty_ns) if known else None,
+        "problem": ntp.problem,
+    }
+
+
 def _host(host: HostReport) -> dict[str, Any]:
-    clock, ends_at = host.clock, host.reach.certificate_ends_at
+    clock, lead, ends_at = host.clock, host.lead, host.reach.certificate_ends_at
     return {
         "broker_code": host.broker_code,
         "service": host.service,
@@ -94,10 +145,24 @@ def _host(host: HostReport) -> dict[str, Any]:
         "tls": host.reach.tls,
         "certificate_ends_at": None if ends_at is None else ends_at.isoformat(),
         "connect_ms": None if host.reach.connect_ms is None else round(host.reach.connect_ms, 3),
-        "offset_ms": None if clock is None else round(clock.offset_ns / 1e6, 3),
-        "uncertainty_ms": None if clock is None else round(clock.uncertainty_ns / 1e6, 3),
-        "round_trip_ms": None if clock is None else round(clock.round_trip_ns / 1e6, 3),
+        "offset_ms": None if clock is None else _ms(clock.offset_ns),
+        "uncertainty_ms": None if clock is None else _ms(clock.uncertainty_ns),
+        "unexplained_ms": None if host.unexplained_ns is None else _ms(host.unexplained_ns),
+        "contradiction_ms": None if clock is None else _ms(clock.contradiction_ns),
+        "clock_problem": host.clock_problem if clock is None else None,
+        "samples": None if clock is None else clock.samples,
+        "round_trip_ms": None if clock is None else _ms(clock.round_trip_ns),
+        "round_trip_median_ms": None if clock is None else _ms(clock.round_trip_median_ns),
+        "round_trip_p95_ms": None if clock is None else _ms(clock.round_trip_p95_ns),
+        "lead_ms": None if lead is None else _ms(lead.lead_ns),
+        "lead_chosen": None if lead is None else lead.chosen,
+        "expected_delay_ms": None if lead is None else _ms(lead.aim.expected_delay_ns),
+        "early_probability": None if lead is None else round(lead.aim.early_probability, 4),
     }
+
+
+def _ms(ns: int) -> float:
+    return round(ns / _MS, 3)
 
 
 def _account(account: AccountReport) -> dict[str, Any]:

@@ -31,9 +31,12 @@ _GOOD_NS: Final = 300_000
 """Nobody needs to know more exactly: 0.3 ms."""
 _COARSE: Final = 4
 """The window is wide, while it is so many round trips wide."""
+_ROUND: Final = (None, False, True, None)
+"""One round of four probes: at the middle, just below what is possible, just above it, at the middle. The second comes
+right after the first change of the date, the third right before the next one, so that looking beside costs no time."""
+_QUICK: Final = (0, 3)
+"""Where the middle is known well enough, its turns in the round are for the round trips alone."""
 _GOLDEN: Final = 0.6180339887498949
-_CHECK: Final = 3
-"""Every so many probes, one looks for a second clock."""
 
 
 def next_probe_ns(probes: Sequence[Probe], now_ns: int, *, most: int = MOST, good: float = GOOD) -> int | None:
@@ -55,17 +58,17 @@ def next_probe_ns(probes: Sequence[Probe], now_ns: int, *, most: int = MOST, goo
     enough = model.spread_ns <= max(good * model.path_spread_ns, _GOOD_NS) and not model.contradiction_ns
     if len(probes) >= most or (enough and len(probes) >= LEAST):
         return None
-    if enough and len(probes) // 2 % 2:
+    if enough and len(probes) % 4 in _QUICK:
         # For the round trips alone; not all at once, because paths change from moment to moment.
         return now_ns + _NS // 10
     shortest_ns = min(probe.answered_ns - probe.sent_ns for probe in probes)
-    low_ns, high_ns = _window(model, shortest_ns, len(probes), enough=enough)
+    low_ns, high_ns = _window(model, shortest_ns, len(probes))
     # What is sent now changes the date, if its shift is above this; and so each second, and less the later it is sent.
     changes_ns = low_ns + (-now_ns - low_ns) % _NS
     return now_ns if changes_ns <= high_ns else now_ns + changes_ns - high_ns
 
 
-def _window(model: ArrivalModel, round_trip_ns: int, count: int, *, enough: bool) -> tuple[int, int]:
+def _window(model: ArrivalModel, round_trip_ns: int, count: int) -> tuple[int, int]:
     """The shifts between which the date is to change."""
     low_ns, high_ns = model.quantile_ns(0.25), model.quantile_ns(0.75)
     turn = count * _GOLDEN % 1
@@ -74,16 +77,15 @@ def _window(model: ArrivalModel, round_trip_ns: int, count: int, *, enough: bool
         at_ns = model.shifts_ns[0] + round((model.shifts_ns[-1] - model.shifts_ns[0]) * turn)
     elif high_ns - low_ns > _COARSE * round_trip_ns:
         return low_ns, high_ns
-    elif enough or count % _CHECK == 0:
-        at_ns = _beside(model, count if enough else count // _CHECK)
     else:
-        at_ns = model.median_ns
+        above = _ROUND[count % 4]
+        at_ns = model.median_ns if above is None else _beside(model, count // 4, above=above)
     return at_ns, at_ns
 
 
-def _beside(model: ArrivalModel, turn: int) -> int:
-    """A shift that is not possible: mostly a near one, sometimes one up to half a second away; the sides in turn."""
-    nearest_ns = max(model.spread_ns, _GOOD_NS)
-    farther = (turn // 2 * _GOLDEN % 1) ** 2
+def _beside(model: ArrivalModel, number: int, *, above: bool) -> int:
+    """A shift that is not possible: mostly a near one, sometimes one up to half a second away."""
+    nearest_ns = max(model.spread_ns / 8, _GOOD_NS / 2)
+    farther = (number * _GOLDEN % 1) ** 2
     away_ns = round(nearest_ns * math.pow(max(1.0, _NS / 2 / nearest_ns), farther))
-    return model.shifts_ns[-1] + away_ns if turn % 2 else model.shifts_ns[0] - away_ns
+    return model.shifts_ns[-1] + away_ns if above else model.shifts_ns[0] - away_ns

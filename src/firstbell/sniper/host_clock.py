@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     """Waits until an instant of the monotonic clock; whether the measuring is to stop."""
 
 _NS: Final = 1_000_000_000
+INCREDIBLE_NS: Final = 60 * _NS
+"""A host whose clock seems to be further than this from ours is not believed: its dates mean something else."""
 _LOOSE_NS: Final = 100_000
 """What the instants of a probe may be wrong by, for a contradiction that is worth telling: 0.1 ms."""
 _AGAIN_NS: Final = 2 * _NS

@@ -3,36 +3,59 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.brokers.reach import Reach, reach
 from firstbell.brokers.registry import service_urls
-from firstbell.brokers.transport import shared_transport
-from firstbell.clock import Probe, date_header_s, estimate, next_probe_delay_s
-from firstbell.errors import BrokerError
+from firstbell.clock.lead import aim as best_aim
+from firstbell.clock.lead import expect, lead_of
+from firstbell.clock.ntp import ask
+from firstbell.model.instant import instant
+from firstbell.sniper.host_clock import INCREDIBLE_NS, HostClock
+from firstbell.sniper.measured import Measured, MeasuredHost
 from firstbell.sniper.warmup import warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from firstbell.clock import OffsetEstimate
+    from firstbell.clock import Clock
+    from firstbell.clock.lead import Aim
+    from firstbell.clock.ntp import NtpReading
+    from firstbell.config import BrokerSettings
     from firstbell.model.identifiers import BrokerCode
     from firstbell.oms.office import Office
+    from firstbell.sniper.host_clock import HostReading
     from firstbell.sniper.logins import Login
     from firstbell.sniper.warmup import WarmAccount
 
-PROBES: Final = 10
-"""How many times a clock is asked; each aimed so that its answer halves what is still possible."""
+MEASURED_S: Final = 16
+"""How long a host's clock and path are measured, in seconds, where they are not known well before."""
 OFFSET_WARN_NS: Final = 50_000_000
-"""An offset above this is worth a warning: 50 ms."""
+"""An offset that nothing explains is worth a warning above this: 50 ms."""
 UNCERTAINTY_REFUSE_NS: Final = 1_000_000_000
 """A clock known no better than this is not known at all: 1 s."""
 ORDERS: Final = "api"
 """The service that takes orders: its clock is the one that counts."""
+_MS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """When an order would leave for a host.
+
+    Attributes:
+        lead_ns: How long before the bell on the host's clock, in ns; what the config asks for, or the best one.
+        chosen: Whether it was chosen from what was measured.
+        aim: What is to be expected of it.
+    """
+
+    lead_ns: int
+    chosen: bool
+    aim: Aim
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +67,20 @@ class HostReport:
         service: What it serves.
         url: Its address.
         reach: What came of a connection.
-        clock: How far its clock is from ours; only for hosts that take orders.
+        clock: Its clock and the path to it; only for hosts that take orders.
         clock_problem: Why its clock could not be read, in words.
+        lead: When orders would leave; None where the host's clock is not known, or not to be believed.
+        ntp: What a time server says about our own clock; None where none is configured or it did not say.
     """
 
     broker_code: BrokerCode
     service: str
     url: str
     reach: Reach
-    clock: OffsetEstimate | None = None
+    clock: HostReading | None = None
     clock_problem: str | None = None
+    lead: Lead | None = None
+    ntp: NtpReading | None = None
 
     @property
     def refused(self) -> str | None:
@@ -69,18 +96,39 @@ class HostReport:
         return None
 
     @property
-    def warning(self) -> str | None:
-        """What the user should know of it, in words."""
+    def unexplained_ns(self) -> int | None:
+        """How much of the offset certainly is not our clock's own error by NTP, in ns; never below zero.
+
+        Without NTP nothing explains any of it. What may be uncertainty is left out.
+        """
         if self.clock is None:
             return None
+        explained_ns, uncertainty_ns = (0, 0) if self.ntp is None else (self.ntp.offset_ns, self.ntp.uncertainty_ns)
+        return max(0, abs(self.clock.offset_ns - explained_ns) - self.clock.uncertainty_ns - uncertainty_ns)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know of it, in words."""
+        if self.clock is None or self.unexplained_ns is None:
+            return ()
+        said = []
         if self.clock.contradiction_ns:
-            return f"{self.url}: its dates contradict each other by {self.clock.contradiction_ns / 1e6:.0f} ms"
-        surely_off_ns = abs(self.clock.offset_ns) - self.clock.uncertainty_ns
-        if surely_off_ns > OFFSET_WARN_NS:
-            return (
-                f"{self.url}: its clock is {self.clock.offset_ns / 1e6:+.0f} ms from ours: check this machine's clock"
+            by_ms = self.clock.contradiction_ns / _MS
+            said.append(
+                f"{self.url}: its dates contradict each other by {by_ms:.1f} ms: several clocks, or one was set"
             )
-        return None
+        offset_ms = self.clock.offset_ns / _MS
+        if abs(self.clock.offset_ns) > INCREDIBLE_NS:
+            said.append(f"{self.url}: its clock seems to be {offset_ms / 1000:+.0f} s from ours: not believed")
+        elif self.unexplained_ns > OFFSET_WARN_NS and self.ntp is None:
+            said.append(f"{self.url}: its clock is {offset_ms:+.0f} ms from ours: check this machine's clock")
+        elif self.unexplained_ns > OFFSET_WARN_NS and self.ntp is not None:
+            rest_ms = offset_ms - self.ntp.offset_ns / _MS
+            said.append(
+                f"{self.url}: its clock is {offset_ms:+.0f} ms from ours; by {self.ntp.server}, {rest_ms:+.0f} ms of "
+                "that are not this machine's error"
+            )
+        return tuple(said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +146,32 @@ class AccountReport:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """Everything that was found."""
+    """Everything that was found.
+
+    Attributes:
+        hosts: Every service of every broker.
+        accounts: The accounts, in the config's order.
+        ntp: What the time server of the config said, or why it did not; None where there is none.
+        measured: What a rehearsal needs to know of the hosts that take orders.
+    """
 
     hosts: tuple[HostReport, ...]
     accounts: tuple[AccountReport, ...]
+    ntp: NtpReading | None
+    measured: Measured
 
     @property
     def go(self) -> bool:
         """Whether every account may go."""
         return all(not account.why_not for account in self.accounts)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know, in words, each once."""
+        said = [warning for host in self.hosts for warning in host.warnings]
+        if self.ntp is not None and self.ntp.problem is not None:
+            said.append(f"ntp_server {self.ntp.server}: {self.ntp.problem}")
+        return tuple(dict.fromkeys(said))
 
 
 def fly(office: Office, progress: Callable[[str], None]) -> Preflight:
@@ -116,23 +181,33 @@ def fly(office: Office, progress: Callable[[str], None]) -> Preflight:
         office: The opened rooms.
         progress: Told of every host and account that is done, from several threads.
     """
-    codes = dict.fromkeys(account.broker_code for account in office.settings.enabled)
+    settings = office.settings
+    codes = dict.fromkeys(account.broker_code for account in settings.enabled)
     # Brokers may share an address: it is tried for each of them, its clock once.
-    clocks = _Clocks()
+    clocks = _Clocks(office.clock)
     with ThreadPoolExecutor(max_workers=32) as pool:
-        tries = [
-            pool.submit(_try_host, code, service, url, office.settings.broker(code).ca_file, clocks, progress)
-            for code in codes
-            for service, url in service_urls(code, office.settings).items()
-        ]
-        hosts = tuple(each.result() for each in tries)
+        try:
+            server = settings.firstbell.ntp_server
+            asked = None if server is None else pool.submit(ask, server)
+            tries = [
+                pool.submit(_try_host, code, service, url, settings.broker(code), clocks, progress)
+                for code in codes
+                for service, url in service_urls(code, settings).items()
+            ]
+            ntp = None if asked is None else asked.result()
+            told_by = None if ntp is None or ntp.problem is not None else ntp
+            hosts = tuple(replace(each.result(), ntp=told_by) for each in tries)
+        finally:
+            # Ctrl-C does not wait until everything has been measured.
+            clocks.stop.set()
 
     def told(login: Login, step: str) -> None:
         if step == "done":
             progress(f"{login.leader.name} read")
 
     warm = warm_up(office, told)
-    return Preflight(hosts, tuple(AccountReport(row, _against(row, hosts)) for row in warm))
+    measured = Measured(measured_at=instant(office.clock.wall_ns()), hosts=_measured(hosts))
+    return Preflight(hosts, tuple(AccountReport(row, _against(row, hosts)) for row in warm), ntp, measured)
 
 
 def _against(row: WarmAccount, hosts: Iterable[HostReport]) -> tuple[str, ...]:
@@ -141,54 +216,85 @@ def _against(row: WarmAccount, hosts: Iterable[HostReport]) -> tuple[str, ...]:
 
 
 def _try_host(
-    code: BrokerCode, service: str, url: str, ca_file: Path | None, clocks: _Clocks, progress: Callable[[str], None]
+    code: BrokerCode,
+    service: str,
+    url: str,
+    settings: BrokerSettings,
+    clocks: _Clocks,
+    progress: Callable[[str], None],
 ) -> HostReport:
-    found = reach(url, ca_file)
-    offset, problem = (None, None)
+    found = reach(url, settings.ca_file)
+    report = HostReport(code, service, url, found)
     if service == ORDERS and found.problem is None:
-        offset, problem = clocks.read(url, ca_file)
+        read = clocks.read(url, settings.ca_file)
+        report = replace(
+            report,
+            clock=read.reading,
+            clock_problem=read.problem or "nothing was asked",
+            lead=_lead(read, settings, clocks.clock),
+        )
     progress(f"{code} {service} {'reached' if found.problem is None else 'not reached'}")
-    return HostReport(code, service, url, found, offset, problem)
+    return report
 
 
 class _Clocks:
     """Hosts' clocks, each read once however many brokers share its address."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.stop = threading.Event()
         self._lock = threading.Lock()
-        self._locks: dict[str, threading.Lock] = {}
-        self._read: dict[str, tuple[OffsetEstimate | None, str | None]] = {}
+        self._read: dict[str, tuple[threading.Lock, HostClock]] = {}
 
-    def read(self, url: str, ca_file: Path | None) -> tuple[OffsetEstimate | None, str | None]:
+    def read(self, url: str, ca_file: Path | None) -> HostClock:
         with self._lock:
-            lock = self._locks.setdefault(url, threading.Lock())
+            lock, host_clock = self._read.setdefault(url, (threading.Lock(), HostClock(url, ca_file, self.clock)))
         with lock:
-            if url not in self._read:
-                self._read[url] = read_clock(url, ca_file)
-            return self._read[url]
+            if host_clock.reading is None and host_clock.problem is None:
+                until_ns = self.clock.monotonic_ns() + MEASURED_S * 1_000_000_000
+                host_clock.measure(until_ns, self._pause, once=True)
+            return host_clock
+
+    def _pause(self, monotonic_ns: int) -> bool:
+        left_ns = monotonic_ns - self.clock.monotonic_ns()
+        return self.stop.wait(left_ns / 1e9) if left_ns > 0 else self.stop.is_set()
 
 
-def read_clock(url: str, ca_file: Path | None) -> tuple[OffsetEstimate | None, str | None]:
-    """Estimate a host's clock from the ``Date`` headers of cheap requests, each aimed at a change of its second.
+def _lead(host_clock: HostClock, settings: BrokerSettings, clock: Clock) -> Lead | None:
+    """When orders would leave for a host, and what is to be expected of it."""
+    model, reading = host_clock.model, host_clock.reading
+    if model is None or reading is None or abs(reading.offset_ns) > INCREDIBLE_NS:
+        return None
+    offset_ns = reading.offset_ns + (clock.wall_ns() - clock.monotonic_ns())
+    interval_ns = settings.min_interval_ms * _MS
+    # Any bell will do: what counts is how far before it something leaves.
+    bell_ns = model.median_ns
+    if settings.lead_ms is not None:
+        lead_ns = int(settings.lead_ms * _MS)
+        return Lead(
+            lead_ns, chosen=False, aim=expect(model, bell_ns, interval_ns, fire_ns=bell_ns - offset_ns - lead_ns)
+        )
+    aim = best_aim(model, bell_ns, interval_ns)
+    return Lead(lead_of(aim.fire_ns, offset_ns, bell_ns), chosen=True, aim=aim)
 
-    Returns:
-        The estimate and None, or None and why there is none.
-    """
-    transport = shared_transport(ca_file)
-    probes: list[Probe] = []
-    problem: str | None = None
-    for _ in range(PROBES):
-        delay_s = next_probe_delay_s(probes, time.time_ns())
-        if delay_s is None and probes:
-            break
-        time.sleep(delay_s or 0)
-        try:
-            answer = transport.send("GET", url, "/", {}, None)
-        except BrokerError as error:
-            problem = str(error)
+
+def _measured(hosts: Iterable[HostReport]) -> tuple[MeasuredHost, ...]:
+    """What was measured, by address: brokers may share one."""
+    found: dict[str, MeasuredHost] = {}
+    for host in hosts:
+        if host.clock is None:
             continue
-        date_s = date_header_s(answer.headers.get("date", ""))
-        if date_s is None:
-            return None, "its answers bear no date"
-        probes.append(Probe(answer.sent_ns, max(answer.answered_ns, answer.sent_ns), date_s))
-    return estimate(probes), problem
+        before = found.get(host.url)
+        found[host.url] = MeasuredHost(
+            broker_codes=(*(before.broker_codes if before else ()), host.broker_code),
+            url=host.url,
+            offset_ms=_in_ms(host.clock.offset_ns),
+            uncertainty_ms=_in_ms(host.clock.uncertainty_ns),
+            round_trips_ms=tuple(_in_ms(trip_ns) for trip_ns in host.clock.round_trips_ns),
+            expected_delay_ms=None if host.lead is None else _in_ms(host.lead.aim.expected_delay_ns),
+        )
+    return tuple(found.values())
+
+
+def _in_ms(ns: int) -> Decimal:
+    return Decimal(ns) / _MS
