@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.brokers.transport import shared_transport
 from firstbell.clock.arrival import DRIFT, arrivals
 from firstbell.clock.offset import Probe, date_header_s, estimate
-from firstbell.clock.probing import GOOD, MOST, next_probe_ns
+from firstbell.clock.probing import MOST, next_probe_ns
 from firstbell.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -33,12 +33,11 @@ _LOOSE_NS: Final = 100_000
 """What the instants of a probe may be wrong by, for a contradiction that is worth telling: 0.1 ms."""
 _AGAIN_NS: Final = 2 * _NS
 """How long what is good enough is left alone, and what fails is left in peace."""
-_FINE: Final = 1.0
-"""As `GOOD`, where there is time: until nothing is left open, so to say."""
 _LATE_NS: Final = 15 * _NS
 """The last so many seconds …"""
 _KEPT: Final = 8
 """… are kept so many probes for, so that what is known is fresh at the end."""
+_CHOOSING_NS: Final = 10_000_000
 _FAILURES: Final = 5
 """A host that fails so many times in a row is not asked any more."""
 _PROBE_S: Final = 3.0
@@ -169,13 +168,16 @@ class HostClock:
             pause: Waits until an instant of the monotonic clock, and says whether to stop.
             once: Return as soon as nothing more is gained for now; otherwise what ages is refreshed.
         """
-        late_ns, failures = 0, 0
+        # What choosing an instant takes, and opening a connection, where each probe needs a new one.
+        choosing_ns, late_ns, failures = _CHOOSING_NS, 0, 0
         while failures < _FAILURES and len(self._probes) < MOST:
             now_ns = self._clock.monotonic_ns()
             most = MOST if once or until_ns - now_ns < _LATE_NS else MOST - _KEPT
             at_ns: int | None = now_ns + _AGAIN_NS
             if not failures:
-                at_ns = next_probe_ns(self._probes, now_ns + late_ns, most=most, good=GOOD if once else _FINE)
+                soonest_ns = now_ns + choosing_ns + late_ns
+                at_ns = next_probe_ns(self._probes, soonest_ns, most=most, fine=not once)
+                choosing_ns = min(2 * (self._clock.monotonic_ns() - now_ns), _NS // 10)
             if at_ns is None and once:
                 return
             wakes_ns = now_ns + _AGAIN_NS if at_ns is None else at_ns - late_ns
@@ -188,7 +190,6 @@ class HostClock:
             failures = 0 if answer is not None else failures + 1
             if answer is None:
                 continue
-            # What a connection that has to be opened anew each time takes is started earlier by.
             late_ns = min(max(0, answer.sent_monotonic_ns - woken_ns), _NS // 2)
             if answer.status == _TOO_MANY:
                 self._problem = "it asks for a pause"
