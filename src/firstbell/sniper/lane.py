@@ -97,8 +97,14 @@ class Lane:
         self._unsent = b""
         self._came = b""
         self._ended = False
+        self._awaited = False
         self._sent_ns = 0
         self._sent_monotonic_ns = 0
+
+    @property
+    def address(self) -> LaneAddress:
+        """Where it leads."""
+        return self._address
 
     @property
     def host(self) -> str:
@@ -138,7 +144,7 @@ class Lane:
         failure: Exception = TimeoutError("no time was left")
         try:
             addresses = looked_up(self._address.hostname, self._address.port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise self._not_sent(error) from None
         for number, (family, kind, protocol, _, place) in enumerate(addresses):
             left_ns = deadline_ns - time.monotonic_ns()
@@ -190,22 +196,34 @@ class Lane:
                 return
 
     def alive(self) -> bool:
-        """Whether the other side has neither ended the connection nor said anything unasked; one look, no waiting."""
-        if self._socket is None:
-            return False
+        """Whether the other side has neither ended the connection nor said anything unasked; one look, no waiting.
+
+        Otherwise the lane is closed: what was said unasked must never be taken for an answer.
+        """
+        if self._socket is not None and not self._lives():
+            self.close()
+        return self._socket is not None
+
+    def _lives(self) -> bool:
         try:
+            # What came with the end of the handshake may still lie there unread.
+            if self._in.pending and not self._quiet():
+                return False
             while data := self._socket.recv(_BLOCK):
                 if self._tls is None:
                     return False
-                # After the handshake a TLS server sends session tickets: those are life, an answer unasked is not.
                 self._in.write(data)
-                if self._in_clear() or self._ended:
+                if not self._quiet():
                     return False
         except BlockingIOError:
             return True
         except OSError:
             return False
         return False
+
+    def _quiet(self) -> bool:
+        """Whether what has come over TLS says nothing: session tickets and new keys are life, an answer is not."""
+        return not self._in_clear() and not self._ended
 
     def exchange(self, request: bytes, deadline_ns: int) -> Answer:
         """Send a request now and read its answer: the proof that the lane is alive.
@@ -227,11 +245,11 @@ class Lane:
         """Load a request: from now on nothing else can leave on this lane before it.
 
         Raises:
-            NotSent: The lane is not open.
-            ValueError: It is loaded already.
+            NotSent: The lane is not open, or does not encrypt any more.
+            ValueError: It is loaded already, or the answer to what it carried last has not been read.
         """
-        if self._sealed:
-            raise ValueError("a sealed lane cannot be loaded again")
+        if self._sealed or self._awaited:
+            raise ValueError("a lane cannot be loaded again before its answer has been read")
         if self._socket is None:
             raise NotSent(
                 f"{self._address.host}: the connection is not open; nothing was sent", host=self._address.host
@@ -240,8 +258,11 @@ class Lane:
             self._sealed = request
             return
         view = memoryview(request)
-        while view:
-            view = view[self._tls.write(view) :]
+        try:
+            while view:
+                view = view[self._tls.write(view) :]
+        except OSError as error:
+            raise self.refused(error) from None
         self._sealed = self._out.read()
 
     def shot(self) -> tuple[Callable[[bytes], int], bytes]:
@@ -260,7 +281,7 @@ class Lane:
             sent_ns: When, in ns since the epoch, on our clock.
         """
         self._unsent = self._sealed[sent:]
-        self._sealed = b""
+        self._sealed, self._awaited = b"", True
         self._sent_monotonic_ns, self._sent_ns = sent_monotonic_ns, sent_ns
 
     def fire(self) -> None:
@@ -311,6 +332,7 @@ class Lane:
         except BaseException:
             self.close()
             raise
+        self._awaited = False
         if not reader.reusable:
             self.close()
         return Answer(reader.status, reader.headers, body, self._sent_ns, began_ns, answered_ns, ended_ns - began_ns)
@@ -377,7 +399,7 @@ class Lane:
         """Give the connection up; nothing that is sealed will leave."""
         plain, self._socket, self._tls = self._socket, None, None
         self._sealed = self._unsent = self._came = b""
-        self._ended = False
+        self._ended = self._awaited = False
         if plain is not None:
             plain.close()
 
