@@ -36,15 +36,14 @@ _ALERT_NS: Final = 30_000_000
 """From 30 ms before an instant we run before all other processes, where the system lets us."""
 _NEAR_NS: Final = 20_000
 """Shots this close to each other are fired in one loop: it takes that long to begin another one."""
-_HELD_UP_NS: Final = _NS // 10
-"""Whoever spins on beyond the instant by more than this was held up, and looks at the time to give up again."""
 _WATCH_NS: Final = 50_000_000
 """Between two looks at the lanes that wait: a server that closes idle connections is noticed while there is time."""
 _WATCH_FROM_NS: Final = 3 * _NS
 _SETTLE_NS: Final = _NS // 2
 """Garbage is collected, some 30 ms, only where the next shot is at least this far away."""
-_SWITCH_S: Final = 10.0
-"""How long another thread has to wait for the interpreter while we spin, in seconds: longer than any volley."""
+_SWITCH_S: Final = 0.000_01
+"""How long whoever has the interpreter may keep it from another thread during a burst, in seconds. Each `send` lets go
+of it: another thread that computes would have it for that long before the next lane is fired."""
 
 
 class Fate(Enum):
@@ -121,6 +120,11 @@ class Volley:
         stop.when_set(self._news.set)
 
     @property
+    def stopped(self) -> bool:
+        """Whether nothing may leave any more."""
+        return self._stop.is_set()
+
+    @property
     def flying(self) -> int:
         """How many shots are about to leave, or have left and their answers are awaited."""
         return self._flying
@@ -159,6 +163,14 @@ class Volley:
         heapq.heapify(self._waiting)
 
     def _conduct(self) -> None:
+        try:
+            self._conduct_all()
+        except BaseException:
+            # A fault of our own. Nothing of what still waits has left, and nobody would fire it.
+            self._end_all(Fate.LANE_DIED)
+            raise
+
+    def _conduct_all(self) -> None:
         while self._waiting:
             if self._stop.is_set():
                 self._end_all(Fate.STOPPED)
@@ -224,17 +236,20 @@ class Volley:
     def _fire_together(self, group: Sequence[Shot]) -> None:
         """Wait for the instant that these share, spinning, and fire them in one loop."""
         at_ns = group[0].at_ns
+        not_after_ns, not_after_wall_ns = _first_end(group)
         loaded = [shot.lane.shot() for shot in group]
         stamps: list[int] = []
         results: list[int | OSError] = []
         stamp, note, now = stamps.append, results.append, time.monotonic_ns
-        late = _too_late(group)
         while (now_ns := now()) < at_ns:
             pass
-        if late or self._stop.is_set() or (now_ns - at_ns > _HELD_UP_NS and _too_late(group)):
+        if self._stop.is_set():
             for shot in group:
-                shot.fate = Fate.STOPPED if self._stop.is_set() else Fate.TOO_LATE
+                shot.fate = Fate.STOPPED
             return
+        if now_ns > not_after_ns or time.time_ns() > not_after_wall_ns:
+            group = _in_time(group)
+            loaded = [shot.lane.shot() for shot in group]
         for send, sealed in loaded:
             stamp(now())
             try:
@@ -256,14 +271,26 @@ class Volley:
             shot.fate = Fate.FIRED
 
 
-def _too_late(group: Sequence[Shot]) -> bool:
+def _first_end(group: Sequence[Shot]) -> tuple[int, int]:
+    """When the first of these may not leave any more, on the monotonic clock and on the wall's."""
+    return min(shot.not_after_ns for shot in group), min(shot.not_after_wall_ns for shot in group)
+
+
+def _in_time(group: Sequence[Shot]) -> list[Shot]:
+    """Those that may still leave; the others are too late."""
     now_ns, wall_ns = time.monotonic_ns(), time.time_ns()
-    return any(now_ns > shot.not_after_ns or wall_ns > shot.not_after_wall_ns for shot in group)
+    left = []
+    for shot in group:
+        if now_ns > shot.not_after_ns or wall_ns > shot.not_after_wall_ns:
+            shot.fate = Fate.TOO_LATE
+        else:
+            left.append(shot)
+    return left
 
 
 @contextlib.contextmanager
 def _calm() -> Iterator[None]:
-    """No garbage collection, and no other thread, until the last lane has fired."""
+    """No garbage collection, and next to nothing for other threads, until the last lane has fired."""
     collecting, interval_s = gc.isenabled(), sys.getswitchinterval()
     gc.disable()
     sys.setswitchinterval(_SWITCH_S)
