@@ -12,9 +12,9 @@ from firstbell.brokers.base import HttpBroker
 from firstbell.errors import BrokerError, FirstbellError, RunError
 from firstbell.log import redact
 from firstbell.sniper.arming import Arming
-from firstbell.sniper.dealing.dealt import DEALT, WANT
 from firstbell.sniper.dealing.documents import call_document, order_document, read_owner
 from firstbell.sniper.dealing.joining import JOIN, REFUSED, ROSTER
+from firstbell.sniper.dealing.link import DEALT, WANT
 from firstbell.sniper.dealing.post import message_type
 
 if TYPE_CHECKING:
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MARGIN_NS: Final = 5_000_000_000
-"""A claim for a worker says that its order leaves this much sooner: the worker goes by its own clocks."""
+MARGIN_NS: Final = 2_000_000_000
+"""A claim for a worker says that its order leaves this much sooner: the worker goes by its own clock, which is within a
+second of ours when it joins."""
 
 
 @dataclass(slots=True)
@@ -101,7 +102,8 @@ class Dealer:
             told: dict[str, Any] = {"roster": self._roster()}
         except RunError as error:
             told = {"refused": str(error)}
-        self._post.send(ROSTER, {"nonce": document.get("nonce"), **told}, to=client_id)
+        now_ns = self._context.clock.wall_ns()
+        self._post.send(ROSTER, {"nonce": document.get("nonce"), "now_ns": now_ns, **told}, to=client_id)
 
     def _on_want(self, document: dict[str, Any], client_id: str) -> None:
         login = self._logins.get(document["login"])

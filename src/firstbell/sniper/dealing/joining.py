@@ -10,6 +10,8 @@ import contextlib
 import secrets
 import socket
 import sys
+import time
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
@@ -30,10 +32,13 @@ REFUSED: Final = "refused"
 OTHER_KEY: Final = (
     f"the master cannot read what this worker says: it has another {KEY}, or none; start both with the same one"
 )
-_ASK_EVERY_S: Final = 1.0
-_SAY_AFTER: Final = 3
-_SAY_EVERY: Final = 60
+_ASK_EVERY_S: Final = 2.0
+_SAY_AFTER: Final = 2
+_SAY_EVERY: Final = 30
 """Askings after which it is said that the master does not answer, and then again."""
+CLOCKS_APART_NS: Final = 1_000_000_000
+"""How far this machine's clock may be from the master's. Claims are made by the master's clock, and orders fired by
+this one; see `firstbell.sniper.dealing.dealer.MARGIN_NS`."""
 
 
 class _Silent(Exception):  # noqa: N818 - an end of waiting, not an error
@@ -52,44 +57,53 @@ def ask_for_roster(host: str, port: int, seal: Seal) -> dict[str, Any]:
         What the master tells; see `firstbell.sniper.dealing.roster`.
 
     Raises:
-        RunError: It refuses, or has another key.
+        RunError: It refuses, has another key, or its clock is too far from ours.
     """
+    for asked in count():
+        if asked == _SAY_AFTER or (asked and asked % _SAY_EVERY == 0):
+            sys.stderr.write(f"Waiting for the master at {host}:{port} …\n")
+            sys.stderr.flush()
+        if (document := _ask(host, port, seal)) is not None:
+            return document
+    raise AssertionError
+
+
+def _ask(host: str, port: int, seal: Seal) -> dict[str, Any] | None:
+    """Ask once, on a connection of its own: on one that stands too long, unheard questions would pile up."""
     # Locust's own form: from the part before the underscore it tells which workers share a machine.
     name = f"{socket.gethostname()}_join{secrets.token_hex(16)}"
     nonce = secrets.token_hex(16)
     client = rpc.Client(host, port, name)
     context = client.socket.context
     try:
-        for asked in range(sys.maxsize):
-            if asked == _SAY_AFTER or (asked and asked % _SAY_EVERY == 0):
-                sys.stderr.write(f"Waiting for the master at {host}:{port} …\n")
-                sys.stderr.flush()
-            client.send(Message(message_type(JOIN), {"sealed": seal.close(JOIN, {"nonce": nonce})}, name))
-            if (document := _answer(client, seal, nonce)) is not None:
-                return document
+        asked_ns = time.time_ns()
+        client.send(Message(message_type(JOIN), {"sealed": seal.close(JOIN, {"nonce": nonce})}, name))
+        message = _received(client)
+        if message is None:
+            return None
+        if message.type == message_type(REFUSED):
+            raise RunError(OTHER_KEY)
+        return _opened(message, seal, nonce, asked_ns)
+    except RPCError:
+        return None
     finally:
         client.close(linger=0)
         # Not to be shared with processes that are forked later.
         context.term()
-    raise AssertionError
 
 
-def _answer(client: rpc.Client, seal: Seal, nonce: str) -> dict[str, Any] | None:
-    """What the master answers within a second; None where it says nothing that is meant for us."""
+def _received(client: rpc.Client) -> Message | None:
+    """The first message for us; None where none comes in time."""
     with contextlib.suppress(_Silent), gevent.Timeout(_ASK_EVERY_S, _Silent):
         while True:
-            try:
-                message = client.recv()
-            except RPCError:
-                continue
-            if message.type == message_type(REFUSED):
-                raise RunError(OTHER_KEY)
-            if message.type == message_type(ROSTER):
-                return _opened(message, seal, nonce)
+            message: Message = client.recv()
+            if message.type in {message_type(REFUSED), message_type(ROSTER)}:
+                return message
     return None
 
 
-def _opened(message: Message, seal: Seal, nonce: str) -> dict[str, Any] | None:
+def _opened(message: Message, seal: Seal, nonce: str, asked_ns: int) -> dict[str, Any] | None:
+    answered_ns = time.time_ns()
     try:
         document = seal.open(ROSTER, (message.data or {}).get("sealed"))
     except NotOurs:
@@ -98,4 +112,10 @@ def _opened(message: Message, seal: Seal, nonce: str) -> dict[str, Any] | None:
         return None
     if "refused" in document:
         raise RunError(f"the master refuses this worker: {document['refused']}")
+    ahead_ns = (asked_ns + answered_ns) // 2 - int(document["now_ns"])
+    if abs(ahead_ns) - (answered_ns - asked_ns) // 2 > CLOCKS_APART_NS:
+        raise RunError(
+            f"this machine's clock is {ahead_ns / 1_000_000_000:+.1f} s from the master's: set both by NTP, and start "
+            "this worker again"
+        )
     return dict(document["roster"])

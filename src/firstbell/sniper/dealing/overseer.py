@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 _NS: Final = 1_000_000_000
 HAND_OVER_UNTIL_S: Final = 4
 """A login is handed over until so many seconds before the bell: later it would disturb those who are about to fire …"""
-HAND_OVER_FROM_S: Final = 1
+HAND_OVER_FROM_S: Final = 0.5
 """… and again from so many seconds after it, where certainly nothing of it has left: late is better than never."""
 _LOCUST_DEALS_S: Final = 6
 """So long after the first worker has come, Locust should have started every account's user somewhere."""
@@ -76,6 +76,7 @@ class Overseer:
         self._post = post
         self._here = this_process().host
         self._bell_ns = context.monotonic_of(context.bell_ns)
+        self._again_from_ns = self._bell_ns + int(HAND_OVER_FROM_S * _NS)
         self._first_came_ns: int | None = None
         self._judged: set[Owner] = set()
         self._finished: set[str] = set()
@@ -119,6 +120,8 @@ class Overseer:
             _log.error("the workers' orders could not be looked after: %s", error)
         ended_ns = self._context.clock.monotonic_ns()
         self._next_look_ns = ended_ns + max(_LOOK_EVERY_S * _NS, _COSTS_AT_MOST * (ended_ns - now_ns))
+        if ended_ns < self._again_from_ns:
+            self._next_look_ns = min(self._next_look_ns, self._again_from_ns)
 
     def _on_here(self, document: dict[str, Any], client_id: str) -> None:
         if self._is_ours(document, client_id):
@@ -210,7 +213,7 @@ class Overseer:
         if member is None or now_ns > self._bell_ns + self._context.give_up_ns + self._armed_late_ns():
             return False
         early = now_ns < self._bell_ns - HAND_OVER_UNTIL_S * _NS
-        late = now_ns > self._bell_ns + HAND_OVER_FROM_S * _NS or self._context.at_once
+        late = now_ns >= self._again_from_ns or self._context.at_once
         # Once the bell has rung, what was claimed and not certainly denied may be at the broker: never sent again.
         if not early and any(entry.state.status is not OrderStatus.DENIED for entry in entries):
             return not late

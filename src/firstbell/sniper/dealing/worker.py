@@ -20,7 +20,8 @@ from firstbell.journal.owner import this_process
 from firstbell.log import guard, set_up
 from firstbell.market import calendar
 from firstbell.sniper.context import RunContext
-from firstbell.sniper.dealing.dealt import DealtBroker, JournalInquiry, Link, arm_by_master
+from firstbell.sniper.dealing.dealt import DealtBroker, JournalInquiry, arm_by_master
+from firstbell.sniper.dealing.link import Link
 from firstbell.sniper.dealing.post import Post
 from firstbell.sniper.dealing.presence import MasterWatch, Presence
 from firstbell.sniper.dealing.roster import STATE_DIR
