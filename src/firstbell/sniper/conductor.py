@@ -1,4 +1,4 @@
-"""Locust's side of a run: its options, its beginning, its results while it goes on, and its end.
+"""Locust's side of a run: its options, its beginning and its end.
 
 Locust runs the users; the journal is what they write to and what this reads from, so that it does not matter in which
 process a user lives.
@@ -10,11 +10,12 @@ import logging
 import os
 import sys
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 from gevent.socket import wait_read
-from locust.runners import STATE_RUNNING, LocalRunner, MasterRunner, WorkerRunner
+from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from firstbell.clock import exchange_now
 from firstbell.errors import FirstbellError
@@ -32,6 +33,7 @@ from firstbell.sniper.dealing.master import Mastery
 from firstbell.sniper.dealing.post import Post
 from firstbell.sniper.dealing.presence import MasterWatch, Presence
 from firstbell.sniper.dealing.sealing import KEY, Seal
+from firstbell.sniper.follower import LOOK_EVERY_S, Follower
 from firstbell.sniper.login_runs import LoginRuns
 from firstbell.sniper.logins import Login, logins_of
 from firstbell.sniper.page import dress
@@ -39,12 +41,12 @@ from firstbell.sniper.users import GreenInterrupt, StatsWatcher, TradingUser
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+    from collections.abc import Mapping
 
     from locust.env import Environment
     from locust.event import Events
     from locust.web import WebUI
 
-    from firstbell.journal.base import RunRecord
     from firstbell.oms.office import Office
     from firstbell.sniper.environment import RunWishes
 
@@ -53,20 +55,7 @@ _log = logging.getLogger(__name__)
 _NS: Final = 1_000_000_000
 STOP_TIMEOUT_S: Final = 8.0
 """How long Locust waits for users that were told to stop: an answer in flight is awaited for up to 5 s."""
-LOOK_EVERY_S: Final = 0.25
-"""How often the results are brought up to date."""
 _UNKNOWN: Final = 3
-_COSTS_AT_MOST: Final = 20
-"""Between two looks at the results passes this many times what one takes."""
-QUIET_FROM_S: Final = 1.5
-QUIET_UNTIL_S: Final = 0.2
-"""From this long before anything leaves until this long after it, nothing but the orders happens."""
-GLANCE_EVERY_S: Final = 0.05
-"""How often a master looks meanwhile whether its workers live."""
-LOOK_AT_LEAST_S: Final = 5.0
-"""The results are brought up to date this often even while one attempt follows the other."""
-GRACE_S: Final = 90.0
-"""How long after its time to give up a run may take to say what it knows, log-ins of a late start included."""
 
 
 class Conductor:
@@ -95,7 +84,7 @@ class Conductor:
         # Chosen before Locust forks its workers, so that all processes of a run agree on them.
         self._run_id = wishes.run_id or new_run_id(now)
         self._started = now
-        self._last: dict[str, Any] | None = None
+        self._follower: Follower | None = None
         self._written_down = False
 
     def context(self) -> RunContext:
@@ -187,9 +176,16 @@ class Conductor:
         if isinstance(environment.runner, MasterRunner):
             self._mastery = Mastery(self._office, self._context, environment.runner, self._chosen(environment))
             self._mastery.take_up(self._seal, self.runs().aims)
+        overseer = None if self._mastery is None else self._mastery.overseer
+        self._follower = Follower(self._office, self._context, environment.runner, self.runs().volley, overseer)
+        self._follower.bring_up_to_date(ended=False)
         if web_ui is not None:
             dress(web_ui, self)
-        self._conducting = gevent.spawn(self._conduct)
+        self._conducting = gevent.spawn(partial(self._conduct, self._follower))
+
+    def _conduct(self, follower: Follower) -> None:
+        follower.follow()
+        self._end_run()
 
     def _take_up_runs(self, runs: LoginRuns) -> None:
         self._runs = runs
@@ -247,90 +243,6 @@ class Conductor:
             said = "not among the users named on the command line"
             notes = [Note(AccountName(name), kind, said) for name in left_out for kind in ("not_sent", "finished")]
             office.journal.note(context.run_id, notes)
-        self.bring_up_to_date(ended=False)
-
-    def _record(self) -> RunRecord:
-        record = self._office.journal.run(self.context().run_id)
-        if record is None:
-            raise FirstbellError(f"the run {self._run_id} is not in the journal")
-        return record
-
-    def bring_up_to_date(self, *, ended: bool, as_of_ns: int | None = None) -> results.RunView:
-        """Write ``orders.json`` anew if anything has changed.
-
-        Args:
-            ended: Whether nothing of this run can leave any more.
-            as_of_ns: The instant as of which it is told; now by default.
-        """
-        now_ns = self._office.clock.wall_ns() if as_of_ns is None else as_of_ns
-        run = results.view(self._office.journal, self._record(), ended=ended, now_ns=now_ns)
-        document = results.document(run, self._office.calendar.tz)
-        if document != self._last:
-            results.write(self._office.settings.firstbell.results_dir, document)
-            self._last = document
-        return run
-
-    def _conduct(self) -> None:
-        """Keep the results up to date until every account is done or the time is up; then end the run."""
-        context = self.context()
-        clock = context.clock
-        bell_ns = context.monotonic_of(context.bell_ns)
-        up_ns = max(bell_ns, clock.monotonic_ns()) + context.give_up_ns + int(GRACE_S * _NS)
-        looked_ns = next_look_ns = 0
-        while clock.monotonic_ns() < up_ns and not self._interrupt.is_set():
-            next_ns = self._next_ns()
-            if next_ns is not None and next_ns - clock.monotonic_ns() < QUIET_FROM_S * _NS:
-                # Whoever reads it during the volley, or after a kill, is told that the armed orders may have left.
-                if clock.monotonic_ns() - looked_ns > LOOK_AT_LEAST_S * _NS:
-                    self._look(as_of_ns=max(context.bell_ns, clock.wall_ns()))
-                    looked_ns = clock.monotonic_ns()
-                self._keep_quiet(next_ns)
-                continue
-            if self._mastery is not None:
-                self._mastery.overseer.look()
-            now_ns = clock.monotonic_ns()
-            if now_ns >= next_look_ns:
-                if self._is_over():
-                    break
-                # With a thousand accounts a look takes long, and others need the processor.
-                next_look_ns = clock.monotonic_ns() + _COSTS_AT_MOST * (clock.monotonic_ns() - now_ns)
-            gevent.sleep(LOOK_EVERY_S)
-        self._end_run()
-
-    def _next_ns(self) -> int | None:
-        """When something leaves next, on the monotonic clock, in this process or in the workers'."""
-        if self._mastery is None:
-            return self.runs().volley.next_ns()
-        context = self.context()
-        bell_ns = context.monotonic_of(context.bell_ns)
-        rung = context.at_once or context.clock.monotonic_ns() > bell_ns
-        return None if rung else bell_ns
-
-    def _keep_quiet(self, next_ns: int) -> None:
-        """Let nothing happen until just after the next orders; only see whether the workers live."""
-        until_ns = next_ns + int(QUIET_UNTIL_S * _NS)
-        while (left_ns := until_ns - self._office.clock.monotonic_ns()) > 0 and not self._interrupt.is_set():
-            if self._mastery is None:
-                gevent.sleep(left_ns / _NS)
-            else:
-                self._mastery.overseer.glance()
-                gevent.sleep(min(GLANCE_EVERY_S, left_ns / _NS))
-
-    def _look(self, as_of_ns: int | None = None) -> results.RunView | None:
-        try:
-            return self.bring_up_to_date(ended=False, as_of_ns=as_of_ns)
-        except FirstbellError as error:
-            # The orders go on: results that cannot be written now may be written at the end, or by `reconcile`.
-            _log.error("%s", error)
-            return None
-
-    def _is_over(self) -> bool:
-        """Whether every account is done, or no user is left that could still do anything."""
-        run = self._look()
-        if run is not None and run.finished:
-            return True
-        runner = None if self._environment is None else self._environment.runner
-        return isinstance(runner, LocalRunner) and runner.state == STATE_RUNNING and runner.user_count == 0
 
     def _end_run(self) -> None:
         environment = self._environment
@@ -383,18 +295,19 @@ class Conductor:
         try:
             self._await_workers()
             recover(self._office.journal, self._office.clock, self._run_id, ended)
-            self.bring_up_to_date(ended=True)
-            if not self._written_down:
-                self._tell()
-            self._written_down = True
+            if self._follower is not None:
+                self._follower.bring_up_to_date(ended=True)
+                if not self._written_down:
+                    self._tell(self._follower.document)
+                self._written_down = True
         except FirstbellError as error:
             _log.error("the run's end could not be written down; `firstbell orders reconcile` will: %s", error)
 
-    def _tell(self) -> None:
+    def _tell(self, document: Mapping[str, Any] | None) -> None:
         """Say what it came to and where that stands, to those who drive Locust themselves."""
-        if self._last is None or self._wishes.leashed:
+        if document is None or self._wishes.leashed:
             return
-        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self._last["summary"].items())
+        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in document["summary"].items())
         folder = self._office.settings.firstbell.results_dir / self._run_id
         sys.stderr.write(f"{counts}: {folder / 'orders.json'}\n")
 
@@ -412,7 +325,8 @@ class Conductor:
             gevent.sleep(LOOK_EVERY_S)
 
     def _exit_status(self) -> int:
-        if self._last is None or not self._written_down:
+        document = None if self._follower is None else self._follower.document
+        if document is None or not self._written_down:
             # Something may have left, and what became of it could not be written down.
             return _UNKNOWN
-        return results.exit_status(row["outcome"] for row in self._last["orders"])
+        return results.exit_status(row["outcome"] for row in document["orders"])

@@ -54,7 +54,7 @@ class ProvenCarrier(Carrier, Protocol):
     """A carrier whose connection is opened and proven before it is needed."""
 
     def prove(self, call: PreparedCall, at_ns: int) -> None:
-        """Have one cheap call answered on it, in time for what leaves at `at_ns` (monotonic); a failure is only said."""
+        """Have one cheap call answered on it, in time for what leaves at `at_ns` (monotonic); a failure is said."""
         ...
 
     def close(self) -> None:

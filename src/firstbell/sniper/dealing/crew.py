@@ -50,6 +50,8 @@ class Crew:
         """A worker says who it is; it may do so again, also under another of Locust's names."""
         member = self._members.setdefault(owner, Member(owner, client_id))
         member.client_id = client_id
+        # Whoever speaks lives.
+        member.gone_ns = None
 
     @property
     def members(self) -> tuple[Member, ...]:

@@ -47,6 +47,7 @@ class _Deal:
         broker: Its broker, once it has been armed.
         orders: Its orders, in the order in which they may leave.
         answer: What was answered.
+        anew: The question to which it was written anew; it may be asked again while that goes on.
     """
 
     owner: Owner
@@ -54,6 +55,7 @@ class _Deal:
     broker: HttpBroker | None = None
     orders: list[PreparedOrder] = field(default_factory=list)
     answer: dict[str, Any] | None = None
+    anew: str | None = None
 
 
 class Dealer:
@@ -112,10 +114,10 @@ class Dealer:
         else:
             owner = read_owner(document["owner"])
             self._crew.join(owner, client_id)
-            answer = self._deal(login, owner, anew=document["anew"] is True)
+            answer = self._deal(login, owner, document["nonce"] if document["anew"] is True else None)
         self._post.send(DEALT, {"nonce": document["nonce"], **answer}, to=client_id)
 
-    def _deal(self, login: Login, owner: Owner, *, anew: bool) -> dict[str, Any]:
+    def _deal(self, login: Login, owner: Owner, anew: str | None) -> dict[str, Any]:
         if not self._crew.begin(login.key, owner):
             return {"orders": [], "proof": None, "elsewhere": [account.name for account in login.accounts]}
         deal = self._deals.get(login.key)
@@ -125,8 +127,9 @@ class Dealer:
             try:
                 if deal.answer is None:
                     deal.answer = self._arm(login, deal)
-                elif anew:
+                elif anew is not None and anew != deal.anew:
                     deal.answer = self._write_anew(deal, deal.answer)
+                    deal.anew = anew
             except FirstbellError as error:
                 return {"failed": redact(str(error))}
             except Exception as error:  # noqa: BLE001 - the last door before gevent, which would only print it
