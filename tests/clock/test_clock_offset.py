@@ -4,10 +4,11 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstbell.clock import Probe, date_header_s, estimate, next_probe_delay_s
+from firstbell.clock import Probe, date_header_s, estimate
+from firstbell.clock.probing import next_probe_ns
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -46,23 +47,22 @@ def test_the_truth_lies_within_the_uncertainty_for_any_delays(
     assert found.samples == len(journeys)
 
 
+@settings(max_examples=30)
 @given(OFFSETS, st.integers(1, 200 * MS), st.integers(0, 10), st.integers(0, 2**32))
-def test_a_dozen_probes_pin_it_to_about_a_round_trip(offset_ns: int, trip_ns: int, spread: int, seed: int) -> None:
+def test_probes_aimed_at_the_changes_pin_it_to_about_a_round_trip(
+    offset_ns: int, trip_ns: int, spread: int, seed: int
+) -> None:
     server, chance = Server(offset_ns), random.Random(seed)  # noqa: S311 - a test's journeys
     now_ns, probes = START + chance.randrange(S), list[Probe]()
-    for _ in range(12):
-        delay_s = next_probe_delay_s(probes, now_ns)
-        if delay_s is None:
-            break
-        assert 0 <= delay_s <= 1
+    while len(probes) < 24 and (at_ns := next_probe_ns(probes, now_ns)) is not None:
         extra_ns = chance.randrange(trip_ns * spread // 100 + 1)
         out_ns = chance.randrange(trip_ns + 1)
-        probes.append(server.probe(now_ns + round(delay_s * S), out_ns, trip_ns - out_ns + extra_ns))
+        probes.append(server.probe(at_ns, out_ns, trip_ns - out_ns + extra_ns))
         now_ns = probes[-1].answered_ns
     found = estimate(probes)
     assert found is not None
     assert abs(found.offset_ns - offset_ns) <= found.uncertainty_ns
-    assert 2 * found.uncertainty_ns <= max(1.6 * trip_ns, 1.6 * MS)
+    assert 2 * found.uncertainty_ns <= max(2.5 * trip_ns, 10 * MS)
 
 
 def test_one_probe_says_a_second_and_a_round_trip() -> None:
@@ -80,12 +80,11 @@ def test_servers_that_disagree_are_told() -> None:
     assert found.contradiction_ns > 4 * S
     for truth in (0, 5 * S):
         assert abs(found.offset_ns - truth) <= found.uncertainty_ns
-    assert next_probe_delay_s(probes, START) is None
 
 
 def test_no_probe_says_nothing_and_is_sent_at_once() -> None:
     assert estimate([]) is None
-    assert next_probe_delay_s([], START) == 0
+    assert next_probe_ns([], START) == START
 
 
 def test_a_probe_takes_time() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from firstbell.clock.exchange_time import exchange_now, next_time, parse_at, rfc3339
-from firstbell.clock.offset import OffsetEstimate, Probe, date_header_s, estimate, next_probe_delay_s
+from firstbell.clock.offset import OffsetEstimate, Probe, date_header_s, estimate
 from firstbell.clock.system import Clock, SystemClock
 from firstbell.clock.wait import wait_until, wait_until_instant
 
@@ -15,7 +15,6 @@ __all__ = [
     "date_header_s",
     "estimate",
     "exchange_now",
-    "next_probe_delay_s",
     "next_time",
     "parse_at",
     "rfc3339",

@@ -56,7 +56,7 @@ _EARLY_FLOOR: Final = 0.02
 """How likely a refusal as too early is to mean something else."""
 _GAP_NS: Final = 1_000_000
 """A contradiction smaller than this, and than the path's own spread, is the floor's business."""
-_GRID: Final = 240
+_GRID: Final = 160
 _ROUNDS: Final = 40
 
 
@@ -138,6 +138,9 @@ class _Sighting:
     def base_high(self) -> float:
         return self.high + self.slack
 
+    def holds(self, low: float, high: float) -> bool:
+        return self.low <= low - self.slack and high + self.extra + self.slack <= self.high
+
     def likelihood(self, base: float) -> float:
         start, end = base - self.slack, base + self.extra + self.slack
         within = min(end, self.high) - max(start, self.low)
@@ -195,7 +198,7 @@ def _extras(sightings: Sequence[_Sighting], slack: float, shortest: float) -> Po
         for step in range(8)
         for handling in _handling(shortest)
     ]
-    return _thinned(points, 32)
+    return _thinned(points, 24)
 
 
 def _handling(shortest: float) -> list[float]:
@@ -224,9 +227,11 @@ def _posterior(
 ) -> Points:
     step = (high - low) / _GRID
     grid = [low + step * (place + 0.5) for place in range(_GRID)]
+    # Most probes are as likely for any of these bases: they told something when little was known.
+    telling = [each for each in sightings if not each.holds(low, high)]
     logs = []
     for base in grid:
-        log = sum(math.log(each.likelihood(base)) for each in sightings)
+        log = sum(math.log(each.likelihood(base)) for each in telling)
         for bound in bounds:
             early = sum(share for extra, share in extras if base + extra < bound)
             log += math.log(_EARLY_FLOOR + (1 - _EARLY_FLOOR) * early)

@@ -6,8 +6,8 @@ the answer, the server's clock showed a time in ``[date, date + 1 s)``. Hence::
     date - answered  <  server's clock minus ours  <  date + 1 s - sent
 
 Every probe gives such an interval, a second and a round trip wide, and the truth lies in all of them. Probes that are
-answered close to the moment at which the date changes cut it down: `next_probe_delay_s` aims at the middle of what is
-left, so that each probe halves it, until about a round trip remains.
+answered close to the moment at which the date changes cut it down (`firstbell.clock.probing` aims at it), until about a
+round trip remains. This is certain, so people are shown it; what is aimed by is in `firstbell.clock.arrival`.
 
 What this cannot see: a server that renews its header on a timer of its own, and not when its clock's second changes,
 looks up to a second slower than it is, and every probe agrees. The refusals of orders that came too early are the check
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NS: Final = 1_000_000_000
-_FINE_NS: Final = 1_000_000
-"""A millisecond: what is left of the offset then is less than what paths vary by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,26 +106,3 @@ def estimate(probes: Sequence[Probe]) -> OffsetEstimate | None:
         round_trip_ns=min(probe.answered_ns - probe.sent_ns for probe in probes),
         contradiction_ns=contradiction,
     )
-
-
-def next_probe_delay_s(probes: Sequence[Probe], now_ns: int) -> float | None:
-    """How long to wait before the next probe, so that it says as much as it can.
-
-    It is to reach the server when the middle of what is still possible would have the date change: whichever date it
-    brings, half of the possible is gone.
-
-    Args:
-        probes: The probes so far.
-        now_ns: Now, on our clock, in ns since the epoch.
-
-    Returns:
-        Seconds, at most one; 0 for the first probe. None when another probe would not help: what is left is about the
-        shortest round trip or a millisecond, or the probes contradict each other.
-    """
-    known = estimate(probes)
-    if known is None:
-        return 0.0
-    if known.contradiction_ns or 2 * known.uncertainty_ns <= max(known.round_trip_ns * 5 // 4, _FINE_NS):
-        return None
-    server_ns = now_ns + known.round_trip_ns // 2 + known.offset_ns
-    return (-server_ns % _NS) / _NS
