@@ -17,6 +17,7 @@ from gevent.event import Event
 from firstbell.brokers.registry import order_url
 from firstbell.clock.lead import aim
 from firstbell.model.instant import instant
+from firstbell.sniper.airspace import Airspace
 from firstbell.sniper.host_clock import HostClock
 from firstbell.sniper.lane_probe import LaneProbe
 
@@ -200,6 +201,7 @@ class Aims:
         self._aims: dict[tuple[str, int, Decimal | None], HostAim] = {}
         self._clocks: dict[str, HostClock] = {}
         self._probes: dict[str, LaneProbe] = {}
+        self._airspace = Airspace()
         self._seen: dict[str, Event] = {}
         self._told: set[HostAim] = set()
 
@@ -217,7 +219,7 @@ class Aims:
         if key not in self._aims:
             if url not in self._clocks:
                 probe = self._probes[url] = LaneProbe(settings.ca_file, broker.prepare_proof)
-                self._clocks[url] = HostClock(url, settings.ca_file, self._context.clock, probe)
+                self._clocks[url] = HostClock(url, settings.ca_file, self._context.clock, probe, self._airspace)
             aimed = HostAim(
                 self._context.bell_ns,
                 self._clocks[url],

@@ -14,6 +14,7 @@ from firstbell.clock.arrival import DRIFT, arrivals
 from firstbell.clock.offset import Probe, date_header_s, estimate
 from firstbell.clock.probing import MOST, next_probe_ns
 from firstbell.errors import BrokerError
+from firstbell.sniper.airspace import Airspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,16 +99,26 @@ class HostClock:
         ask: Makes one cheap call and returns its answer, or raises a `BrokerError`: best a call that goes the way that
             orders go, for what stands in front of a host may answer the rest by itself, sooner and by a clock of its
             own. Without it, the host's root is asked for over the shared transport.
+        airspace: Shared by all hosts that are measured in this process at the same time.
     """
 
-    def __init__(self, url: str, ca_file: Path | None, clock: Clock, ask: Callable[[], Answer] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        ca_file: Path | None,
+        clock: Clock,
+        ask: Callable[[], Answer] | None = None,
+        airspace: Airspace | None = None,
+    ) -> None:
         self._url = url
         self._ca_file = ca_file
         self._clock = clock
         self._asks = ask or self._ask_root
+        self._airspace = airspace or Airspace()
         self._probes: list[Probe] = []
         self._refusals: list[tuple[int, int]] = []
         self._problem: str | None = None
+        self._measuring = False
         self._modelled: tuple[tuple[int, int | None], ArrivalModel | None] = ((0, None), None)
 
     @property
@@ -122,7 +133,13 @@ class HostClock:
 
     @property
     def model(self) -> ArrivalModel | None:
-        """How much later, on the host's clock, something arrives than it leaves, on our monotonic clock."""
+        """How much later, on the host's clock, something arrives than it leaves, on our monotonic clock.
+
+        While it is being measured this is what was worked out last; see `firstbell.sniper.airspace`.
+        """
+        return self._modelled[1] if self._measuring else self._worked_out()
+
+    def _worked_out(self) -> ArrivalModel | None:
         refusals = list(self._refusals)
         key = (len(self._probes), refusals[-1][0] if refusals else None)
         if self._modelled[0] != key:
@@ -168,9 +185,19 @@ class HostClock:
             pause: Waits until an instant of the monotonic clock, and says whether to stop.
             once: Return as soon as nothing more is gained for now; otherwise what ages is refreshed.
         """
+        self._measuring = True
+        try:
+            self._measure(until_ns, pause, once=once)
+        finally:
+            self._measuring = False
+
+    def _measure(self, until_ns: int, pause: Pause, *, once: bool) -> None:
         # What choosing an instant takes, and opening a connection, where each probe needs a new one.
         choosing_ns, late_ns, failures = _CHOOSING_NS, 0, 0
         while failures < _FAILURES and len(self._probes) < MOST:
+            if self._airspace.await_clear(self._clock, pause):
+                return
+            self._worked_out()
             now_ns = self._clock.monotonic_ns()
             most = MOST if once or until_ns - now_ns < _LATE_NS else MOST - _KEPT
             at_ns: int | None = now_ns + _AGAIN_NS
@@ -186,7 +213,8 @@ class HostClock:
             if at_ns is None:
                 continue
             woken_ns = self._clock.monotonic_ns()
-            answer = self._ask()
+            with self._airspace.flight():
+                answer = self._ask()
             failures = 0 if answer is not None else failures + 1
             if answer is None:
                 continue

@@ -14,6 +14,7 @@ from firstbell.clock.lead import aim as best_aim
 from firstbell.clock.lead import expect, lead_of
 from firstbell.clock.ntp import ask
 from firstbell.model.instant import instant
+from firstbell.sniper.airspace import Airspace
 from firstbell.sniper.host_clock import INCREDIBLE_NS, HostClock
 from firstbell.sniper.measured import Measured, MeasuredHost
 from firstbell.sniper.warmup import warm_up
@@ -244,11 +245,15 @@ class _Clocks:
         self.clock = clock
         self.stop = threading.Event()
         self._lock = threading.Lock()
+        self._airspace = Airspace()
         self._read: dict[str, tuple[threading.Lock, HostClock]] = {}
 
     def read(self, url: str, ca_file: Path | None) -> HostClock:
         with self._lock:
-            lock, host_clock = self._read.setdefault(url, (threading.Lock(), HostClock(url, ca_file, self.clock)))
+            if url not in self._read:
+                host_clock = HostClock(url, ca_file, self.clock, airspace=self._airspace)
+                self._read[url] = (threading.Lock(), host_clock)
+            lock, host_clock = self._read[url]
         with lock:
             if host_clock.reading is None and host_clock.problem is None:
                 until_ns = self.clock.monotonic_ns() + MEASURED_S * 1_000_000_000
