@@ -32,6 +32,7 @@ from firstbell.sniper import results
 from firstbell.sniper.archive import put_back, recover_all
 from firstbell.sniper.bell import choose_bell
 from firstbell.sniper.context import new_run_id, record_of
+from firstbell.sniper.dealing.sealing import refuse_master_by_hand
 from firstbell.sniper.environment import RunWishes
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def run(
     """Fire at the bell: one order per account, each sent once.
 
     Without --at the bell is `order_time` of the config on the next trading day. What follows `--` goes to Locust:
-    `firstbell run -- --html report.html`.
+    `firstbell run -- --html report.html`. With `-- --master` the accounts are dealt to workers on other machines, which
+    need no config: `firstbell key --help` says how.
 
     With --rehearse nothing real is touched: the whole run is played on exchanges of this machine that are as far away,
     and whose clocks are as far off, as the last `firstbell preflight` measured, and it says what lateness to expect.
@@ -94,6 +96,7 @@ def run(
         set_up(office.logs_dir, verbose=shell.verbose, console=False, tz=office.calendar.tz)
         office.keep_order_log()
         print_warnings(shell, settings.warnings)
+        _refuse_roles(locust_options, journal_is_local=office.journal.is_local)
         now = exchange_now(office.clock, office.calendar.tz)
         try:
             bell = choose_bell(at, settings, office.calendar, now)
@@ -126,6 +129,14 @@ def run(
         status = _conclude(shell, office, record)
         # A rehearsal that would have sent everything has done its work.
         return 0 if dry_run and _would_send_all(office, record) else status
+
+
+def _refuse_roles(locust_options: tuple[str, ...], *, journal_is_local: bool) -> None:
+    """Refuse to be what would only be refused by Locust's side, when the run has begun."""
+    if "--worker" in locust_options:
+        raise click.UsageError("a worker needs no config and no `firstbell run`: see `firstbell key --help`")
+    if "--master" in locust_options:
+        refuse_master_by_hand(journal_is_local)
 
 
 def _would_send_all(office: Office, record: RunRecord) -> bool:
