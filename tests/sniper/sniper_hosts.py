@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import trustme
@@ -89,23 +90,41 @@ class Host:
         script: Called with each connection; when it returns, the connection ends.
         tls: The TLS context; None where no TLS is spoken.
         address: Where to listen.
+        up: Whether it listens from the start; otherwise its port refuses connections until `come_up`.
     """
 
     def __init__(
-        self, script: Callable[[Connection], None], tls: ssl.SSLContext | None = None, address: str = "127.0.0.1"
+        self,
+        script: Callable[[Connection], None],
+        tls: ssl.SSLContext | None = None,
+        address: str = "127.0.0.1",
+        *,
+        up: bool = True,
     ) -> None:
         self.requests: list[tuple[int, bytes]] = []
         self.left_over: list[tuple[int, bytes]] = []
-        self.connections = 0
+        self.accepted_ns: list[int] = []
         self.failures: list[BaseException] = []
         self.ended: queue.Queue[int] = queue.Queue()
         self._script, self._tls = script, tls
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._listener = socket.create_server((address, 0), family=family, backlog=512)
+        self._listener = socket.socket(family)
+        self._listener.bind((address, 0))
         self.address, self.port = self._listener.getsockname()[:2]
         self._open: list[Connection] = []
-        self._threads = [threading.Thread(target=self._accept)]
+        self._threads: list[threading.Thread] = []
+        if up:
+            self.come_up()
+
+    def come_up(self) -> None:
+        self._listener.listen(512)
+        self._threads.append(threading.Thread(target=self._accept))
         self._threads[0].start()
+
+    @property
+    def connections(self) -> int:
+        """How many there have been."""
+        return len(self.accepted_ns)
 
     @property
     def url(self) -> str:
@@ -119,7 +138,7 @@ class Host:
             except OSError:
                 return
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.connections += 1
+            self.accepted_ns.append(time.monotonic_ns())
             connection = Connection(self, plain, self.connections)
             self._open.append(connection)
             thread = threading.Thread(target=self._serve, args=(connection,))
@@ -175,9 +194,11 @@ class Hosts:
         script: Callable[[Connection], None] | None = None,
         tls: ssl.SSLContext | bool | None = None,
         address: str = "127.0.0.1",
+        *,
+        up: bool = True,
     ) -> Host:
         context = self.server_context() if tls is True else tls or None
-        host = Host(script or answering(), context, address)
+        host = Host(script or answering(), context, address, up=up)
         self._opened.callback(host.close)
         return host
 

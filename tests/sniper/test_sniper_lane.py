@@ -369,6 +369,16 @@ def test_damaged_records_are_no_answer(hosts, lanes):
 # --- is it alive? ----------------------------------------------------------------------------------------------------
 
 
+def after(go, script):
+    """What plays a script once it is told to."""
+
+    def waiting(connection):
+        go.wait(10)
+        script(connection)
+
+    return waiting
+
+
 def ends(connection):
     del connection
 
@@ -408,7 +418,9 @@ def talks_nonsense(connection):
     "script", [ends, says_goodbye, speaks, speaks_one_byte, speaks_and_ends, resets, talks_nonsense]
 )
 def test_a_connection_that_has_ended_or_says_something_unasked_is_not_alive(hosts, lanes, tls, script):
-    lane = lanes.to(hosts.serve(script, tls).url)
+    go = threading.Event()
+    lane = lanes.to(hosts.serve(after(go, script), tls).url)
+    go.set()
     until_ns = soon()
     # What TLS says by itself after a handshake is life; then comes what the script does.
     while lane.alive():
@@ -705,9 +717,11 @@ def test_a_lane_that_the_host_has_given_up_cannot_be_loaded(hosts, lanes):
 
 
 def test_what_the_system_refuses_has_not_left(hosts, lanes, tls):
-    host = hosts.serve(resets, tls)
+    go = threading.Event()
+    host = hosts.serve(after(go, resets), tls)
     lane = lanes.to(host.url)
     lane.seal(REQUEST)
+    go.set()
     host.ended.get(timeout=10)
     with pytest.raises(NotSent, match=rf"^127.0.0.1:{host.port}: the connection broke; nothing was sent$"):
         lane.fire()

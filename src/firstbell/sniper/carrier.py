@@ -33,7 +33,11 @@ PROOF_ENDS_S: Final = 0.3
 CALM_S: Final = 0.04
 """No connection is begun in the last 40 ms before anything leaves: a handshake is milliseconds of work."""
 _MOST_LANES: Final = 4
-"""Connections tried for one attempt; a broker that ends every one of them does not want this order now."""
+"""Connections tried from an attempt's instant on; a broker that ends every one of them does not want it now."""
+_REOPEN_EVERY_S: Final = 1.0
+"""Before its instant a connection that cannot be had, or is ended again, is tried this often, in seconds …"""
+_REOPEN_SOONEST_S: Final = 0.05
+"""… and more often towards the end, this far apart at the least."""
 
 
 class LaneCarrier:
@@ -85,28 +89,47 @@ class LaneCarrier:
     def carry(self, prepared: PreparedOrder, at_ns: int) -> Answer | Unfired:
         """Load the lane, have it fired at its instant and read the answer; see the protocol.
 
+        Until the instant a connection is tried for, however often that fails: whoever is told that nothing left may
+        send again, and must not be told so before the bell.
+
         Raises:
             NotSent: Not one byte left.
             NoAnswer: Bytes left, or may have, and no whole answer came.
         """
         request = order_bytes(prepared)
-        failure: NotSent | None = None
-        for _ in range(_MOST_LANES):
-            lane = self._loaded(prepared.base_url, request, at_ns)
-            shot = Shot(lane, at_ns, self._budget.deadline_ns, self._budget.deadline_wall_ns)
-            if (answer := self._fire(shot)) is not None:
-                return answer
-            self.close()
-            if shot.fate is Fate.STOPPED:
-                return Unfired.STOPPED
-            if shot.fate is Fate.TOO_LATE:
-                return Unfired.TOO_LATE
-            if shot.fate is Fate.WAITING:
-                self._sent_ns, self._sent_monotonic_ns = time.time_ns(), time.monotonic_ns()
-                raise NoAnswer(f"{lane.host}: a fault of firstbell's own while it fired; the order may have left")
-            failure = shot.failure
-        words = "its connections end before anything can be sent on them" if failure is None else str(failure)
-        raise failure or NotSent(f"{LaneAddress.of(prepared.base_url).host}: {words}; nothing was sent")
+        early = late = 0
+        while not self._volley.stopped:
+            in_time = time.monotonic_ns() < at_ns
+            result = self._try(prepared.base_url, request, at_ns)
+            if not isinstance(result, NotSent):
+                return result
+            if in_time:
+                early += 1
+                _pause(at_ns, early)
+            elif (late := late + 1) >= _MOST_LANES:
+                raise result
+        return Unfired.STOPPED
+
+    def _try(self, base_url: str, request: bytes, at_ns: int) -> Answer | Unfired | NotSent:
+        """One connection's try; where nothing left and another connection may be tried, the reason."""
+        try:
+            lane = self._loaded(base_url, request)
+        except NotSent as error:
+            if time.monotonic_ns() >= at_ns:
+                raise
+            return error
+        shot = Shot(lane, at_ns, self._budget.deadline_ns, self._budget.deadline_wall_ns)
+        if (answer := self._fire(shot)) is not None:
+            return answer
+        self.close()
+        if shot.fate is Fate.STOPPED:
+            return Unfired.STOPPED
+        if shot.fate is Fate.TOO_LATE:
+            return Unfired.TOO_LATE
+        if shot.fate is Fate.WAITING:
+            raise self._fault(shot, "while it fired")
+        words = "its connections end before anything can be sent on them; nothing was sent"
+        return shot.failure or NotSent(f"{lane.host}: {words}", host=lane.host)
 
     def _fire(self, shot: Shot) -> Answer | None:
         """Fire, and read the answer; None where nothing left."""
@@ -118,26 +141,35 @@ class LaneCarrier:
                     return None
                 self._sent_ns, self._sent_monotonic_ns = lane.sent_ns, lane.sent_monotonic_ns
                 return lane.read(lane.sent_monotonic_ns + int(ANSWER_WITHIN_S * _NS))
+        except Exception as error:
+            self.close()
+            if isinstance(error, NoAnswer):
+                raise
+            # Whatever it was, the order may be there.
+            raise self._fault(shot, type(error).__name__) from error
         except BaseException:
             # Killed while it waited: what is sealed must not leave later.
             self.close()
             raise
+
+    def _fault(self, shot: Shot, words: str) -> NoAnswer:
+        """A fault of our own, as the error to raise: the order may have left, at the latest now."""
+        if shot.fate is not Fate.FIRED:
+            self._sent_ns, self._sent_monotonic_ns = time.time_ns(), time.monotonic_ns()
+        host = shot.lane.host
+        return NoAnswer(f"{host}: a fault of firstbell's own ({words}); the order may have left", host=host)
 
     def close(self) -> None:
         """Give the connection up."""
         if self._lane is not None:
             self._lane.close()
 
-    def _loaded(self, base_url: str, request: bytes, at_ns: int) -> Lane:
-        """The lane with the request sealed in it: the one that is there if it lives, else a fresh one."""
-        if self._lane is None or not self._lane.alive():
-            self._wait_out()
-            # Late is better than never: a lane that died just before the instant is opened all the same.
-            patience_ns = max(time.monotonic_ns(), min(at_ns, self._budget.deadline_ns)) + int(CONNECT_WITHIN_S * _NS)
-            self._opened(base_url, min(patience_ns, time.monotonic_ns() + int(CONNECT_WITHIN_S * _NS)))
+    def _loaded(self, base_url: str, request: bytes) -> Lane:
+        """The lane with the request sealed in it: the one that is there if it lives and leads there, else a new one."""
         lane = self._lane
-        if lane is None:
-            raise NotSent(f"{base_url}: the connection is gone; nothing was sent")
+        if lane is None or lane.address != LaneAddress.of(base_url) or not lane.alive():
+            # Late is better than never: a lane that died just before the instant is opened all the same.
+            lane = self._opened(base_url, time.monotonic_ns() + int(CONNECT_WITHIN_S * _NS))
         lane.seal(request)
         return lane
 
@@ -148,6 +180,7 @@ class LaneCarrier:
 
     def _opened(self, base_url: str, until_ns: int) -> Lane:
         self.close()
+        self._wait_out()
         address = LaneAddress.of(base_url)
         try:
             context = tls_context(self._ca_file) if address.tls else None
@@ -157,3 +190,10 @@ class LaneCarrier:
         self._lane = Lane(address, context, GreenWaiter())
         self._lane.open(until_ns)
         return self._lane
+
+
+def _pause(at_ns: int, failures: int) -> None:
+    """Leave the host a moment before the next connection; none where only one has failed, or no time is left."""
+    left_s = (at_ns - time.monotonic_ns()) / _NS
+    if failures > 1 and left_s > 0:
+        gevent.sleep(min(left_s, _REOPEN_EVERY_S, max(_REOPEN_SOONEST_S, left_s / 2)))
