@@ -42,6 +42,7 @@ class Scribe:
         self._volley = volley
         self._waiting: list[tuple[Sequence[ExecutionReport], AsyncResult[None]]] = []
         self._notes: list[tuple[RunId, Sequence[Note], AsyncResult[None]]] = []
+        self._in_hand: list[AsyncResult[None]] = []
         self._writing = False
 
     def append(self, reports: Sequence[ExecutionReport]) -> None:
@@ -76,11 +77,19 @@ class Scribe:
             while self._waiting or self._notes:
                 self._wait_for_calm()
                 self._write_reports()
+                self._wait_for_calm()
                 self._write_notes()
                 # Whoever has been served goes on, and may come back, before the disk is waited for again.
                 gevent.sleep(0)
+        except BaseException as error:
+            # A fault of our own, or the program's end: whoever waits for what was being written must not wait for ever.
+            told = error if isinstance(error, Exception) else JournalError("the writing was broken off half way")
+            _fail(told, [result for result in self._in_hand if not result.ready()])
+            raise
         finally:
             self._writing = False
+            if self._waiting or self._notes:
+                self._write_soon()
 
     def _wait_for_calm(self) -> None:
         gevent.sleep(0)
@@ -94,26 +103,26 @@ class Scribe:
         batch, self._waiting = self._waiting, []
         if not batch:
             return
+        self._in_hand = [result for _, result in batch]
         try:
             self._journal.append([report for reports, _ in batch for report in reports])
         except JournalError as error:
             if len(batch) == 1:
-                batch[0][1].set_exception(error)
+                _fail(error, self._in_hand)
                 return
             # One that does not fit must not take the others with it.
             for reports, result in batch:
+                self._wait_for_calm()
                 _settle(partial(self._journal.append, reports), [result])
-        except BaseException as error:
-            _fail(error, [result for _, result in batch])
-            raise
         else:
-            for _, result in batch:
-                result.set(None)
+            _serve(self._in_hand)
 
     def _write_notes(self) -> None:
         batch, self._notes = self._notes, []
+        self._in_hand = [result for _, _, result in batch]
         for run_id in dict.fromkeys(run_id for run_id, _, _ in batch):
             notes = [note for run, notes, _ in batch for note in notes if run == run_id]
+            self._wait_for_calm()
             _settle(partial(self._journal.note, run_id, notes), [result for run, _, result in batch if run == run_id])
 
 
@@ -123,14 +132,15 @@ def _settle(write: Callable[[], None], results: Sequence[AsyncResult[None]]) -> 
         write()
     except JournalError as error:
         _fail(error, results)
-    except BaseException as error:
-        _fail(error, results)
-        raise
     else:
-        for result in results:
-            result.set(None)
+        _serve(results)
 
 
-def _fail(error: BaseException, results: Sequence[AsyncResult[None]]) -> None:
+def _serve(results: Sequence[AsyncResult[None]]) -> None:
+    for result in results:
+        result.set(None)
+
+
+def _fail(error: Exception, results: Sequence[AsyncResult[None]]) -> None:
     for result in results:
         result.set_exception(error)
