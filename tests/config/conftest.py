@@ -23,9 +23,7 @@ isin = IRO1MHRN0001
 def _own_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TELEGRAM_BOT_TOKEN", raising=False)
     monkeypatch.delenv("TELEGRAM_CHAT_ID", raising=False)
-    monkeypatch.setattr(secrets, "_known", set())
-    monkeypatch.setattr(secrets, "_forms", ())
-    monkeypatch.setattr(secrets, "_patterns", ())
+    monkeypatch.setattr(secrets, "_memory", secrets.Memory())
 
 
 @pytest.fixture

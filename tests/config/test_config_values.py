@@ -171,3 +171,34 @@ def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in ("", "a\0b", None, "~nobody-of-that-name/x"):
         with pytest.raises(ValueError, match="write a path"):
             values.absolute(wrong, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["time.example", "time.example:123", "192.0.2.1", "192.0.2.1:1123", "[::1]", "[::1]:123"]
+)
+def test_servers(text: str) -> None:
+    assert values.host_and_port(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ntp://time.example",
+        "time.example/x",
+        "time.example:",
+        "time.example:0",
+        "time.example:99999",
+        "a b",
+        "u@host",
+        "::1",
+        "host:x",
+        "-host",
+        "زمان",
+        None,
+        123,
+    ],
+)
+def test_what_is_no_server(text: object) -> None:
+    with pytest.raises(ValueError, match="name or address"):
+        values.host_and_port(text)
