@@ -17,9 +17,7 @@ BOT = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
 
 @pytest.fixture(autouse=True)
 def _forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secrets, "_known", set())
-    monkeypatch.setattr(secrets, "_forms", ())
-    monkeypatch.setattr(secrets, "_patterns", ())
+    monkeypatch.setattr(secrets, "_memory", secrets.Memory())
 
 
 @pytest.mark.parametrize(
@@ -167,8 +165,7 @@ SECRETS = st.text(min_size=4, max_size=20).filter(lambda secret: "*" not in secr
 @given(st.lists(SECRETS, max_size=4), st.text(max_size=30), st.text(max_size=30))
 def test_no_remembered_secret_survives(planted: list[str], before: str, after: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(secrets, "_known", set())
-        patch.setattr(secrets, "_forms", ())
+        patch.setattr(secrets, "_memory", secrets.Memory())
         for secret in planted:
             hide(secret)
         text = before + after.join(planted) + before
@@ -229,3 +226,16 @@ def test_hostile_texts_cost_no_more_than_their_length(piece: str) -> None:
     # With a pattern that backtracks, this would take minutes and meet the test's time limit.
     text = piece * (300_000 // len(piece))
     assert len(redact('password\\":\\"' + text)) <= len(text) * 3
+
+
+@given(st.lists(SECRETS, min_size=1, max_size=4), st.text(max_size=30))
+def test_many_secrets_are_found_where_few_are(planted: list[str], between: str) -> None:
+    text = between + between.join([*planted, *planted]) + "".join(planted)
+    memory = secrets.Memory()
+    for secret in planted:
+        memory.add(secret)
+    with pytest.MonkeyPatch.context() as patch:
+        few = sorted(memory.spans(text))
+        patch.setattr(secrets, "_FEW", 0)
+        assert sorted(memory.spans(text)) == few
+    assert few

@@ -17,10 +17,69 @@ SHORTEST: Final = 4
 _LONGEST_NUMBER: Final = 8
 """Digits. A secret number up to this length is looked for as a whole number, or it would be found inside others."""
 
-_lock: Final = threading.Lock()
-_known: Final[set[str]] = set()
-_forms: tuple[str, ...] = ()
-_patterns: tuple[re.Pattern[str], ...] = ()
+_FEW: Final = 100
+"""Up to so many forms each is looked for by itself; more of them, as with a thousand accounts, are looked up."""
+_NUMBER: Final = re.compile(r"(?<!\d)\d{1,8}(?!\d)")
+
+
+class Memory:
+    """Secrets, and where they stand in texts."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: set[str] = set()
+        self._numbers: set[str] = set()
+        self._quoted: list[re.Pattern[str]] = []
+        self._forms: list[str] = []
+        self._by_beginning: dict[str, tuple[str, ...]] = {}
+
+    def add(self, secret: str) -> None:
+        """Remember a secret; see `hide`."""
+        with self._lock:
+            if not secret or secret in self._known:
+                return
+            self._known.add(secret)
+            if len(secret) < SHORTEST:
+                self._quoted.append(re.compile(rf"""(?<=["'])({re.escape(secret)})(?=["'])"""))
+            elif secret.isdecimal() and len(secret) <= _LONGEST_NUMBER:
+                self._numbers.add(secret)
+            else:
+                for form in _forms_of(secret):
+                    self._add_form(form)
+
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where they stand; see `known_spans`. Readers need no lock: what is added is whole when they meet it."""
+        yield from self._searched(text) if len(self._forms) <= _FEW else self._looked_up(text)
+        if self._numbers:
+            for match in _NUMBER.finditer(text):
+                if match.group() in self._numbers:
+                    yield match.span()
+        for pattern in self._quoted:
+            for match in pattern.finditer(text):
+                yield match.span(1)
+
+    def _searched(self, text: str) -> Iterator[tuple[int, int]]:
+        for form in self._forms:
+            start = text.find(form)
+            while start >= 0:
+                yield start, start + len(form)
+                start = text.find(form, start + 1)
+
+    def _looked_up(self, text: str) -> Iterator[tuple[int, int]]:
+        for start in range(len(text) - SHORTEST + 1):
+            for form in self._by_beginning.get(text[start : start + SHORTEST], ()):
+                if text.startswith(form, start):
+                    yield start, start + len(form)
+
+    def _add_form(self, form: str) -> None:
+        beginning = form[:SHORTEST]
+        alike = self._by_beginning.get(beginning, ())
+        if form not in alike:
+            self._by_beginning[beginning] = (*alike, form)
+            self._forms.append(form)
+
+
+_memory = Memory()
 
 
 def hide(secret: str) -> None:
@@ -29,36 +88,12 @@ def hide(secret: str) -> None:
     Args:
         secret: A password, a token, a captcha's answer. An empty one is ignored.
     """
-    global _forms, _patterns  # noqa: PLW0603 - one memory a process, replaced whole so that readers need no lock
-    if not secret or secret in _known:
-        return
-    with _lock:
-        _known.add(secret)
-        plain = {form for known in _known if not _needs_bounds(known) for form in _forms_of(known)}
-        _forms = tuple(sorted(plain, key=lambda form: (-len(form), form)))
-        _patterns = tuple(_bounded(known) for known in sorted(_known) if _needs_bounds(known))
+    _memory.add(secret)
 
 
 def known_spans(text: str) -> Iterator[tuple[int, int]]:
     """Where remembered secrets stand in `text`: (start, end), in no order, perhaps overlapping."""
-    for form in _forms:
-        start = text.find(form)
-        while start >= 0:
-            yield start, start + len(form)
-            start = text.find(form, start + 1)
-    for pattern in _patterns:
-        for match in pattern.finditer(text):
-            yield match.span(1)
-
-
-def _needs_bounds(secret: str) -> bool:
-    return len(secret) < SHORTEST or (secret.isdecimal() and len(secret) <= _LONGEST_NUMBER)
-
-
-def _bounded(secret: str) -> re.Pattern[str]:
-    if len(secret) < SHORTEST:
-        return re.compile(rf"""(?<=["'])({re.escape(secret)})(?=["'])""")
-    return re.compile(rf"(?<!\d)({re.escape(secret)})(?!\d)")
+    return _memory.spans(text)
 
 
 def _forms_of(secret: str) -> set[str]:

@@ -198,7 +198,7 @@ class Conductor:
         logins = {login.key: login for login in self._chosen(environment)}
         presence = Presence(post, this_process(), self._run_id, self.runs, logins, dealt=False)
         watch = MasterWatch(self._master, is_alive, self._office.clock, looks=1)
-        runs = LoginRuns(self.context(), self._interrupt, why_not=watch.why_not, began=presence.began)
+        runs = LoginRuns(self.context(), self._interrupt, why_not=watch.why_not, began=presence.began, replaceable=True)
         self._take_up_runs(runs)
         presence.begin()
 

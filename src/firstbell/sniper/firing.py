@@ -121,6 +121,7 @@ class Gear:
         arm: Arms a login.
         inquire: How it is found out what became of orders.
         why_not: Asked a last time shortly before the bell: why nothing may leave this process, or None.
+        replaceable: Whether others go on when this process is stopped: then a login that was stopped is not finished.
         lanes: How many of them have something to fire.
     """
 
@@ -130,6 +131,7 @@ class Gear:
     arm: ArmLogin = arm_here
     inquire: Callable[[RunContext, HttpBroker], Inquirer] = ask_lists
     why_not: Callable[[], str | None] = nothing_against
+    replaceable: bool = False
     lanes: int = field(default=0, init=False)
 
 
@@ -160,6 +162,8 @@ class LoginRun:
             # A fault of our own: said here, because Locust would not, and the other logins go on.
             _log.exception("%s: a fault of firstbell's own", names)
             self._note_all(NOT_SENT, f"a fault of firstbell's own ({type(error).__name__}); the run log has it")
+        if self._gear.replaceable and self._context.interrupt.is_set():
+            return
         # Not in a `finally`: a user that Locust kills to move it elsewhere has not finished.
         self._note_all(FINISHED, None, but=elsewhere)
 

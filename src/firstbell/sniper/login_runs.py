@@ -48,6 +48,7 @@ class LoginRuns:
         inquire: How it is found out what became of orders.
         why_not: Asked a last time before the bell: why nothing may leave, or None.
         began: Told of every login that is begun here.
+        replaceable: Whether this is a worker: when it is stopped alone, others take over what it had.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class LoginRuns:
         inquire: Callable[[RunContext, HttpBroker], Inquirer] = ask_lists,
         why_not: Callable[[], str | None] = nothing_against,
         began: Callable[[Login], None] | None = None,
+        replaceable: bool = False,
     ) -> None:
         self._context = context
         self._began = began
@@ -66,7 +68,9 @@ class LoginRuns:
         scribe = Scribe(context.journal, self.volley)
         self.aims = Aims(context, self._note_clock)
         carriers = partial(LaneCarrier, self.volley)
-        self._gear = Gear(carriers, scribe, self.aims, arm=arm, inquire=inquire, why_not=why_not)
+        self._gear = Gear(
+            carriers, scribe, self.aims, arm=arm, inquire=inquire, why_not=why_not, replaceable=replaceable
+        )
         self._greenlets: dict[str, gevent.Greenlet[[], None]] = {}
         self._finished: set[AccountName] = set()
         self._read_ns: int | None = None

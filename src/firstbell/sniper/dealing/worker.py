@@ -145,7 +145,12 @@ class DealtWorker:
         )
         watch = MasterWatch(roster.master, self._journal.alive, self._clock)
         runs = LoginRuns(
-            self._context, self._interrupt, arm=arm_by_master, inquire=_read_journal, why_not=watch.why_not
+            self._context,
+            self._interrupt,
+            arm=arm_by_master,
+            inquire=_read_journal,
+            why_not=watch.why_not,
+            replaceable=True,
         )
         self._runs = runs
         self._watcher.tell_when(lambda: runs.volley.flying > 0)
