@@ -10,7 +10,6 @@ import pytest
 from sniper_dated_host import DatedHost
 
 from firstbell.clock import SystemClock
-from firstbell.clock.lead import aim
 from firstbell.sniper.host_clock import HostClock, HostReading
 
 MS = 1_000_000
@@ -88,7 +87,8 @@ def test_two_machines_are_found_out(found):
 def test_politeness(found):
     for host, _ in found.values():
         assert host.seen <= 42
-    assert found["far and ahead"][0].connections == 1
+    # Kept open: anew only where one was lost, or a probe gave up on a machine too busy to answer.
+    assert found["far and ahead"][0].connections <= 3
 
 
 @pytest.mark.parametrize("name", FAILING)
@@ -129,7 +129,7 @@ def test_refusals_are_learned_from_once_a_volley(found):
     measured_clock = found["a new connection each time"][1]
     bell = CLOCK.wall_ns() + 10 * S
     before = measured_clock.model
-    fire = aim(before, bell, 350 * MS).fire_ns + 2 * MS
+    fire = bell - before.quantile_ns(0.7)
     for number in range(60):
         measured_clock.too_early(fire + number * 1000, bell)
     after = measured_clock.model
