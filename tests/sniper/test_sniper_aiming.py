@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from firstbell.clock.arrival import ArrivalModel
-from firstbell.sniper.aiming import INCREDIBLE_NS, HostAim
-from firstbell.sniper.host_clock import HostReading
+from firstbell.sniper.aiming import HostAim
+from firstbell.sniper.host_clock import INCREDIBLE_NS, HostReading
 
 MS = 1_000_000
 S = 1000 * MS

@@ -18,7 +18,7 @@ from firstbell.brokers.registry import order_url
 from firstbell.clock.lead import aim
 from firstbell.model.instant import instant
 from firstbell.sniper.airspace import Airspace
-from firstbell.sniper.host_clock import HostClock
+from firstbell.sniper.host_clock import INCREDIBLE_NS, HostClock
 from firstbell.sniper.lane_probe import LaneProbe
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ _NEVER_AFTER_S: Final = 1
 """… and never later than this."""
 _ROUGHLY_WITHIN_S: Final = 5.0
 """How long arming waits for a first look at the host's clock, in seconds."""
-INCREDIBLE_NS: Final = 60 * _NS
-"""A host whose clock seems to be further than this from ours is not believed: its dates mean something else."""
 _CAUTION_NS: Final = _NS
 """Nothing leaves earlier than aimed by more than this, whatever is learned after the claim."""
 _UNKNOWN_NS: Final = 2 * _NS
