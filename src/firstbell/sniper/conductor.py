@@ -248,6 +248,8 @@ class Conductor:
         environment = self._environment
         if environment is None or environment.runner is None or environment.parsed_options is None:
             return
+        # Where Locust still waits for workers, that ends too.
+        environment.parsed_options.expect_workers = 0
         if environment.parsed_options.headless:
             environment.runner.quit()
         else:

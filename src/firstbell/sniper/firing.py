@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from firstbell.brokers.base import HttpBroker
-from firstbell.errors import BrokerError, FirstbellError
+from firstbell.errors import BrokerError, FirstbellError, JournalError
 from firstbell.journal.base import Note
 from firstbell.log import redact
 from firstbell.model.instant import instant
@@ -237,12 +237,16 @@ class LoginRun:
         self._confirm(inquiry, placed)
 
     def _still_ours(self, armed: Armed) -> list[tuple[Order, PreparedOrder]]:
-        """What nobody has taken for a dead process's and denied while we waited."""
-        if (why := self._gear.why_not()) is not None:
-            for order, _ in armed.ready:
-                self._deny(order, why)
+        """What nobody has taken for a dead process's and denied while we waited; nothing where that cannot be seen."""
+        orders = [order for order, _ in armed.ready]
+        try:
+            if (why := self._gear.why_not()) is not None:
+                self._let_go(orders, why)
+                return []
+            names = {order.client_order_id: self._context.journal.entry(order.client_order_id) for order in orders}
+        except JournalError as error:
+            self._let_go(orders, f"it could not be seen before the bell whether the order is still ours: {error}")
             return []
-        names = {order.client_order_id: self._context.journal.entry(order.client_order_id) for order, _ in armed.ready}
         kept = []
         for order, prepared in armed.ready:
             entry = names[order.client_order_id]
@@ -288,6 +292,21 @@ class LoginRun:
             if not names or self._context.interrupt.wait_until(pause_ns):
                 return
             inquiry.look(names)
+
+    def _let_go(self, orders: Sequence[Order], why: str) -> None:
+        """Say of orders that they do not leave, as soon as that can be written down."""
+        clock = self._context.clock
+        _log.error("%s: %s", self._login.leader.name, why)
+        while True:
+            try:
+                for order in orders:
+                    self._deny(order, why)
+            except JournalError as error:
+                if self._context.interrupt.wait_until(clock.monotonic_ns() + ASK_EVERY_S * _NS):
+                    raise
+                _log.warning("%s: %s", self._login.leader.name, error)
+            else:
+                return
 
     def _deny(self, order: Order, why: str) -> None:
         entry = self._context.journal.entry(order.client_order_id)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import gevent
 
-from firstbell.errors import FirstbellError
+from firstbell.errors import FirstbellError, JournalError
 from firstbell.journal.base import Note
 from firstbell.model.identifiers import AccountName
 from firstbell.sniper.aiming import Aims
@@ -111,5 +111,10 @@ class LoginRuns:
 
     def _note_clock(self, facts: str) -> None:
         # A greenlet of its own: whoever has just decided when to fire does not wait for a disk.
-        note = Note(AccountName(""), CLOCK, facts)
-        gevent.spawn(self._gear.scribe.note, self._context.run_id, [note])
+        gevent.spawn(self._write_clock, facts)
+
+    def _write_clock(self, facts: str) -> None:
+        try:
+            self._gear.scribe.note(self._context.run_id, [Note(AccountName(""), CLOCK, facts)])
+        except JournalError as error:
+            _log.warning("%s", error)

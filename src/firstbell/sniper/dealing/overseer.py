@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
+from locust.runners import STATE_INIT
 
 from firstbell.errors import FirstbellError
 from firstbell.journal.base import Note
@@ -176,7 +177,9 @@ class Overseer:
         if not self._crew.living:
             due = self.nobody_left or now_ns > self._bell_ns + self._context.give_up_ns
             idle = idle if due else []
-        elif not self._is_time_for_all(now_ns):
+        elif self._is_time_for_all(now_ns):
+            self._wait_for_no_more()
+        else:
             idle = [key for key in idle if self._crew.has_begun(key)]
         if now_ns > self._bell_ns:
             self._ask(now_ns)
@@ -193,6 +196,13 @@ class Overseer:
         if self._first_came_ns is None or now_ns < self._first_came_ns + _LOCUST_DEALS_S * _NS:
             return False
         return self._context.at_once or now_ns >= self._bell_ns - _DEAL_ALL_S * _NS
+
+    def _wait_for_no_more(self) -> None:
+        """Have Locust start with the workers that there are, where it still waits for others."""
+        options, there = self._runner.environment.parsed_options, len(self._runner.clients.ready)
+        if options is not None and self._runner.state == STATE_INIT and 0 < there < options.expect_workers:
+            _log.warning("%d of %d workers have come: going on with these", there, options.expect_workers)
+            options.expect_workers = there
 
     def _entries_of(self, keys: Iterable[str]) -> dict[str, list[Entry]]:
         wanted = set(keys)
