@@ -93,16 +93,17 @@ def _goals(results: Results) -> Iterator[list[str]]:
             yield [words, _ratio(cell.arrivals.get(volley.HTTP), ours, which)]
     if (warm := results.warm_up) is not None:
         words = f"Warm-up of {warm.accounts} accounts within {_WARM_UP:g} × what the courtesy forces"
-        yield [words, f"{warm.seconds / warm.forced_s:.2f} ×"]
+        yield [words, f"{warm.seconds / warm.forced_s:.2f} ×; {warm.seconds / warm.pauses_s:.2f} × its pauses alone"]
     for each in results.memory:
         words = f"{each.many:,} accounts in {memory.PROCESSES} processes, {_wire(each.tls)}: all fire, {_KIB} KiB each"
-        yield [words, f"{each.accepted:,} accepted, {each.per_account['uss']:.0f} KiB"]
+        sizes = each.per_account
+        yield [words, f"{each.accepted:,} accepted, {sizes['uss']:.0f} KiB unshared, {sizes['rss']:.0f} KiB resident"]
     for aimed in results.aimed:
         words = (
             f"Host {aimed.offset_ms / 1000:+.1f} s: within {_MEDIAN_MS} ms median, {_P95_MS} ms p95, "
             f"{_ATTEMPTS} attempts at most"
         )
-        yield [words, f"{aimed.median_ms:.1f} ms, {aimed.p95_ms:.1f} ms, {aimed.most_attempts} attempts"]
+        yield [words, f"{aimed.median_ms:.1f} ms, {aimed.p95_ms:.1f} ms, {aimed.most_attempts} at most"]
 
 
 def _ratio(over: Arrivals | None, under: Arrivals | None, which: str) -> str:
