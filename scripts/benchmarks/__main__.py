@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import signal
 import sys
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a few rounds each, to see that everything works")
     parser.add_argument("--output", type=Path, default=_PAGE, metavar="FILE", help="where the page goes")
     parser.set_defaults(part=None)
-    parts = parser.add_subparsers(title="parts", metavar="PART")
+    parts = parser.add_subparsers(title="parts", metavar="[PART]")
     for name, words in (
         ("volley", "N orders at one instant, over TCP and TLS, against everybody else"),
         ("throughput", "orders per second and core, against everybody else"),
@@ -92,15 +93,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> float:
-    if not 0 < (number := float(text)) < float("inf"):
-        raise ValueError(text)
-    return number
+    with contextlib.suppress(ValueError):
+        if 0 < (number := float(text)) < float("inf"):
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
 
 
 def _positive_int(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise ValueError(text)
-    return number
+    with contextlib.suppress(ValueError):
+        if (number := int(text)) > 0:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
 
 
 def _lanes(options: argparse.Namespace) -> int:
