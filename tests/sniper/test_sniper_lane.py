@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import re
@@ -256,6 +257,23 @@ def test_a_closed_lane_can_be_opened_again(hosts, lanes, tls):
         lane.exchange(REQUEST, soon())
         lane.open(soon())
     assert [number for number, _ in host.requests] == [1, 2]
+
+
+def test_a_lane_whose_connection_ended_can_be_opened_again(hosts, lanes, tls):
+    def script(connection):
+        if connection.number == 1:
+            connection.request()
+            connection.send(b"HTTP/1.1 200 OK\r\n\r\n{}")
+        else:
+            answering()(connection)
+
+    lane = lanes.to(hosts.serve(script, tls).url)
+    assert lane.exchange(REQUEST, soon()).body == b"{}"
+    lane.open(soon())
+    assert lane.alive()
+    assert lane.exchange(SECOND, soon()).body == BODY
+    assert lane.is_open
+    assert lane.alive()
 
 
 def test_opening_again_ends_what_was_open_and_loaded(hosts, lanes, tls):
@@ -579,6 +597,19 @@ def test_a_host_that_accepts_and_never_speaks_tls(hosts, lanes, waiter):
     assert host.ended.get(timeout=10) == 1
 
 
+def test_a_host_that_does_not_answer_at_all(lanes, waiter):
+    """Its queue of connections is full: to one more it says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as stack:
+        for _ in range(8):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        lane = lanes.to(f"http://127.0.0.1:{listener.getsockname()[1]}", waiter, is_open=False)
+        with pytest.raises(NotSent, match="no connection in time; nothing was sent"):
+            lane.open(soon(0.1))
+        assert not lane.is_open
+
+
 @pytest.mark.parametrize("left_s", [0, -1])
 def test_no_connection_is_had_without_time(hosts, lanes, tls, left_s):
     lane = lanes.to(hosts.serve(tls=tls).url, is_open=False)
@@ -713,6 +744,19 @@ def test_a_lane_that_the_host_has_given_up_cannot_be_loaded(hosts, lanes):
     with pytest.raises(NotSent, match="nothing was sent"):
         lane.seal(REQUEST)
     assert not lane.is_open
+    assert host.requests == []
+
+
+def test_what_cannot_be_encrypted_any_more_is_not_sent(hosts, lanes):
+    host = hosts.serve(tls=True)
+    lane = lanes.to(host.url)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        # We have said that nothing more comes from us.
+        lane._tls.unwrap()
+    with pytest.raises(NotSent, match="nothing was sent"):
+        lane.seal(REQUEST)
+    assert not lane.is_open
+    assert host.ended.get(timeout=10) == 1
     assert host.requests == []
 
 

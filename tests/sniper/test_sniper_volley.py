@@ -175,7 +175,10 @@ def test_a_shot_may_join_while_others_wait_and_be_first(field):
     gevent.sleep(0.01)
     assert field.volley.next_ns() == late.at_ns
     early = field.shot(b"early", soon(20))
-    assert field.fire(early) == [Fate.FIRED]
+    joining = gevent.spawn(field.volley.fire, early)
+    gevent.sleep(0)
+    assert field.volley.next_ns() == early.at_ns
+    assert joining.get(timeout=10).fate is Fate.FIRED
     assert late.fate is Fate.WAITING
     assert field.volley.next_ns() == late.at_ns
     waiting.kill()
@@ -223,6 +226,12 @@ def test_a_stop_before_the_instant_keeps_everything_back(field):
     assert field.volley.stopped
     assert field.volley.next_ns() is None
     assert field.received() == [b""] * 4
+
+
+def test_a_stop_wakes_whoever_sleeps(field):
+    field.volley._news.clear()
+    field.stop.set()
+    assert field.volley._news.wait(10)
 
 
 @pytest.mark.parametrize("ms", [-5, 0, 5, 20, 60_000])

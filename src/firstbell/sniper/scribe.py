@@ -77,7 +77,6 @@ class Scribe:
             while self._waiting or self._notes:
                 self._wait_for_calm()
                 self._write_reports()
-                self._wait_for_calm()
                 self._write_notes()
                 # Whoever has been served goes on, and may come back, before the disk is waited for again.
                 gevent.sleep(0)
