@@ -283,12 +283,14 @@ def test_a_long_pause_is_kept_by_everybody_on_that_host(house: House, platform: 
 
 
 def test_who_queues_for_a_captcha_learns_of_the_pause_in_time(house: House, platform: Platform) -> None:
-    queueing = threading.Event()
+    queueing, refused = threading.Event(), threading.Event()
 
     class Queueing(Hurried):
         def sleep(self, seconds: float) -> None:
             super().sleep(seconds)
             queueing.set()
+            # The second before its captcha is long enough for the other's refusal to come.
+            refused.wait(20)
 
     def captcha(request: Request) -> bytes:
         del request
@@ -307,6 +309,7 @@ def test_who_queues_for_a_captcha_learns_of_the_pause_in_time(house: House, plat
     platform.says[CAPTCHA] = [captcha]
     with pytest.raises(RateLimited):
         house.broker("first").login()
+    refused.set()
     second.join(20)
     assert len(errors) == 1
     assert len(platform.calls(CAPTCHA)) == 1

@@ -1,4 +1,4 @@
-"""Being a polite client of an identity host: one captcha at a time, a second before each, and pauses when asked.
+"""Being a polite client of an identity host: one captcha a second, a second before each, and pauses when asked.
 
 All of it holds for all processes of one state folder together.
 """
@@ -47,9 +47,8 @@ class Courtesy:
         self._locks = locks
         self._clock = clock
 
-    @contextlib.contextmanager
-    def captcha(self) -> Iterator[None]:
-        """The turn to fetch one captcha: a second after the one before it was done.
+    def await_captcha(self) -> None:
+        """Wait for the turn to ask for one captcha: a second after anybody else's turn, and a second before asking.
 
         Raises:
             RateLimited: The host has asked for a pause.
@@ -59,7 +58,6 @@ class Courtesy:
         with held(self._locks / f"captcha-{name}.lock", self._host, self._clock):
             self._clock.sleep(BEFORE_CAPTCHA_S)
             self.wait_for_pause()
-            yield
 
     def wait_for_pause(self) -> None:
         """Wait until a pause that the host has asked for is over.

@@ -101,8 +101,8 @@ class Login:
     def _once(self) -> Token:
         with self._turn():
             # Fetched only now: a captcha that waits for its reader grows old.
-            with self._courtesy.captcha():
-                captcha = answers.read_captcha(self._send(calls.CAPTCHA), self._host)
+            self._courtesy.await_captcha()
+            captcha = answers.read_captcha(self._send(calls.CAPTCHA), self._host)
             solved = taken(self._solver.solve(captcha.picture, account=self._account))
         self._clock.sleep(self._before_login_s)
         call = calls.login(self._username, self._password, captcha.salt, captcha.hashed, solved)
