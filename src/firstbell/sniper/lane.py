@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from firstbell.sniper.waiting import Waiter
 
 _NS: Final = 1_000_000_000
-_BLOCK: Final = 1 << 16
+_BLOCK: Final = 1 << 14
 _PlainSocket: Final = monkey.get_original("socket", "socket")
 
 
