@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import gevent
 from gevent.event import Event
-from locust import HttpUser, constant_pacing, task
+from locust import HttpUser, User, constant_pacing, task
 from locust.exception import StopUser
 
 from firstbell.brokers.registry import order_url
@@ -48,6 +48,11 @@ class TradingUser(HttpUser):
     account: ClassVar[AccountSettings]
     login: ClassVar[Login]
     runs_of: ClassVar[Callable[[], LoginRuns]]
+
+    def __init__(self, environment: Environment) -> None:
+        # An `HttpUser` would make a client here: 8 KiB an account that nobody uses, and one that follows redirects,
+        # obeys the environment and sends again by itself. Orders leave on lanes.
+        User.__init__(self, environment)
 
     @task
     def place_order(self) -> None:
