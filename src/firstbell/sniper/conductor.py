@@ -56,6 +56,8 @@ _NS: Final = 1_000_000_000
 STOP_TIMEOUT_S: Final = 8.0
 """How long Locust waits for users that were told to stop: an answer in flight is awaited for up to 5 s."""
 _UNKNOWN: Final = 3
+_MASTER_EVERY_S: Final = 1.0
+"""How often a fork looks whether its master lives."""
 
 
 class Conductor:
@@ -201,6 +203,19 @@ class Conductor:
         runs = LoginRuns(self.context(), self._interrupt, why_not=watch.why_not, began=presence.began, replaceable=True)
         self._take_up_runs(runs)
         presence.begin()
+        gevent.spawn(self._end_with_master, runner, runs)
+
+    def _end_with_master(self, runner: WorkerRunner, runs: LoginRuns) -> None:
+        """In a fork: end when the master has died; what is under way after the bell is brought to its end before."""
+        context = self.context()
+        bell_ns = context.monotonic_of(context.bell_ns)
+        while is_alive(self._master):
+            gevent.sleep(_MASTER_EVERY_S)
+        _log.error("the master of this worker has died")
+        while runs.busy and context.clock.monotonic_ns() >= bell_ns:
+            gevent.sleep(_MASTER_EVERY_S)
+        self.stop()
+        runner.quit()
 
     def _chosen(self, environment: Environment) -> list[Login]:
         """The logins with those of their accounts that take part: all of them, unless some were named to Locust."""

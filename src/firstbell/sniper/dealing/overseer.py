@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
-from locust.runners import STATE_INIT
+from locust.runners import STATE_INIT, STATE_STOPPED
 
 from firstbell.errors import FirstbellError
 from firstbell.journal.base import Note
@@ -44,6 +44,8 @@ _LOOK_EVERY_S: Final = 2
 _COSTS_AT_MOST: Final = 20
 """Between two looks into the journal passes this many times what one takes."""
 _SIGHT_EVERY_S: Final = 1
+_NOT_BEGUN: Final = frozenset({STATE_INIT, STATE_STOPPED})
+"""Locust is "stopped" as well while it waits for workers and has heard of some."""
 _NOBODY_LEFT: Final = "and no worker was left to take it over"
 _NOBODY_CAME: Final = "no worker came to the master"
 
@@ -200,7 +202,7 @@ class Overseer:
     def _wait_for_no_more(self) -> None:
         """Have Locust start with the workers that there are, where it still waits for others."""
         options, there = self._runner.environment.parsed_options, len(self._runner.clients.ready)
-        if options is not None and self._runner.state == STATE_INIT and 0 < there < options.expect_workers:
+        if options is not None and self._runner.state in _NOT_BEGUN and 0 < there < options.expect_workers:
             _log.warning("%d of %d workers have come: going on with these", there, options.expect_workers)
             options.expect_workers = there
 
