@@ -308,10 +308,40 @@ def test_a_host_that_comes_up_before_the_instant_gets_the_order_at_the_instant(h
     assert came(host) == [(1, "order")]
 
 
-def test_a_host_that_is_down_at_the_instant_is_not_hammered(hosts, carrier):
+def test_a_host_that_is_down_at_the_instant_is_not_hammered(hosts, carrier, monkeypatch):
     host = hosts.serve(up=False)
+    opened = []
+
+    class Counted(Lane):
+        def open(self, deadline_ns):
+            opened.append(deadline_ns)
+            super().open(deadline_ns)
+
+    monkeypatch.setattr(carrier_module, "Lane", Counted)
     with pytest.raises(NotSent, match="connection refused"):
         carrier.carry(order(host), soon(-1))
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize(
+    ("left_ms", "failures", "paused_s"),
+    [
+        (60_000, 1, []),
+        (60_000, 2, [1]),
+        (1_000, 2, [0.5]),
+        (200, 3, [0.1]),
+        (60, 3, [0.05]),
+        (20, 9, [0.02]),
+        (0, 9, []),
+    ],
+)
+def test_the_pauses_between_connections_never_last_beyond_the_instant(monkeypatch, left_ms, failures, paused_s):
+    paused = []
+    with monkeypatch.context() as patch:
+        patch.setattr(carrier_module.gevent, "sleep", paused.append)
+        patch.setattr(carrier_module.time, "monotonic_ns", lambda: S)
+        carrier_module._pause(S + left_ms * MS, failures)
+    assert paused == paused_s
 
 
 def test_an_authority_that_cannot_be_read_is_said(hosts, make, tmp_path):
@@ -504,6 +534,7 @@ def test_a_fault_while_the_answer_is_read_leaves_the_order_unresolved(hosts, car
     monkeypatch.setattr(Lane, "read", fault)
     with pytest.raises(NoAnswer, match=r"a fault of firstbell's own \(ZeroDivisionError\); the order may have left"):
         carrier.carry(order(host), 0)
+    assert (carrier.sent_ns, carrier.sent_monotonic_ns) == (carrier._lane.sent_ns, carrier._lane.sent_monotonic_ns)
     assert carrier.sent_monotonic_ns > 0
     assert host.ended.get(timeout=10) == 1
     assert came(host) == [(1, "order")]
