@@ -26,6 +26,7 @@ from firstbell.brokers.base import Answer
 from firstbell.brokers.http1 import AnswerReader
 from firstbell.brokers.transport import checked_host, in_words
 from firstbell.errors import NoAnswer, NotSent
+from firstbell.sniper.kernel_stamp import ask_for_stamps, came_ago_ns, receive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,6 +98,7 @@ class Lane:
         self._unsent = b""
         self._came = b""
         self._ended = False
+        self._stamp_ns: int | None = None
         self._awaited = False
         self._sent_ns = 0
         self._sent_monotonic_ns = 0
@@ -167,6 +169,7 @@ class Lane:
         self._socket = plain = _PlainSocket(family, kind, protocol)
         plain.settimeout(0)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        ask_for_stamps(plain)
         try:
             plain.connect(place)
         except BlockingIOError:
@@ -323,7 +326,9 @@ class Lane:
             self._send_all(self._unsent, deadline_ns)
             self._unsent = b""
             self._read_into(reader, deadline_ns)
-            answered_ns, ended_ns = time.time_ns(), time.monotonic_ns()
+            ago_ns = came_ago_ns(self._stamp_ns)
+            ended_ns = max(time.monotonic_ns() - ago_ns, began_ns)
+            answered_ns = self._sent_ns + (ended_ns - began_ns)
             body = reader.body()
         except OSError as error:
             self.close()
@@ -374,7 +379,7 @@ class Lane:
         """
         while True:
             try:
-                data = self._socket.recv(_BLOCK)
+                data, self._stamp_ns = receive(self._socket, _BLOCK)
             except BlockingIOError:
                 if not self._waiter.readable(self._socket.fileno(), _left_s(until_ns)):
                     raise TimeoutError("nothing came in time") from None
