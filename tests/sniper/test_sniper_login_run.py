@@ -23,8 +23,8 @@ from firstbell.model.price_band import PriceBand
 from firstbell.model.terms import AttemptOutcome, Side
 from firstbell.oms.carrier import PlainCarrier
 from firstbell.sniper import results
-from firstbell.sniper.context import RunContext, record_of
 from firstbell.sniper.aiming import HostAim
+from firstbell.sniper.context import RunContext, record_of
 from firstbell.sniper.firing import Gear, LoginRun
 from firstbell.sniper.logins import login_key, logins_of
 
