@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from postgres_server import PostgresServer, binaries
+
+# A machine that is busy with other tests is slow, and nothing is wrong.
+settings.register_profile("firstbell", deadline=None)
+settings.load_profile("firstbell")
 
 
 class SteppedClock:
