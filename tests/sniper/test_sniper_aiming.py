@@ -146,3 +146,10 @@ def test_what_the_host_says_of_early_orders_is_handed_on(aim_at, stepped_clock):
     aim, _ = aim_at(host)
     aim.was_too_early(123)
     assert host.refusals == [(123, aim.bell_ns)]
+
+
+def test_what_did_not_leave_is_not_sent_again_before_the_instant_that_was_decided(aim_at, stepped_clock):
+    aim, bell = aim_at(KnownClock(stepped_clock, 0, way_ns=10 * MS))
+    assert aim.again_ns(bell - 5 * S) < bell - 4 * S
+    aim.first_ns()
+    assert aim.again_ns(bell - 5 * S) == bell - 10 * MS

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from firstbell.errors import NoAnswer
 from firstbell.sniper.kernel_stamp import came_ago_ns
 from firstbell.sniper.lane import Lane, LaneAddress
 from firstbell.sniper.waiting import PlainWaiter
@@ -43,3 +44,20 @@ def test_a_stamp_that_cannot_be_is_not_believed():
     assert came_ago_ns(time.time_ns() + 60 * S) == 0
     assert came_ago_ns(time.time_ns() - 60 * S) == 0
     assert came_ago_ns(time.time_ns() - S) >= S
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux stamps what comes on a TCP connection")
+def test_what_had_come_before_the_order_left_is_not_its_answer():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with Lane(LaneAddress.of(url), None, PlainWaiter()) as lane:
+            lane.open(time.monotonic_ns() + 5 * S)
+            there, _ = server.accept()
+            with there:
+                lane.seal(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                there.sendall(ANSWER)
+                assert PlainWaiter().readable(lane.shot()[0].__self__.fileno(), 5)
+                lane.fire()
+                with pytest.raises(NoAnswer, match="had come before"):
+                    lane.read(time.monotonic_ns() + 5 * S)
+                assert not lane.is_open

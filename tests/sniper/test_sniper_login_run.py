@@ -345,6 +345,19 @@ def test_a_refused_slice_ends_its_account_and_not_its_login(house):
     assert "the order before it was rejected: 1011" in rows[1]["reason"]
 
 
+def test_what_stands_behind_a_fault_is_known_not_to_have_left(house):
+    house.broker.largest = D(60_000)
+
+    def read_answer(*_):
+        raise RuntimeError("a fault of our own")
+
+    house.broker.read_answer = read_answer
+    rows = house.run(CONFIG.format(a="orders = all", risk=""))
+    assert [row["outcome"] for row in rows] == ["unresolved", "not_sent", "not_sent"]
+    assert "the order before it ended in a fault" in rows[1]["reason"]
+    assert len(house.broker.times("send")) == 1
+
+
 def test_an_unresolved_order_blocks_its_login_until_it_is_known(house):
     house.broker.answers = [NoAnswer("cut")]
     house.broker.hide = True

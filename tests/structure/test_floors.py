@@ -28,6 +28,8 @@ FLOORS = {
 }
 # On one floor a room may know these, and no other way round.
 SAME_FLOOR = {("simulator", "market"), ("config", "log"), ("cache", "log"), ("config", "market"), ("clock", "market")}
+
+
 def imports_of(path: Path) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

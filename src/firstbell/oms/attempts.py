@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NS: Final = 1_000_000_000
+_MARGIN_NS: Final = 5_000_000
+"""What an attempt needs before the time to give up."""
 
 
 class Watcher(Protocol):
@@ -121,7 +123,10 @@ class Attempts:
                 return self._state()
             if upcoming.step is Step.LOG_IN_AND_AGAIN and (failure := self._log_in_again()) is not None:
                 return self._end(failure)
-            at_ns = self._desk.pacer.earliest(self._desk.aim.again_ns(upcoming.not_before_ns))
+            again_ns = self._desk.aim.again_ns(upcoming.not_before_ns)
+            # A last attempt is made in time rather than at the best instant.
+            last_ns = max(upcoming.not_before_ns, self._desk.budget.deadline_ns - _MARGIN_NS)
+            at_ns = self._desk.pacer.earliest(min(again_ns, last_ns))
 
     def _why_not(self, unfired: Unfired) -> str:
         if unfired is Unfired.TOO_LATE:

@@ -154,7 +154,11 @@ class HostAim:
         return sent_ns
 
     def again_ns(self, not_before_ns: int) -> int:
-        """When to send again what was refused: at the earliest allowed instant, unless that is early as well."""
+        """When to send again what was refused or did not leave: at the earliest allowed instant, unless that is early.
+
+        Never before the instant that was decided for the first attempt.
+        """
+        not_before_ns = not_before_ns if self._decided_ns is None else max(not_before_ns, self._decided_ns)
         model = self._host_clock.model
         if self._at_once or model is None or self.offset_ns is None:
             return not_before_ns

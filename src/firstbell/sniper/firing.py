@@ -207,24 +207,41 @@ class LoginRun:
             watcher=context.watcher,
         )
         try:
-            self._get_ready(armed, aim, carrier)
-            self._carry_all(armed, desk, self._gear.aims.decide(aim))
+            if ready := self._get_ready(armed, aim, carrier):
+                self._carry_all(ready, desk, self._gear.aims.decide(aim))
         finally:
             carrier.close()
 
-    def _carry_all(self, armed: Armed, desk: Desk, fire_at_ns: int) -> None:
+    def _carry_all(self, ready: Sequence[tuple[Order, PreparedOrder]], desk: Desk, fire_at_ns: int) -> None:
         """Send the login's orders one after another; one that nobody answers for stops those behind it."""
-        context = self._context
-        inquiry = self._gear.inquire(context, armed.broker)
+        begun: set[ClientOrderId] = set()
+        try:
+            self._carry_each(ready, desk, fire_at_ns, begun)
+        except BaseException as error:
+            # Nothing of those behind it has left, and that is certain only here.
+            for order, _ in ready:
+                if order.client_order_id not in begun:
+                    self._deny(order, f"the order before it ended in a fault: {redact(str(error))}")
+            raise
+
+    def _carry_each(
+        self,
+        ready: Sequence[tuple[Order, PreparedOrder]],
+        desk: Desk,
+        fire_at_ns: int,
+        begun: set[ClientOrderId],
+    ) -> None:
+        inquiry = self._gear.inquire(self._context, desk.broker)
         refused: dict[str, str] = {}
         blocked: str | None = None
         placed: list[Order] = []
-        for number, (order, prepared) in enumerate(self._still_ours(armed)):
+        for number, (order, prepared) in enumerate(ready):
             if (why := blocked or refused.get(order.account)) is not None:
                 self._deny(order, why)
                 continue
             # The one before may have needed a new log-in: what was written with the old token is written anew.
-            current = prepared if number == 0 else armed.broker.prepare(order)
+            current = prepared if number == 0 else desk.broker.prepare(order)
+            begun.add(order.client_order_id)
             state = Attempts(desk, order, current).run(fire_at_ns)
             if state.unresolved:
                 state = self._ask(inquiry, order, desk.budget.deadline_ns) or state
@@ -243,24 +260,33 @@ class LoginRun:
             if (why := self._gear.why_not()) is not None:
                 self._let_go(orders, why)
                 return []
-            names = {order.client_order_id: self._context.journal.entry(order.client_order_id) for order in orders}
+            entries = self._context.journal.entries(day=orders[0].day, login=self._login.key)
         except JournalError as error:
             self._let_go(orders, f"it could not be seen before the bell whether the order is still ours: {error}")
             return []
+        waiting = {e.intent.order.client_order_id for e in entries if e.state.status is OrderStatus.INITIALIZED}
         kept = []
         for order, prepared in armed.ready:
-            entry = names[order.client_order_id]
-            if entry is not None and entry.state.status is OrderStatus.INITIALIZED:
+            if order.client_order_id in waiting:
                 kept.append((order, prepared))
             else:
                 _log.error("%s: %s was taken from us while we waited", order.account, order.client_order_id)
         return kept
 
-    def _get_ready(self, armed: Armed, aim: HostAim, carrier: ProvenCarrier) -> None:
-        """Open the lane and prove it alive, and wait until the claims are to be looked at for the last time."""
-        clock, interrupt = self._context.clock, self._context.interrupt
+    def _get_ready(self, armed: Armed, aim: HostAim, carrier: ProvenCarrier) -> list[tuple[Order, PreparedOrder]]:
+        """Open the lane and prove it alive, and look at the claims for the last time; what may be sent."""
         opens_s = OPEN_BEFORE_S + OPEN_EACH_S * self._gear.lanes
-        if aim.at_once or interrupt.wait_until(aim.expected_ns() - int(opens_s * _NS)):
+        sooner = opens_s > LOOK_AGAIN_S
+        if sooner:
+            self._prove(armed, aim, carrier, opens_s)
+        self._wait_for(aim, LOOK_AGAIN_S)
+        ready = self._still_ours(armed)
+        if ready and not sooner:
+            self._prove(armed, aim, carrier, opens_s)
+        return ready
+
+    def _prove(self, armed: Armed, aim: HostAim, carrier: ProvenCarrier, before_s: float) -> None:
+        if aim.at_once or self._wait_for(aim, before_s):
             return
         try:
             proof = armed.broker.prepare_proof()
@@ -268,9 +294,14 @@ class LoginRun:
             _log.warning("%s: %s", self._login.leader.name, error)
         else:
             carrier.prove(proof, aim.expected_ns())
-        while (left_ns := aim.expected_ns() - LOOK_AGAIN_S * _NS - clock.monotonic_ns()) > 0:
+
+    def _wait_for(self, aim: HostAim, before_s: float) -> bool:
+        """Wait until so many seconds before what leaves, as far as is known at each time; True when stopped."""
+        clock, interrupt = self._context.clock, self._context.interrupt
+        while (left_ns := aim.expected_ns() - int(before_s * _NS) - clock.monotonic_ns()) > 0:
             if interrupt.wait_until(clock.monotonic_ns() + min(left_ns, _NS)):
-                return
+                return True
+        return interrupt.is_set()
 
     def _ask(self, inquiry: Inquirer, order: Order, deadline_ns: int) -> OrderState | None:
         """Ask the lists until they answer or the run gives up; an unresolved order then stays unresolved."""

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _NS: Final = 1_000_000_000
 _BLOCK: Final = 1 << 14
+_CREDIBLE_NS: Final = 10 * _NS
+"""A stamp that is farther from an instant of ours than this was made by a clock that has been set since."""
 _PlainSocket: Final = monkey.get_original("socket", "socket")
 
 
@@ -346,9 +348,20 @@ class Lane:
         while not reader.complete:
             self._receive(deadline_ns)
             if data := self._in_clear():
+                self._refuse_what_came_before()
                 reader.feed(data)
             if self._ended:
                 reader.end()
+
+    def _refuse_what_came_before(self) -> None:
+        """What had come before the request left is no answer to it.
+
+        Raises:
+            NoAnswer: It had.
+        """
+        if self._stamp_ns is not None and 0 < self._sent_ns - self._stamp_ns < _CREDIBLE_NS:
+            words = "what came had come before the request left"
+            raise NoAnswer(f"{self._address.host}: {words}", host=self._address.host)
 
     def _in_clear(self) -> bytes:
         """What has come, decrypted.

@@ -23,7 +23,9 @@ def first_in_line() -> Iterator[bool]:
         return
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(os.sched_get_priority_min(os.SCHED_FIFO)))
+        # Whatever is started meanwhile, a thread or a process, does not inherit it.
+        first = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+        os.sched_setscheduler(0, first, os.sched_param(os.sched_get_priority_min(os.SCHED_FIFO)))
     except OSError:
         # Not allowed, or not in this container.
         yield False
