@@ -78,9 +78,10 @@ def test_round_trips_are_measured_one_by_one(found):
 
 def test_two_machines_are_found_out(found):
     reading = found["two machines"][1].reading
-    assert reading.contradiction_ns > 100 * MS
-    assert reading.offset_ns - reading.uncertainty_ns <= 50 * MS
-    assert reading.offset_ns + reading.uncertainty_ns >= 350 * MS
+    # By how much depends on which of the two answered when; that neither is taken for the only one does not.
+    assert reading.contradiction_ns > 50 * MS
+    assert reading.offset_ns - reading.uncertainty_ns <= 150 * MS
+    assert reading.offset_ns + reading.uncertainty_ns >= 200 * MS
     assert reading.uncertainty_ns < 2 * S
 
 
