@@ -93,7 +93,7 @@ def _goals(results: Results) -> Iterator[list[str]]:
             yield [words, _ratio(cell.arrivals.get(volley.HTTP), ours, which)]
     if (warm := results.warm_up) is not None:
         words = f"Warm-up of {warm.accounts} accounts within {_WARM_UP:g} × what the courtesy forces"
-        yield [words, f"{warm.seconds / warm.forced_s:.2f} ×; {warm.seconds / warm.pauses_s:.2f} × its pauses alone"]
+        yield [words, f"{warm.seconds / warm.forced_s:.2f} ×"]
     for each in results.memory:
         words = f"{each.many:,} accounts in {memory.PROCESSES} processes, {_wire(each.tls)}: all fire, {_KIB} KiB each"
         sizes = each.per_account
@@ -202,7 +202,7 @@ def _warm_up(results: Results) -> Iterator[str]:
     yield from _paragraph(
         f"`firstbell warmup`, the whole command, {warm.accounts} accounts over {warm.hosts} brokers, each with an "
         f"identity host of its own; every answer leaves {warm.delay_ms} ms late. A second has to pass before each "
-        f"captcha of a host, and captchas are fetched one at a time: {warm.forced_s:.1f} s for the host with the most "
+        f"captcha of a host: {warm.forced_s:.1f} s for the host with the most "
         "accounts. One of the brokers wants two seconds more between a captcha and its log-in; they are in the "
         "command's time and not in what is forced."
     )
@@ -210,8 +210,7 @@ def _warm_up(results: Results) -> Iterator[str]:
     rows = [
         ["accounts ready", f"{warm.ready} of {warm.accounts}"],
         ["the command", f"{warm.seconds:.2f} s"],
-        ["forced: pauses and calls for captchas", f"{warm.forced_s:.2f} s, so {warm.seconds / warm.forced_s:.2f} ×"],
-        ["the pauses alone", f"{warm.pauses_s:.2f} s, so {warm.seconds / warm.pauses_s:.2f} ×"],
+        ["forced: a second before each captcha", f"{warm.forced_s:.2f} s, so {warm.seconds / warm.forced_s:.2f} ×"],
         ["a second time, from the cache", f"{warm.again_s:.2f} s"],
     ]
     yield from _table(["", ""], rows)

@@ -32,7 +32,7 @@ class WarmUp:
         accounts: How many accounts.
         ready: How many of them were ready afterwards.
         hosts: How many identity hosts they stand on.
-        pauses_s: What the pauses before captchas take on the host with the most accounts, in seconds.
+        forced_s: What the pauses before captchas take on the host with the most accounts, in seconds.
         seconds: What the whole command took.
         again_s: What it took a second time, with everything in the cache.
         delay_ms: How late each answer left, in ms.
@@ -41,15 +41,10 @@ class WarmUp:
     accounts: int
     ready: int
     hosts: int
-    pauses_s: float
+    forced_s: float
     seconds: float
     again_s: float
     delay_ms: int
-
-    @property
-    def forced_s(self) -> float:
-        """The pauses and the calls for captchas between them, of which a host gets one at a time, in seconds."""
-        return self.pauses_s * (1 + self.delay_ms / 1000 / BEFORE_CAPTCHA_S)
 
 
 def measure(folder: Path, cores: Cores, *, quick: bool) -> WarmUp:
