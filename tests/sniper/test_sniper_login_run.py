@@ -192,14 +192,15 @@ class Aims:
         self.context = context
         self.began = 0
 
-    def of(self, _code, interval_ns, _broker):
+    def of(self, _code, interval_ns):
         context = self.context
         at_once = context.at_once
         return HostAim(
             context.bell_ns, NoHostClock, context.clock, interval_ns=interval_ns, lead_ms=None, at_once=at_once
         )
 
-    def begin(self, _aim):
+    def begin(self, _aim, broker):
+        assert broker.logged_in_at is not None
         self.began += 1
 
     def look_roughly(self, _aim):

@@ -207,20 +207,14 @@ class Aims:
         self._seen: dict[str, Event] = {}
         self._told: set[HostAim] = set()
 
-    def of(self, code: BrokerCode, interval_ns: int, broker: HttpBroker) -> HostAim:
-        """The aim at a broker's host.
-
-        Args:
-            code: The broker's code.
-            interval_ns: Its interval, in ns.
-            broker: One login there: it is by its cheap calls that the host's clock is read.
-        """
+    def of(self, code: BrokerCode, interval_ns: int) -> HostAim:
+        """The aim at a broker's host; its interval in ns."""
         settings = self._context.settings.broker(code)
         url = order_url(code, self._context.settings)
         key = (url, interval_ns, settings.lead_ms)
         if key not in self._aims:
             if url not in self._clocks:
-                probe = self._probes[url] = LaneProbe(settings.ca_file, broker.prepare_proof)
+                probe = self._probes[url] = LaneProbe(settings.ca_file)
                 self._clocks[url] = HostClock(url, settings.ca_file, self._context.clock, probe, self._airspace)
             aimed = HostAim(
                 self._context.bell_ns,
@@ -233,8 +227,14 @@ class Aims:
             self._aims[key] = aimed
         return self._aims[key]
 
-    def begin(self, aimed: HostAim) -> None:
-        """Have the host's clock read from now on, unless it is being read already or the bell has rung."""
+    def begin(self, aimed: HostAim, broker: HttpBroker) -> None:
+        """Have the host's clock read from now on, unless it is being read already or the bell has rung.
+
+        Args:
+            aimed: The aim.
+            broker: A login that has a token: the clock is read by its cheap calls, and by those of the others.
+        """
+        self._probes[aimed.url].add(broker.prepare_proof)
         if aimed.url not in self._seen:
             self._seen[aimed.url] = Event()
             if aimed.at_once:

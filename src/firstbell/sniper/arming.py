@@ -107,7 +107,8 @@ class Arming:
             return armed
         try:
             self._reading.log_in_early()
-            self._aims.begin(self._aim)
+            self._reading.log_in()
+            self._aims.begin(self._aim, self._broker)
             facts, known_ids = self._reading.read(accounts)
             self._aims.look_roughly(self._aim)
         except (BrokerError, CaptchaError, RunError) as error:

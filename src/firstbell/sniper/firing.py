@@ -179,7 +179,7 @@ class LoginRun:
             return set()
         settings = self._context.settings.broker(self._login.broker_code)
         interval_ns = max(settings.min_interval_ms, broker.capabilities.min_interval_ms) * 1_000_000
-        aim = self._gear.aims.of(self._login.broker_code, interval_ns, broker)
+        aim = self._gear.aims.of(self._login.broker_code, interval_ns)
         armed = self._gear.arm(self._context, self._login, broker, self._gear.aims, aim)
         if armed.ready:
             self._gear.lanes += 1

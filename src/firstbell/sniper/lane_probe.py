@@ -31,13 +31,16 @@ class LaneProbe:
 
     Args:
         ca_file: The broker's private certificate authority, or None.
-        write: Writes the call.
     """
 
-    def __init__(self, ca_file: Path | None, write: Callable[[], PreparedCall]) -> None:
+    def __init__(self, ca_file: Path | None) -> None:
         self._ca_file = ca_file
-        self._write = write
+        self._writers: list[Callable[[], PreparedCall]] = []
         self._lane: Lane | None = None
+
+    def add(self, write: Callable[[], PreparedCall]) -> None:
+        """One more who can write the call; the first whose token lives does."""
+        self._writers.append(write)
 
     def __call__(self) -> Answer:
         """Make the call and read its answer.
@@ -45,10 +48,19 @@ class LaneProbe:
         Raises:
             BrokerError: It could not be made, or was not answered.
         """
-        call = self._write()
+        call = self._written()
         lane = self._living(call.base_url)
         request = request_bytes(call.method, call.base_url, call.path, call.headers, call.body)
         return lane.exchange(request, time.monotonic_ns() + _WITHIN_NS)
+
+    def _written(self) -> PreparedCall:
+        failure = NotSent("nobody has logged in there yet")
+        for write in self._writers:
+            try:
+                return write()
+            except NotSent as error:
+                failure = error
+        raise failure
 
     def close(self) -> None:
         """Give the connection up; the next call opens another."""

@@ -77,6 +77,15 @@ class Reading:
         if self._context.interrupt.wait_until(start_ns):
             raise RunError("stopped before the bell")
 
+    def log_in(self) -> None:
+        """Make sure of a token that lives through the run, or at least past the bell.
+
+        Raises:
+            BrokerError: The log-in failed while there was time.
+            CaptchaError: Likewise.
+        """
+        self._patiently(self._lasting_token, until_ns=self.patience_ns())
+
     def read(self, accounts: Sequence[AccountSettings]) -> tuple[Facts, frozenset[VenueOrderId] | None]:
         """Read money, instruments, holdings, and the broker's ids that are there already (None where unreadable).
 
@@ -85,7 +94,6 @@ class Reading:
             CaptchaError: The log-in failed.
         """
         broker, until_ns = self._broker, self.patience_ns()
-        self._patiently(self._lasting_token, until_ns=until_ns)
         buys = any(account.side is Side.BUY for account in accounts)
         money = self._patiently(lambda: broker.buying_power(fresh=True), until_ns=until_ns) if buys else None
         instruments: dict[InstrumentId, Instrument] = {}

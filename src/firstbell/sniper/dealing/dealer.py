@@ -143,7 +143,7 @@ class Dealer:
             raise RunError(f"orders at {broker.code} do not go over HTTP: the run cannot fire them")
         settings = self._context.settings.broker(login.broker_code)
         interval_ns = max(settings.min_interval_ms, broker.capabilities.min_interval_ms) * 1_000_000
-        aim = self._aims.of(login.broker_code, interval_ns, broker)
+        aim = self._aims.of(login.broker_code, interval_ns)
         arming = Arming(self._context, login, broker, self._aims, aim, owner=deal.owner, margin_ns=MARGIN_NS)
         armed = arming.arm()
         deal.broker, deal.orders = broker, [prepared for _, prepared in armed.ready]

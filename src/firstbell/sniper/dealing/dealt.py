@@ -216,7 +216,7 @@ def arm_by_master(context: RunContext, login: Login, broker: HttpBroker, aims: A
     prepared, elsewhere = broker.fetch()
     ready = [(each.order, each) for each in prepared]
     if ready:
-        aims.begin(aim)
+        aims.begin(aim, broker)
         aims.look_roughly(aim)
         # From now on this process keeps to it, whatever it still learns of the host's clock.
         aim.leaves_from_ns()
