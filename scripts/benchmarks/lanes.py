@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from benchmarks import orders
 from firstbell.brokers.transport import tls_context
 from firstbell.errors import BrokerError
-from firstbell.sniper.lane import Lane, LaneAddress
+from firstbell.sniper.lane import Lane
+from firstbell.sniper.lane_address import LaneAddress
 from firstbell.sniper.waiting import PlainWaiter
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from firstbell.oms.carrier import Unfired
 from firstbell.oms.decision import Budget
 from firstbell.sniper import carrier as carrier_module
 from firstbell.sniper.carrier import LaneCarrier
-from firstbell.sniper.lane import Lane, LaneAddress
+from firstbell.sniper.lane import Lane
+from firstbell.sniper.lane_address import LaneAddress
 from firstbell.sniper.volley import Shot, Volley
 from firstbell.sniper.waiting import GreenWaiter
 

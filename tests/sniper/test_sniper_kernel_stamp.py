@@ -10,7 +10,8 @@ import pytest
 
 from firstbell.errors import NoAnswer
 from firstbell.sniper.kernel_stamp import came_ago_ns
-from firstbell.sniper.lane import Lane, LaneAddress
+from firstbell.sniper.lane import Lane
+from firstbell.sniper.lane_address import LaneAddress
 from firstbell.sniper.waiting import PlainWaiter
 
 S = 1_000_000_000

@@ -20,7 +20,8 @@ from sniper_hosts import BODY, OK, Hosts, answering, http
 
 from firstbell.errors import NoAnswer, NotSent, Unreadable
 from firstbell.sniper import lane as lane_module
-from firstbell.sniper.lane import Lane, LaneAddress
+from firstbell.sniper.lane import Lane
+from firstbell.sniper.lane_address import LaneAddress, looked_up
 from firstbell.sniper.waiting import GreenWaiter, PlainWaiter
 
 S = 1_000_000_000
@@ -584,8 +585,8 @@ def test_a_name_that_is_not_known(lanes, monkeypatch):
 
 
 def test_a_name_is_looked_up_once():
-    lane_module.looked_up.cache_clear()
-    assert lane_module.looked_up("localhost", 443) is lane_module.looked_up("localhost", 443)
+    looked_up.cache_clear()
+    assert looked_up("localhost", 443) is looked_up("localhost", 443)
 
 
 def test_a_host_that_accepts_and_never_speaks_tls(hosts, lanes, waiter):

@@ -23,7 +23,8 @@ from firstbell.model.order import Order
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
-from firstbell.sniper.lane import Lane, LaneAddress
+from firstbell.sniper.lane import Lane
+from firstbell.sniper.lane_address import LaneAddress
 from firstbell.sniper.scribe import CALM_NS, Scribe
 from firstbell.sniper.volley import Fate, Shot, Volley
 from firstbell.sniper.waiting import GreenWaiter

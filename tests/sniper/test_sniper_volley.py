@@ -16,7 +16,8 @@ from gevent.event import Event
 from sniper_hosts import OK, Hosts
 
 from firstbell.errors import NotSent
-from firstbell.sniper.lane import Lane, LaneAddress
+from firstbell.sniper.lane import Lane
+from firstbell.sniper.lane_address import LaneAddress
 from firstbell.sniper.volley import Fate, Shot, Volley
 from firstbell.sniper.waiting import GreenWaiter, PlainWaiter
 

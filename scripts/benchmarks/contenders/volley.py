@@ -18,7 +18,8 @@ from benchmarks import orders
 from benchmarks.contenders import obey
 from benchmarks.lanes import pump
 from firstbell.brokers.transport import tls_context
-from firstbell.sniper.lane import Lane, LaneAddress
+from firstbell.sniper.lane import Lane
+from firstbell.sniper.lane_address import LaneAddress
 from firstbell.sniper.volley import Fate, Shot, Volley
 from firstbell.sniper.waiting import GreenWaiter
 

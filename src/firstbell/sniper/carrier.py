@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 import gevent
 
 from firstbell.brokers.http1 import order_bytes, request_bytes
-from firstbell.brokers.transport import tls_context
 from firstbell.errors import BrokerError, NoAnswer, NotSent
 from firstbell.oms.carrier import ANSWER_WITHIN_S, Unfired
-from firstbell.sniper.lane import Lane, LaneAddress
+from firstbell.sniper.lane import Lane
+from firstbell.sniper.lane_address import LaneAddress
 from firstbell.sniper.volley import Fate, Shot
 from firstbell.sniper.waiting import GreenWaiter
 
@@ -182,12 +182,7 @@ class LaneCarrier:
         self.close()
         self._wait_out()
         address = LaneAddress.of(base_url)
-        try:
-            context = tls_context(self._ca_file) if address.tls else None
-        except OSError as error:
-            words = f"the ca_file {self._ca_file} cannot be used: {error.strerror or error}"
-            raise NotSent(f"{address.host}: {words}; nothing was sent", host=address.host) from None
-        self._lane = Lane(address, context, GreenWaiter())
+        self._lane = Lane(address, address.context(self._ca_file), GreenWaiter())
         self._lane.open(until_ns)
         return self._lane
 

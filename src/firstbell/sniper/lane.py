@@ -12,25 +12,24 @@ sends. Only connecting and reading wait, and they wait through a `firstbell.snip
 from __future__ import annotations
 
 import contextlib
-import functools
 import socket
 import ssl
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import urlsplit
 
 from gevent import monkey
 
 from firstbell.brokers.base import Answer
 from firstbell.brokers.http1 import AnswerReader
-from firstbell.brokers.transport import checked_host, in_words
+from firstbell.brokers.transport import in_words
 from firstbell.errors import NoAnswer, NotSent
 from firstbell.sniper.kernel_stamp import ask_for_stamps, came_ago_ns, receive
+from firstbell.sniper.lane_address import looked_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from firstbell.sniper.lane_address import LaneAddress
     from firstbell.sniper.waiting import Waiter
 
 _NS: Final = 1_000_000_000
@@ -38,45 +37,6 @@ _BLOCK: Final = 1 << 14
 _CREDIBLE_NS: Final = 10 * _NS
 """A stamp that is farther from an instant of ours than this was made by a clock that has been set since."""
 _PlainSocket: Final = monkey.get_original("socket", "socket")
-
-
-@dataclass(frozen=True, slots=True)
-class LaneAddress:
-    """Where a lane leads.
-
-    Attributes:
-        hostname: The host's name or address.
-        port: Its port.
-        tls: Whether TLS is spoken there.
-        host: Host and port as people read them.
-    """
-
-    hostname: str
-    port: int
-    tls: bool
-    host: str
-
-    @classmethod
-    def of(cls, base_url: str) -> LaneAddress:
-        """The address in a URL: scheme, host and port.
-
-        Raises:
-            NotSent: It is not one that anything may be sent to.
-        """
-        host = checked_host(base_url)
-        parts = urlsplit(base_url)
-        tls = parts.scheme == "https"
-        return cls(parts.hostname or "", parts.port or (443 if tls else 80), tls, host)
-
-
-@functools.lru_cache(maxsize=256)
-def looked_up(hostname: str, port: int) -> tuple[tuple[Any, ...], ...]:
-    """A host's addresses, asked for once per process: a name is not looked up a second time just before the bell.
-
-    Raises:
-        OSError: The name was not found.
-    """
-    return tuple(socket.getaddrinfo(hostname, port, type=socket.SOCK_STREAM))
 
 
 class Lane:

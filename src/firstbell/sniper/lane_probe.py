@@ -10,9 +10,9 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from firstbell.brokers.http1 import request_bytes
-from firstbell.brokers.transport import tls_context
 from firstbell.errors import NotSent
-from firstbell.sniper.lane import Lane, LaneAddress
+from firstbell.sniper.lane import Lane
+from firstbell.sniper.lane_address import LaneAddress
 from firstbell.sniper.waiting import GreenWaiter
 
 if TYPE_CHECKING:
@@ -70,12 +70,7 @@ class LaneProbe:
     def _living(self, base_url: str) -> Lane:
         if self._lane is None:
             address = LaneAddress.of(base_url)
-            try:
-                context = tls_context(self._ca_file) if address.tls else None
-            except OSError as error:
-                words = f"the ca_file {self._ca_file} cannot be used: {error.strerror or error}"
-                raise NotSent(f"{address.host}: {words}", host=address.host) from None
-            self._lane = Lane(address, context, GreenWaiter())
+            self._lane = Lane(address, address.context(self._ca_file), GreenWaiter())
         if not self._lane.alive():
             self._lane.open(time.monotonic_ns() + _WITHIN_NS)
         return self._lane
