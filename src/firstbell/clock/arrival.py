@@ -14,7 +14,7 @@ need not have had the shortest way there.
 Hence the posterior of `B`, on a grid: a probe's likelihood is the part of ``[B, B + e]`` that lies within its interval,
 and never less than a small floor, because no single probe is to be believed without limit. A refusal as too early of
 what left at `sent` is one more sighting, of one side: ``sent + S < bell``. The next shift is then as uncertain as `B`
-is, plus a `u` drawn as the measured ones were.
+is, plus a `u` drawn as the measured ones were, the latest above all.
 
 Hosts that are several machines with different clocks contradict this: no `B` fits all probes. Then the distribution of
 `S` itself is estimated, without a shape, from the intervals (Turnbull, J. R. Stat. Soc. B 38, 1976: self-consistency).
@@ -48,6 +48,11 @@ HANDLING_NS: Final = 1_000_000
 """The most that a host is taken to need between looking at a cheap request and dating its answer: 1 ms."""
 DRIFT: Final = 20e-6
 """How fast two clocks are taken to part: 20 µs a second. What a probe said blurs by that with its age."""
+_HALF_NS: Final = 15 * _NS
+"""A way is expected to be as it was lately: what a round trip took counts half as much after so long. While everybody
+logs in and reads, ways are longer than they will be at the bell."""
+_OLDEST: Final = 0.02
+"""And never less than this: what has been seen can come again."""
 _EXACT_NS: Final = 20_000
 """What the instants of sending and answering may be wrong by themselves: 20 µs."""
 _FLOOR: Final = 0.002
@@ -123,12 +128,14 @@ class _Sighting:
         high: … and less than this, in ns.
         extra: What its round trip took longer than the shortest, in ns.
         slack: What the extra may be wrong by at either end, in ns.
+        recent: How much its extra counts for the next one: 1, less the older it is.
     """
 
     low: float
     high: float
     extra: float
     slack: float
+    recent: float
 
     @property
     def base_low(self) -> float:
@@ -185,14 +192,15 @@ def arrivals(
 
 def _sighting(probe: Probe, origin: int, shortest: int, slack: float, newest_ns: int) -> _Sighting:
     low = probe.date_s * _NS - probe.sent_ns - origin
-    aged = DRIFT * abs(newest_ns - probe.sent_ns)
-    return _Sighting(low, low + _NS, probe.answered_ns - probe.sent_ns - shortest, slack + aged)
+    age_ns = abs(newest_ns - probe.sent_ns)
+    extra = probe.answered_ns - probe.sent_ns - shortest
+    return _Sighting(low, low + _NS, extra, slack + DRIFT * age_ns, max(_OLDEST, 0.5 ** (age_ns / _HALF_NS)))
 
 
 def _extras(sightings: Sequence[_Sighting], slack: float, shortest: float) -> Points:
     """How the next extra is distributed: as the measured ones were, less what the host's handling took of it."""
     points = [
-        (start + (end - start) * (step + 0.5) / 8 - handling, 1.0)
+        (start + (end - start) * (step + 0.5) / 8 - handling, each.recent)
         for each in sightings
         for start, end in [(-slack, each.extra + slack)]
         for step in range(8)
