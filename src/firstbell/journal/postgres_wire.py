@@ -87,7 +87,9 @@ class Wire:
                 self._socket = _encrypt(self._socket, address, context)
             self._connection = _log_in(self._socket, address)
         except BaseException:
-            self._socket.close()
+            # pg8000 has a file of it by now, which would keep it open until somebody collects the garbage.
+            with contextlib.suppress(OSError):
+                os.close(self._socket.detach())
             raise
         try:
             self._socket.settimeout(_ANSWER_S)
