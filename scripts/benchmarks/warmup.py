@@ -60,10 +60,10 @@ def measure(folder: Path, cores: Cores, *, quick: bool) -> WarmUp:
         again_s, _ = _timed(exchange.config, cores)
         hosts = Counter(account["broker_code"] for account in exchange.said["accounts"])
         captchas = len(exchange.seen()["captchas"])
-    pauses_s = max(hosts.values()) * BEFORE_CAPTCHA_S
+    forced_s = max(hosts.values()) * BEFORE_CAPTCHA_S
     if captchas != accounts:
         raise ChildFailed(f"firstbell warmup fetched {captchas} captchas for {accounts} accounts")
-    return WarmUp(accounts, ready, len(hosts), pauses_s, seconds, again_s, _DELAY_MS)
+    return WarmUp(accounts, ready, len(hosts), forced_s, seconds, again_s, _DELAY_MS)
 
 
 def _timed(config: Path, cores: Cores) -> tuple[float, int]:
