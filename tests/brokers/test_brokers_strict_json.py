@@ -1,4 +1,5 @@
 import json
+import time
 from decimal import Decimal
 
 import pytest
@@ -49,6 +50,8 @@ def test_a_byte_order_mark_is_tolerated() -> None:
         (b"-" + b"1" * 5000, "too long"),
         (b"1e999999999", "too long"),
         (b"1E-999999999", "too long"),
+        (b"1e99999999999999999999", "too long"),
+        (b"-0.1E-99999999999999999999", "too long"),
         (b"0." + b"1" * 60, "too long"),
         (b'"\\ud800"', "half a character"),
         (b'{"\\udfff": 1}', "half a character"),
@@ -70,6 +73,17 @@ def test_what_cannot_be_trusted_is_unreadable(body: bytes, why: str) -> None:
 def test_brackets_inside_texts_do_not_nest() -> None:
     text = "[{" * 100 + '\\"'
     assert strict_json.read(json.dumps([text]).encode()) == [text]
+
+
+@pytest.mark.parametrize("piece", [b'\\"', b"\\\\", b'"', b'"\\', b'\\""', b'" "'])
+@pytest.mark.parametrize("start", [b"", b'"', b"[" * 40, b"[" * 40 + b'"', b"{" * 40 + b'\\"'])
+def test_no_answer_takes_longer_than_its_length(start: bytes, piece: bytes) -> None:
+    """Two seconds are a thousand times what a reader needs that looks at each character once."""
+    body = (start + piece * (1 << 19))[: (1 << 20) - 40] + b"[" * 40
+    began = time.process_time()
+    with pytest.raises(Unreadable):
+        strict_json.read(body)
+    assert time.process_time() - began < 2
 
 
 def test_whole_characters_outside_the_first_plane_are_read() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NoReturn
 
 from firstbell.errors import Unreadable
@@ -21,7 +21,8 @@ DEEPEST: Final = 32
 _LONGEST_NUMBER: Final = 40
 """Digits, as in `firstbell.model.money.exact`."""
 
-_STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRINGS: Final = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""Texts, the last one with or without its end: never trying anything twice keeps this linear, whatever is sent."""
 _BRACKETS: Final = re.compile(r"[\[\]{}]")
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -81,9 +82,13 @@ def _integer(digits: str) -> int:
 
 
 def _decimal(digits: str) -> Decimal:
-    number = Decimal(digits) if len(digits) <= _LONGEST_NUMBER else Decimal("NaN")
+    try:
+        number = Decimal(digits) if len(digits) <= _LONGEST_NUMBER else Decimal("NaN")
+    except InvalidOperation:
+        # Its exponent is beyond what even a Decimal can say.
+        number = Decimal("NaN")
     if not number.is_finite() or abs(number.adjusted()) > _LONGEST_NUMBER:
-        # 1e999999999 is five bytes more than 1 and a gigabyte as an integer.
+        # 1e999999999 is a few bytes more than 1 and a gigabyte as an integer.
         raise ValueError("it has a number that is too long to be one")
     return number
 
