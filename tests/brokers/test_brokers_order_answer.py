@@ -112,6 +112,32 @@ def test_401_is_refused_and_asks_for_a_new_log_in(body: object) -> None:
     assert (outcome.outcome, outcome.again, outcome.token_ended) == (REJECTED, True, True)
 
 
+@pytest.mark.parametrize("status", [401, 429])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"isSuccess": True},
+        {"serialNumber": 4711},
+        {"Code": 1017, "result": {"serial": "4711"}},
+        {"result": {"order": [{"serialNumber": 4711}]}},
+    ],
+)
+def test_a_refusing_status_with_an_accepting_body_is_no_certain_refusal(status: int, body: object) -> None:
+    outcome = read(body, status, retry_after="1")
+    assert (outcome.outcome, outcome.again, outcome.token_ended) == (UNRESOLVED, False, False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"isSuccess": True, "serialNumber": 4711, "details": {"isSuccess": True, "errorCode": 0, "isError": False}},
+        {"isSuccess": True, "serialNumber": 4711, "details": {"errorCode": None, "Code": 7, "serialNumber": 0}},
+    ],
+)
+def test_what_stands_deeper_and_does_not_contradict_changes_nothing(body: object) -> None:
+    assert read(body) == Outcome(ACCEPTED, None, None, "4711")
+
+
 @pytest.mark.parametrize(
     ("said", "seconds"),
     [
@@ -175,6 +201,14 @@ def test_429_is_refused_and_never_hurried(said: dict[str, str], seconds: float) 
         {"isSuccess": False, "serialNumber": 4711},
         {"Code": 1017, "serialNumber": 4711},
         {"Code": 1011, "result": {"serialNumber": 4711}},
+        {"Code": 1017, "serialNumber": 4711, "result": {"serialNumber": 4712}},
+        {"Code": 1018, "details": {"order": [{"SerialNo": "۴۷۱۱"}]}},
+        {"Code": 1017, "details": {"isSuccess": "true"}},
+        {"isSuccess": True, "serialNumber": 4711, "details": [{"isSuccess": False}]},
+        {"isSuccess": True, "serialNumber": 4711, "result": {"result": {"errorCode": 1017}}},
+        {"isSuccess": True, "serialNumber": 4711, "result": {"inner": {"isError": True}}},
+        {"isSuccess": True, "serialNumber": 4711, "result": {"inner": {"errorCode": "E7"}}},
+        {"serialNumber": 1, "SerialNumber": True},
         {"Code": 1017, "errorCode": 1018},
         {"Code": 1017, "result": {"Code": 1011}},
         {"isSuccess": True, "IsSuccess": False},
@@ -199,6 +233,8 @@ def test_429_is_refused_and_never_hurried(said: dict[str, str], seconds: float) 
         b'{"serialNumber": Infinity}',
         b'{"serialNumber": 1e999999}',
         b'{"serialNumber": ' + b"9" * 100 + b"}",
+        b'{"serialNumber": 4711, "x": 1e99999999999999999999}',
+        b'{"serialNumber": 4711, "x": 1e-99999999999999999999}',
         b'{"isSuccess": true, "x": ' + b"[" * 5000 + b"]" * 5000 + b"}",
         b"\xff\xfe",
     ],

@@ -18,7 +18,7 @@ from firstbell.model.identifiers import VenueOrderId
 from firstbell.model.terms import AttemptOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from decimal import Decimal
 
 AGAIN: Final = {
@@ -41,6 +41,10 @@ _SERIALS: Final = ("serialNumber", "serialNo", "serial")
 _TRACKINGS: Final = ("trackingNumber", "tracking")
 _CODES: Final = ("code", "errorCode")
 _UNSAID: Final = (None, "")
+_SUCCESS: Final = "issuccess"
+_ERROR: Final = "iserror"
+_ERROR_CODE: Final = "errorcode"
+_YES_NAMES: Final = frozenset(name.casefold() for name in _SERIALS)
 _LAYERS: Final = (*WRAPPERS, "error")
 
 _OK: Final = 200
@@ -67,6 +71,8 @@ def read_order_answer(status: int, headers: Mapping[str, str], body: bytes) -> O
         said = None
     code = said.code if said else None
     message = said.message if said else None
+    if status in {_UNAUTHORIZED, _TOO_MANY} and said is not None and said.says_yes:
+        return Outcome(AttemptOutcome.UNRESOLVED, code, message)
     if status == _UNAUTHORIZED:
         return Outcome(AttemptOutcome.REJECTED, code, message, again=True, token_ended=True)
     if status == _TOO_MANY:
@@ -83,14 +89,14 @@ def read_order_answer(status: int, headers: Mapping[str, str], body: bytes) -> O
 
 
 def _accepted(said: _Said) -> Outcome:
-    if said.success is True or said.names_order:
+    if (said.success is True or said.names_order) and not said.no_inside:
         return Outcome(AttemptOutcome.ACCEPTED, None, said.message, said.serial)
     return Outcome(AttemptOutcome.UNRESOLVED, None, said.message)
 
 
 def _refused(said: _Said, status: int) -> Outcome:
     code, message = said.code, said.message
-    if said.serial is not None or said.success is True:
+    if said.says_yes:
         # It says yes and no at once.
         return Outcome(AttemptOutcome.UNRESOLVED, code, message)
     if code in AGAIN:
@@ -110,6 +116,8 @@ class _Said:
         message: The broker's words, or None.
         serial: The order's lasting name, or None.
         names_order: Whether it gives the order any name at all.
+        says_yes: Whether anything in it, however deep, says that the order is there: then it is no certain refusal.
+        no_inside: Whether anything, likewise, says that it is not: then it is no certain acceptance.
         clear: Whether it says these things only once, or the same each time.
 
     Raises:
@@ -130,8 +138,10 @@ class _Said:
         self.code = next((number for number in numbers if number), None)
         self.success = next(iter(successes), None)
         self.refused = self.success is False or True in errors or bool(numbers - {0})
-        self.serial = VenueOrderId(str(serials.pop())) if len(serials) == 1 else None
-        self.names_order = bool(serials or self.serial or _names(layers, _TRACKINGS))
+        self.serial = VenueOrderId(str(next(iter(serials)))) if len(serials) == 1 else None
+        self.names_order = bool(serials or _names(layers, _TRACKINGS))
+        self.says_yes = any(map(_is_yes, _inside(document)))
+        self.no_inside = any(map(_is_no, _inside(document)))
 
 
 def _message(layer: Fields) -> str | None:
@@ -143,6 +153,40 @@ def _names(layers: list[Fields], names: tuple[str, ...]) -> set[int]:
     """All the different names that an order is given; zero and less are none."""
     found = (_whole(number_in(layer.get(name))) for layer in layers for name in names)
     return {number for number in found if number is not None and number > 0}
+
+
+def _inside(document: Any) -> Iterator[tuple[str, Any]]:
+    """Every name and value in an answer, at any depth; strict JSON bounds it."""
+    waiting = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield from ((name.casefold(), item) for name, item in value.items())
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+
+
+def _is_yes(mark: tuple[str, Any]) -> bool:
+    name, item = mark
+    if name in _YES_NAMES:
+        number = _whole(number_in(item))
+        return number is not None and number > 0
+    return name == _SUCCESS and _flag(item) is True
+
+
+def _is_no(mark: tuple[str, Any]) -> bool:
+    name, item = mark
+    if name == _ERROR_CODE:
+        return item not in _UNSAID and _whole(number_in(item)) != 0
+    return (name == _SUCCESS and _flag(item) is False) or (name == _ERROR and _flag(item) is True)
+
+
+def _flag(item: Any) -> bool | None:
+    """Yes or no; None for anything else."""
+    if isinstance(item, str):
+        return {"true": True, "false": False}.get(item.strip().casefold())
+    return item if isinstance(item, bool) else None
 
 
 def _whole(number: Decimal | None) -> int | None:
