@@ -377,3 +377,31 @@ def test_a_prepared_order_is_written_whole():
     prepared = PreparedOrder(order, "POST", URL, "/order", {"Authorization": SECRET}, b"{}")
     assert order_bytes(prepared) == request_bytes("POST", URL, "/order", {"Authorization": SECRET}, b"{}")
     assert http1._LARGEST_HEAD == 1 << 16
+
+
+@pytest.mark.parametrize(
+    ("start", "more"),
+    [
+        (b"", b"HTTP/1.1 103 Hints\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n"),
+        (b"HTTP/1.1 200 OK\r\nA: ", b"b"),
+        (b"HTTP/1.1 200 ", b"OK"),
+        (CHUNKED[:-2], b"A: b\r\n"),
+        (CHUNKED[:-2] + b"A: ", b"b"),
+        (CHUNKED.partition(b"7\r\n")[0] + b"7;", b"x"),
+        (CHUNKED.partition(b"7\r\n")[0] + b"7;x=", b"x"),
+        (CHUNKED.partition(b"7\r\n")[0], b"0"),
+    ],
+)
+def test_what_has_no_end_is_given_up(start: bytes, more: bytes) -> None:
+    """Each of these could go on for ever without ever being a body."""
+    reader = AnswerReader("h")
+    piece = more * (4096 // len(more))
+
+    def flood() -> None:
+        reader.feed(start)
+        for _ in range(40):
+            reader.feed(piece)
+
+    with pytest.raises(Unreadable):
+        flood()

@@ -480,3 +480,77 @@ def test_a_request_of_which_a_part_left_is_no_answer(transport: Transport) -> No
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(NoAnswer, match="the request had left"):
             transport.send("POST", url, "/", {"X-Long": "x" * (32 << 20)}, b"", timeout=0.3)
+
+
+@pytest.mark.parametrize("status", [100, 102, 103, 199])
+def test_an_interim_answer_is_not_the_answer(serve: Serve, transport: Transport, status: int) -> None:
+    """Taken for it, it would leave the real one behind for the next request on this connection."""
+    interim = f"HTTP/1.1 {status} Wait\r\nLink: </a>\r\n\r\n".encode()
+
+    def script(request: Request, connection: socket.socket) -> bytes | None:
+        connection.sendall(interim)
+        time.sleep(0.05)
+        return interim + http(200, {"path": request.path})
+
+    server = serve(script)
+    for path in ("/1", "/2", "/3"):
+        answer = transport.send("GET", server.url, path, {}, None)
+        assert (answer.status, answer.body) == (200, f'{{"path": "{path}"}}'.encode())
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 102 Wait\r\n\r\n" * 10_000,
+        b"HTTP/1.1 103 Hints\r\n" + b"A: b\r\n" * 10_000,
+        b"HTTP/1.1 103 Hints\r\nA: " + b"b" * 100_000,
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+        *(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + size + b"\r\n" + b"x" * 100_000
+            for size in (
+                b"-1",
+                b"-5",
+                b"+5",
+                b"0x5",
+                b"1_0",
+                b"",
+                b"g",
+                b"5" * 20,
+                "\u0665".encode(),
+                b"5;" + b"x" * 70_000,
+            )
+        ),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+    ],
+)
+def test_what_no_server_should_send_is_no_answer(serve: Serve, transport: Transport, answer: bytes) -> None:
+    server = serve(lambda *_: answer)
+    with pytest.raises(NoAnswer):
+        send(transport, server.url, timeout=5)
+
+
+def test_a_chunk_of_less_than_nothing_is_not_all_that_ever_comes(serve: Serve, transport: Transport) -> None:
+    gave_up = threading.Event()
+
+    def script(request: Request, connection: socket.socket) -> None:
+        del request
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n")
+        try:
+            for _ in range(1000):
+                connection.sendall(b"x" * 65_536)
+        except OSError:
+            gave_up.set()
+
+    server = serve(script)
+    with pytest.raises(NoAnswer):
+        send(transport, server.url, timeout=10)
+    transport.close()
+    assert gave_up.wait(5)
+
+
+def test_what_is_packed_in_two_pieces_is_not_read_as_the_first(serve: Serve, transport: Transport) -> None:
+    packed = gzip.compress(b'{"isSuccess": true}') + gzip.compress(b'{"isSuccess": false}')
+    server = serve(lambda *_: http(200, packed, Content_Encoding="gzip"))
+    with pytest.raises(Unreadable, match="not whole"):
+        send(transport, server.url)

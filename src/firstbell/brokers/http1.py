@@ -26,6 +26,8 @@ _TARGET: Final = re.compile(r"/[!-~]*")
 _VALUE: Final = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?|")
 _LARGEST_HEAD: Final = 1 << 16
 """Bytes of an answer's head: what is longer is no answer to an order."""
+_DEAREST: Final = 8
+"""Bytes that a chunked body may spend for each of its own: one of chunks of a single byte spends five."""
 _INTERIM: Final = range(100, 200)
 
 
@@ -88,7 +90,7 @@ class AnswerReader:
         self._headers: list[tuple[str, str]] = []
         self._body: list[bytes] = []
         self._body_bytes = 0
-        self._head_bytes = 0
+        self._fed_bytes = 0
         self._head_done = False
         self._status = 0
 
@@ -121,8 +123,8 @@ class AnswerReader:
         Raises:
             Unreadable: It is not HTTP, or too large to be an answer.
         """
-        if not self._head_done:
-            self._head_bytes += len(data)
+        if not self.complete:
+            self._fed_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
@@ -135,8 +137,10 @@ class AnswerReader:
                 words = "it wants to speak another protocol" if upgrade else "what came back is not HTTP"
                 raise Unreadable(f"{self._host}: {words}", host=self._host) from None
             self.reusable = False
-        if not self._head_done and self._head_bytes > _LARGEST_HEAD:
-            raise Unreadable(f"{self._host}: an answer whose head does not end", host=self._host)
+        # Interim answers, the ends of chunks and what follows the last one are of no use, and could go on for ever.
+        if not self.complete and self._fed_bytes > _LARGEST_HEAD + (1 + _DEAREST) * self._body_bytes:
+            words = "an answer whose body does not end" if self._head_done else "an answer whose head does not end"
+            raise Unreadable(f"{self._host}: {words}", host=self._host)
         return self.complete
 
     def end(self) -> None:
@@ -150,7 +154,7 @@ class AnswerReader:
             return
         names = {name for name, _ in self._headers}
         if not self._head_done or names & {"content-length", "transfer-encoding"}:
-            words = "the answer ended half way" if self._head_bytes else "the connection was closed without an answer"
+            words = "the answer ended half way" if self._fed_bytes else "the connection was closed without an answer"
             raise NoAnswer(f"{self._host}: {words}; the request had left", host=self._host)
         # An answer that does not say how long it is ends with its connection.
         self.complete = True

@@ -12,16 +12,25 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 if TYPE_CHECKING:
     import socket
+
+
+_INTERIM: Final = range(100, 200)
+_SWITCHING: Final = 101
+_MOST_INTERIM: Final = 32
+"""Interim answers before the real one; none is asked for."""
+_LONGEST_LINE: Final = 1 << 16
+_CHUNK_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
 
 
 @dataclass(slots=True)
@@ -112,10 +121,33 @@ class _Readable:
 
 
 class _PunctualResponse(http.client.HTTPResponse):
-    """An answer whose head and body are read until the deadline."""
+    """An answer whose head and body are read until the deadline, and no more freely than HTTP allows."""
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(_Readable(sock), *args, **options)  # type: ignore[arg-type] # it only makes a file of it
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Pass over interim answers.
+
+        `http.client` passes over ``100 Continue`` alone, and takes ``103 Early Hints`` for the whole answer: the real
+        one would then be read as that of the next request on this connection.
+        """
+        for _ in range(_MOST_INTERIM):
+            status: tuple[str, int, str] = super()._read_status()  # type: ignore[misc] # not in its public face
+            if status[1] == _SWITCHING:
+                raise http.client.HTTPException("it wants to speak another protocol")
+            if status[1] not in _INTERIM:
+                return status
+            http.client.parse_headers(self.fp)
+        raise http.client.HTTPException("interim answers without an end")
+
+    def _read_next_chunk_size(self) -> int:
+        """Read the size of the next chunk. `http.client` takes -1 for one, and then all that ever comes."""
+        line = self.fp.readline(_LONGEST_LINE)
+        size = line.partition(b";")[0].strip()
+        if not line.endswith(b"\n") or not _CHUNK_SIZE.fullmatch(size):
+            raise http.client.HTTPException("the size of a chunk is none")
+        return int(size, 16)
 
 
 class StampedConnection(HTTPConnection):

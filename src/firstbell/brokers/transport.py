@@ -262,7 +262,8 @@ def unpacked(body: bytes, encoding: str, host: str, max_bytes: int) -> bytes:
         plain = unpacker.decompress(body, max_bytes + 1)
     except zlib.error:
         raise Unreadable(f"{host}: an answer whose compression is damaged", host=host) from None
-    if len(plain) > max_bytes or not unpacker.eof:
+    if len(plain) > max_bytes or not unpacker.eof or unpacker.unused_data:
+        # What is packed behind the first piece would be left out, and the rest be a part.
         raise Unreadable(f"{host}: an answer that unpacks to more than {max_bytes:,} bytes, or not whole", host=host)
     return plain
 
