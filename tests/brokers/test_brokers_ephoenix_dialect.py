@@ -164,6 +164,11 @@ def test_buying_power_in_all_its_spellings() -> None:
         {"buyingPower": True},
         {"buyingPower": [1]},
         {"buyingPower": 1, "BuyingPower": 2},
+        {"buyingPower": 1, "BuyingPower": True},
+        {"buyingPower": "१२"},
+        {"buyingPower": "1" * 29},
+        b'{"buyingPower": 1e99999999999999999999}',
+        b'{"buyingPower": 1e30}',
         {"buyingPower": ""},
         b'{"buyingPower": NaN}',
         b"<html>",
@@ -221,7 +226,11 @@ def test_a_least_quantity_of_nothing_is_a_lot() -> None:
         {"mineq": -1},
         {"mineq": None},
         {"ls": 0},
+        {"ls": 0.5},
         {"ls": None},
+        {"ls": True},
+        {"maxap": 10**28},
+        {"minap": "0." + "0" * 29 + "1"},
         {"lcp": "x"},
     ],
 )
@@ -468,7 +477,20 @@ def test_times_are_tehrans_wall_clock_whatever_their_label(text: str) -> None:
     assert one(created=text).created_at == datetime(2026, 11, 21, 8, 45, tzinfo=ZoneInfo("Asia/Tehran"))
 
 
-@pytest.mark.parametrize("text", ["", None, "1405/08/30", "yesterday", "2026-13-41T00:00:00", 7])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        None,
+        "1405/08/30",
+        "yesterday",
+        "2026-13-41T00:00:00",
+        7,
+        "9999-12-31T23:59:59-05:00",
+        "0001-01-01T00:00:00+14:00",
+        "1999-12-31",
+    ],
+)
 def test_what_is_no_time_is_none(text: object) -> None:
     assert one(created=text).created_at is None
 
@@ -497,6 +519,11 @@ def test_what_traded_may_have_to_be_reckoned() -> None:
         {"price": None},
         {"volume": None},
         {"volume": -1},
+        {"volume": 99.5},
+        {"volume": True},
+        {"executedVolume": 99.5},
+        {"executedVolume": None, "remainedVolume": 0.5},
+        {"executedVolume": None, "remainedVolume": 10, "canceledVolume": -10},
         {"executedVolume": 101},
         {"executedVolume": -1},
         {"executedVolume": "x"},
@@ -559,6 +586,7 @@ def test_pages_that_are_counted_from_zero_are_read_too() -> None:
         [body(4, 9, 8), body(3, 7)],
         [body(3, 9, 8), body(4, 7)],
         [body(3, 9, 8), body(3, 7, 6)],
+        [body(10**20, 9, 8)],
     ],
 )
 def test_a_list_that_is_not_whole_is_an_error_and_never_a_part(bodies: list[object]) -> None:
@@ -638,11 +666,31 @@ def test_trades_without_a_name_get_one_that_stays() -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"volume": 0}, {"volume": None}, {"avgPrice": 0}, {"tradeType": 0}, {"isin": None}, {"serialNumber": "x"}],
+    [
+        {"volume": 0},
+        {"volume": 0.5},
+        {"volume": None},
+        {"avgPrice": 0},
+        {"tradeType": 0},
+        {"isin": None},
+        {"serialNumber": "x"},
+    ],
 )
 def test_a_trade_is_never_guessed(changed: dict[str, object]) -> None:
     with pytest.raises(Unreadable):
         lists.read_fills(answer([trade(**changed)]), HOST)
+
+
+def test_a_list_longer_than_any_is_not_even_begun() -> None:
+    asked: list[int] = []
+
+    def page(number: int) -> lists.Page:
+        asked.append(number)
+        return lists.read_page(answer(body(50_001, number)), HOST)
+
+    with pytest.raises(Unreadable, match="50001 rows were announced"):
+        lists.whole_list(page, HOST)
+    assert set(asked) == {1}
 
 
 READERS: list[Callable[[Answer], object]] = [

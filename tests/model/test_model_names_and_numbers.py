@@ -52,7 +52,28 @@ def test_names_do_not_run_into_each_other():
     assert name(broker_code="a", username="bc") != name(broker_code="ab", username="c")
 
 
-@pytest.mark.parametrize("bad", [1.5, True, None, "NaN", "inf", "", "1e", "9" * 41, "1_000", "1E+9999999", "1E-99"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        1.5,
+        True,
+        None,
+        "NaN",
+        "inf",
+        "",
+        "1e",
+        "9" * 41,
+        "1_000",
+        "1E+9999999",
+        "1E-99",
+        "9" * 29,
+        "1E28",
+        "0." + "1" * 29,
+        "१२",
+        "٫5",
+        "1e99999999999999999999",
+    ],
+)
 def test_inexact_numbers_are_refused(bad):
     with pytest.raises(ValueError, match="."):
         exact(bad)
@@ -74,6 +95,13 @@ def test_plain_and_grouped():
     assert plain(Decimal("1E+3")) == 1000
     assert grouped(Decimal(1_000_003_827)) == "1,000,003,827"
     assert grouped(Decimal("1E+6")) == "1,000,000"
+    assert grouped(Decimal("1234.50")) == "1,234.5"
+
+
+def test_numbers_longer_than_arithmetic_carries_are_written_whole_too():
+    long = "1" * 30 + "." + "2" * 30
+    assert plain(Decimal(long + "00")) == long
+    assert grouped(Decimal(long)).replace(",", "") == long
 
 
 @given(st.integers(min_value=0, max_value=4 * 10**18))

@@ -230,7 +230,7 @@ def read_instrument(answer: Answer, isin: InstrumentId, host: str) -> Instrument
 
 def _instrument(facts: Fields, trading: Fields, isin: InstrumentId) -> Instrument:
     low, high = trading.positive("minap"), trading.positive("maxap")
-    largest, lot = facts.count("maxeq"), facts.positive("ls")
+    largest, lot = facts.count("maxeq"), facts.shares("ls")
     # No order is smaller than a lot, so a least quantity of zero means just that.
     smallest = max(facts.count("mineq"), lot)
     if low > high:

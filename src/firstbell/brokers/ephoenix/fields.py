@@ -46,7 +46,8 @@ class Fields:
         self._found: dict[str, Any] = {}
         for name, item in value.items():
             folded = str(name).casefold()
-            if folded in self._found and self._found[folded] != item:
+            # Compared as written: to Python, true is 1.
+            if folded in self._found and repr(self._found[folded]) != repr(item):
                 raise self.unreadable(f"{folded[:40]} stands there twice")
             self._found[folded] = item
 
@@ -128,9 +129,31 @@ class Fields:
         Raises:
             Unreadable: There is none.
         """
-        number = self.number(*names)
-        if number < 0 or number != number.to_integral_value():
+        number = self.maybe_count(*names)
+        if number is None:
+            raise self.unreadable(f"{names[0]} is missing")
+        return number
+
+    def maybe_count(self, *names: str) -> Decimal | None:
+        """The whole number from zero up under the first of some names, or None where nothing stands.
+
+        Raises:
+            Unreadable: Something else stands there.
+        """
+        number = self.maybe_number(*names)
+        if number is not None and (number < 0 or number != number.to_integral_value()):
             raise self.unreadable(f"{names[0]} is not a count")
+        return number
+
+    def shares(self, *names: str) -> Decimal:
+        """The whole number above zero under the first of some names: there are no parts of shares.
+
+        Raises:
+            Unreadable: There is none.
+        """
+        number = self.count(*names)
+        if number == 0:
+            raise self.unreadable(f"{names[0]} is zero")
         return number
 
     def text(self, *names: str) -> str:
@@ -166,9 +189,11 @@ class Fields:
 
 
 def number_in(item: object) -> Decimal | None:
-    """A number, as one or in a text; None for anything else.
+    """A number, as one or in a text; None for anything else, such as yes and no, which are numbers to Python alone.
 
-    Texts have no separators between thousands: a comma may be one, or a decimal point, and that is not for guessing.
+    In texts, Persian and Arabic digits and their decimal point are read as what they certainly mean. There are no
+    separators between thousands: a comma may be one, or a decimal point, and that is not for guessing. Nor is any
+    number of more than 28 digits; see `firstbell.model.money.exact`.
     """
     if isinstance(item, str):
         item = item.strip().translate(_LATIN_DIGITS)

@@ -36,6 +36,10 @@ _DONE: Final = frozenset({"3", "4", "5", "10"})
 _EXECUTED: Final = "3"
 _ERRORS: Final = frozenset({"5", "10"})
 _MOST_PAGES: Final = 500
+_MOST_ROWS: Final = 50_000
+"""A list that says it is longer is not one day's of one account, and is not read."""
+_YEARS: Final = range(2000, 2201)
+"""Years that a time can be of; beyond the calendar's ends it could not even be told in another zone."""
 _FRESH_STARTS: Final = 3
 
 
@@ -110,6 +114,8 @@ class _Reading:
         """Read all pages; why the list is not whole, or an empty text when it is."""
         first = self._page(1)
         self._total = first.total
+        if self._total > _MOST_ROWS:
+            return f"{self._total} rows were announced, more than {_MOST_ROWS}"
         why = self._add(first)
         for number in range(2, _MOST_PAGES):
             if why or len(self.rows) >= self._total:
@@ -170,12 +176,12 @@ def _state(row: Fields) -> str:
 
 def _filled(row: Fields, quantity: Decimal, state: str) -> Decimal:
     """What has traded; where no volume says, what the state alone says: all of it once executed, else nothing sure."""
-    executed = row.maybe_number("executedVolume")
+    executed = row.maybe_count("executedVolume")
     if executed is not None:
         return executed
-    remained = row.maybe_number("remainedVolume")
+    remained = row.maybe_count("remainedVolume")
     if remained is not None:
-        return quantity - remained - (row.maybe_number("canceledVolume") or 0)
+        return quantity - remained - (row.maybe_count("canceledVolume") or 0)
     return quantity if state == _EXECUTED else quantity * 0
 
 
@@ -204,6 +210,8 @@ def _wall_clock(text: str) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
+    if moment.year not in _YEARS:
+        return None
     if moment.utcoffset() in {None, timedelta(0)}:
         return moment.replace(tzinfo=_tehran())
     return moment.astimezone(_tehran())
@@ -223,7 +231,7 @@ def read_fills(answer: Answer, host: str) -> tuple[VenueFill, ...]:
     found = []
     for value in rows_in(document, "list of trades", host, "rows"):
         row = Fields(value, "row of a trade", host)
-        quantity, price = row.positive("volume"), row.positive("price", "avgPrice")
+        quantity, price = row.shares("volume"), row.positive("price", "avgPrice")
         instrument, side = read_isin(row), _side(row, "tradeType", "orderSide", "side")
         serial = row.maybe_number("serialNumber")
         order = None if not serial else _serial(row)
