@@ -84,6 +84,9 @@ def test_by_name_even_when_refused():
         (row(filled=100, working=False), ReportKind.FILLED),
         (row(filled=40, working=False), ReportKind.CANCELED),
         (row(refused=True, working=False), ReportKind.REJECTED),
+        # Nothing of nothing is not all of it.
+        (row(quantity=0), ReportKind.ACCEPTED),
+        (row(quantity=0, working=False), ReportKind.CANCELED),
     ],
 )
 def test_readings_of_a_submitted_order(line, kind):

@@ -116,7 +116,7 @@ def reading(row: VenueOrder, state: OrderState) -> ReportKind | None:
     """What a row says about an order, as a kind of report; None when it says nothing new or nothing legal."""
     if row.refused:
         kind = ReportKind.REJECTED
-    elif row.filled_qty >= row.quantity:
+    elif row.filled_qty >= row.quantity > 0:
         kind = ReportKind.FILLED
     elif not row.working:
         kind = ReportKind.CANCELED
