@@ -68,6 +68,8 @@ def test_at(text: str, instant: str) -> None:
         "2026-13-21T08:45:00Z",
         "۰۸:۴۵",
         "0845",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-05:00",
     ],
 )
 def test_what_is_no_time_is_refused(text: str) -> None:

@@ -19,6 +19,10 @@ _INSTANT: Final = re.compile(
 )
 
 
+_SHOWN: Final = 60
+"""Characters of what was written that are said again."""
+
+
 def exchange_now(clock: Clock, tz: tzinfo) -> datetime:
     """Our clock's time, as the exchange writes it."""
     return instant(clock.wall_ns()).astimezone(tz)
@@ -59,9 +63,12 @@ def parse_at(text: str, now: datetime, tz: tzinfo) -> datetime:
             return next_time(now, time.fromisoformat(wanted), tz)
         if _INSTANT.fullmatch(wanted):
             return datetime.fromisoformat(wanted.upper()).astimezone(tz)
-    except ValueError as error:
-        raise ValueError(f"{wanted!r} is no time: {error}") from None
-    raise ValueError(f"{wanted!r} is no time: write HH:MM:SS, HH:MM:SS.fff, an instant as RFC 3339 has it, or now")
+    except (ValueError, OverflowError) as error:
+        # The calendar ends in the year 9999, and some hours earlier in zones that are ahead.
+        raise ValueError(f"{wanted[:_SHOWN]!r} is no time: {error}") from None
+    raise ValueError(
+        f"{wanted[:_SHOWN]!r} is no time: write HH:MM:SS, HH:MM:SS.fff, an instant as RFC 3339 has it, or now"
+    )
 
 
 def rfc3339(moment: datetime, tz: tzinfo) -> str:
