@@ -13,6 +13,7 @@ from journal_orders import AT, DAY, DEAD, PLAN, SQL_ERRORS, accepted, intent, or
 
 from firstbell.errors import JournalDamaged, JournalError
 from firstbell.journal.base import AlreadyPlaced, Claimed, Held, Note, Owner, RunLine, RunRecord
+from firstbell.journal.digest import with_digest
 from firstbell.journal.owner import _started, this_process
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import Fill
@@ -201,8 +202,10 @@ def test_very_many_reports_at_once(journal):
 
 def test_a_report_that_cannot_be_read_is_damage(journal, place):
     journal.claim(intent(), "run", this_process())
-    columns = "client_order_id, run_id, kind, at, facts"
-    place.run(f"INSERT INTO reports ({columns}) VALUES ('{PLAN}', 'run', 'SUBMITTED', 'yesterday', '')")  # noqa: S608
+    row = {"client_order_id": PLAN, "run_id": "run", "kind": "SUBMITTED", "at": "yesterday", "facts": ""}
+    row = with_digest("reports", row)
+    columns, values = ", ".join(row), ", ".join(f"'{value}'" for value in row.values())
+    place.run(f"INSERT INTO reports ({columns}) VALUES ({values})")  # noqa: S608 - our own words
     with pytest.raises(JournalDamaged, match="cannot be read"):
         journal.entries()
 

@@ -6,7 +6,7 @@ from typing import Final
 
 SCHEMA: Final = "firstbell"
 """The schema's name: one journal a database."""
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised with every change of the tables; a journal of another version is refused, never guessed at."""
 
 
@@ -16,7 +16,8 @@ CREATE TABLE runs (
     run_id TEXT NOT NULL UNIQUE,
     bell TEXT NOT NULL,
     results_dir TEXT NOT NULL,
-    lines TEXT NOT NULL
+    lines TEXT NOT NULL,
+    digest TEXT NOT NULL
 );
 
 CREATE TABLE orders (
@@ -41,6 +42,7 @@ CREATE TABLE orders (
     owner_pid BIGINT NOT NULL,
     owner_started DOUBLE PRECISION NOT NULL,
     claimed_at TEXT NOT NULL,
+    digest TEXT NOT NULL,
     UNIQUE (plan_id, round)
 );
 CREATE INDEX orders_by_day ON orders (day);
@@ -53,7 +55,8 @@ CREATE TABLE reports (
     run_id TEXT NOT NULL,
     kind TEXT NOT NULL,
     at TEXT NOT NULL,
-    facts TEXT NOT NULL
+    facts TEXT NOT NULL,
+    digest TEXT NOT NULL
 );
 CREATE INDEX reports_by_order ON reports (client_order_id, seq);
 
@@ -63,7 +66,8 @@ CREATE TABLE notes (
     account TEXT NOT NULL,
     kind TEXT NOT NULL,
     text TEXT,
-    client_order_id TEXT
+    client_order_id TEXT,
+    digest TEXT NOT NULL
 );
 CREATE INDEX notes_by_run ON notes (run_id, seq);
 

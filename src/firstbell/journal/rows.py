@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from firstbell.errors import JournalDamaged
 from firstbell.journal.base import Entry, Intent, Note, Owner, RunLine, RunRecord
 from firstbell.journal.codec import read_report, write_report
+from firstbell.journal.digest import check, with_digest
 from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId, RunId, VenueOrderId
 from firstbell.model.order import Order, fold
 from firstbell.model.terms import OrderType, Side, TimeInForce
@@ -25,7 +26,7 @@ def order_row(
     intent: Intent, order: Order, *, round_: int, run_id: RunId, owner: Owner, claimed_at: datetime
 ) -> dict[str, Any]:
     """An order that has been claimed, as a row."""
-    return {
+    row = {
         "client_order_id": order.client_order_id,
         "plan_id": intent.plan_id,
         "round": round_,
@@ -47,14 +48,16 @@ def order_row(
         "owner_started": owner.started,
         "claimed_at": claimed_at.isoformat(),
     }
+    return with_digest("orders", row)
 
 
 def read_entry(row: Row, reports: Iterable[ExecutionReport]) -> Entry:
     """An order with its reports.
 
     Raises:
-        JournalDamaged: It cannot be read.
+        JournalDamaged: It cannot be read, or is not as it was written.
     """
+    check("orders", row)
     try:
         order = Order(
             client_order_id=ClientOrderId(row["client_order_id"]),
@@ -85,23 +88,25 @@ def read_entry(row: Row, reports: Iterable[ExecutionReport]) -> Entry:
 
 def report_row(report: ExecutionReport) -> dict[str, Any]:
     """A report as a row."""
-    return {
+    row = {
         "client_order_id": report.client_order_id,
         "run_id": report.run_id,
         "kind": report.kind.value,
         "at": report.at.isoformat(),
         "facts": write_report(report),
     }
+    return with_digest("reports", row)
 
 
 def read_reports(rows: Iterable[Row]) -> dict[str, list[ExecutionReport]]:
     """Reports by their order's name, those on one order in the order of `rows`.
 
     Raises:
-        JournalDamaged: One cannot be read.
+        JournalDamaged: One cannot be read, or is not as it was written.
     """
     reports: dict[str, list[ExecutionReport]] = {}
     for row in rows:
+        check("reports", row)
         name = row["client_order_id"]
         report = read_report(name, row["run_id"], row["kind"], row["at"], row["facts"])
         reports.setdefault(name, []).append(report)
@@ -111,20 +116,22 @@ def read_reports(rows: Iterable[Row]) -> dict[str, list[ExecutionReport]]:
 def run_row(record: RunRecord) -> dict[str, Any]:
     """A run as a row."""
     lines = [[line.account, line.broker_code, line.instrument, line.side.value] for line in record.lines]
-    return {
+    row = {
         "run_id": record.run_id,
         "bell": record.bell.isoformat(),
         "results_dir": record.results_dir,
         "lines": json.dumps(lines, ensure_ascii=False),
     }
+    return with_digest("runs", row)
 
 
 def read_run(row: Row) -> RunRecord:
     """A run as it was started.
 
     Raises:
-        JournalDamaged: It cannot be read.
+        JournalDamaged: It cannot be read, or is not as it was written.
     """
+    check("runs", row)
     try:
         lines = tuple(
             RunLine(AccountName(account), BrokerCode(broker), InstrumentId(instrument), Side(side))
@@ -138,17 +145,23 @@ def read_run(row: Row) -> RunRecord:
 def note_row(run_id: RunId, note: Note) -> dict[str, Any]:
     """A note as a row."""
     text = None if note.text is None else _storable(note.text)
-    return {
+    row = {
         "run_id": run_id,
         "account": note.account,
         "kind": note.kind,
         "text": text,
         "client_order_id": note.client_order_id,
     }
+    return with_digest("notes", row)
 
 
 def read_note(row: Row) -> Note:
-    """A note as it was written."""
+    """A note as it was written.
+
+    Raises:
+        JournalDamaged: It has changed since.
+    """
+    check("notes", row)
     return Note(AccountName(row["account"]), row["kind"], row["text"], row["client_order_id"])
 
 

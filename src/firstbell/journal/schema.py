@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised with every change of the tables; a journal of another version is refused, never guessed at."""
 
 _TABLES: Final = """
@@ -13,7 +13,8 @@ CREATE TABLE runs (
     run_id TEXT NOT NULL UNIQUE,
     bell TEXT NOT NULL,
     results_dir TEXT NOT NULL,
-    lines TEXT NOT NULL
+    lines TEXT NOT NULL,
+    digest TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE orders (
@@ -38,6 +39,7 @@ CREATE TABLE orders (
     owner_pid INTEGER NOT NULL,
     owner_started REAL NOT NULL,
     claimed_at TEXT NOT NULL,
+    digest TEXT NOT NULL,
     UNIQUE (plan_id, round)
 ) STRICT;
 CREATE INDEX orders_by_day ON orders (day);
@@ -50,7 +52,8 @@ CREATE TABLE reports (
     run_id TEXT NOT NULL,
     kind TEXT NOT NULL,
     at TEXT NOT NULL,
-    facts TEXT NOT NULL
+    facts TEXT NOT NULL,
+    digest TEXT NOT NULL
 ) STRICT;
 CREATE INDEX reports_by_order ON reports (client_order_id, seq);
 
@@ -60,7 +63,8 @@ CREATE TABLE notes (
     account TEXT NOT NULL,
     kind TEXT NOT NULL,
     text TEXT,
-    client_order_id TEXT
+    client_order_id TEXT,
+    digest TEXT NOT NULL
 ) STRICT;
 CREATE INDEX notes_by_run ON notes (run_id, seq);
 """

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING
 
 from firstbell.errors import JournalDamaged, JournalError
-from firstbell.journal import schema
+from firstbell.journal import schema, wal_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _BUSY_S = 10.0
 """How long another process may hold the file before we give up, in seconds."""
 _POLL_S = 0.01
-_DAMAGE = ("malformed", "not a database", "corrupt")
+_DAMAGE = ("malformed", "not a database", "corrupt", "could not decode")
 
 
 def open_file(path: Path) -> sqlite3.Connection:
@@ -33,6 +34,8 @@ def open_file(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Made here, not by SQLite, so that it is never for a moment readable by others; SQLite copies the mode to -wal.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+    if wal_file.is_damaged(path):
+        raise JournalDamaged(_damaged(path))
     db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
         db.row_factory = sqlite3.Row
@@ -67,11 +70,28 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         _make_tables(db)
     if _version(db) != schema.VERSION:
         raise JournalError(
-            f"the journal {path} is of version {_version(db)}, and this firstbell reads version {schema.VERSION}"
+            f"the journal {path} is of version {_version(db)}, and this firstbell reads version {schema.VERSION}: move "
+            "it aside when none of its orders is open"
         )
-    verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if _tables(db) != _written_tables():
+        raise JournalDamaged(_damaged(path))
+    # Not the quick one: an order that an index does not show would be claimed again.
+    verdict = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
         raise JournalDamaged(_damaged(path))
+
+
+def _tables(db: sqlite3.Connection) -> list[tuple[str, ...]]:
+    """How the tables are described in the file: one turned letter there changes what is read and what is unique."""
+    query = "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY type, name"
+    return [tuple(row) for row in db.execute(query)]
+
+
+@functools.cache
+def _written_tables() -> list[tuple[str, ...]]:
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(schema.SCRIPT)
+        return _tables(db)
 
 
 def _version(db: sqlite3.Connection) -> int:
@@ -82,6 +102,8 @@ def _make_tables(db: sqlite3.Connection) -> None:
     """Several processes may come to an empty file at once: one makes the tables, the others find them made."""
     until = time.monotonic() + _BUSY_S
     while _version(db) == 0:
+        if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] and _version(db) == 0:
+            raise sqlite3.DatabaseError("corrupt: tables without a version")
         try:
             db.executescript(schema.SCRIPT)
         except sqlite3.OperationalError:
@@ -120,7 +142,7 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        if any(word in str(error) for word in _DAMAGE):
+        if any(word in str(error).lower() for word in _DAMAGE):
             raise JournalDamaged(_damaged(path)) from error
         raise JournalError(f"the journal {path} cannot be used: {error}") from error
     except OSError as error:
