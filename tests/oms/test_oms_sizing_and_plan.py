@@ -242,3 +242,35 @@ def test_limits_count_what_the_day_has_used():
     assert "max_total_value" in line.denied
     (line,) = plan([account(quantity=D(10))], 10**9, limits=Limits(max_orders_per_account=1), used=used)
     assert "max_orders_per_account: 2, allowed at most 1" in line.denied
+
+
+def test_a_last_slice_is_left_out_rather_than_cut_below_the_smallest_order():
+    """A denial of that one would take the others with it."""
+    ten_slices_and_one = 10 * cost(D(200_000), D(1), RATE) + cost(D(100), D(1), RATE)
+    assert affordable(ten_slices_and_one, D(1), RATE) >= 2_000_100
+    (line,) = plan(
+        [account(orders=OrdersMode.ALL)],
+        ten_slices_and_one - 1,
+        instruments=[instrument(low=1, high=1, smallest=100)],
+    )
+    assert [order.quantity for order in line.orders] == [200_000] * 10
+
+
+def test_the_fees_of_a_hundred_slices_are_rounded_up_a_hundred_times():
+    (line,) = plan([account(orders=OrdersMode.ALL)], 101, instruments=[instrument(low=1, high=1, largest=1)])
+    assert len(line.orders) == 50
+    assert sum(cost(order.quantity, order.price, RATE) for order in line.orders) == 100
+
+
+@pytest.mark.parametrize("price", ["0.0000001", "1E-27", "9" * 27, "0.5"])
+def test_prices_out_of_all_proportion_end_in_a_moment_and_overspend_nothing(price):
+    quantity = affordable(D(10**27), D(price), RATE)
+    assert cost(quantity, D(price), RATE) <= 10**27
+
+
+def test_a_fee_that_the_calculator_names_is_not_rounded_into_another_one():
+    """The rate that it comes to has no end; so it must be cut, or the money would seem a rial short."""
+    said = Estimate(D(7), D(7 * 3001 + 63), D(63))
+    sizing = size_buy(D(7 * 3001 + 63), D(3001), instrument(low=3001, high=3001), RATE, said)
+    assert (sizing.quantity, sizing.by_calculator) == (7, True)
+    assert cost(D(7), D(3001), sizing.fee_rate) == 7 * 3001 + 63

@@ -17,7 +17,7 @@ from firstbell.model.identifiers import AccountName, InstrumentId, client_order_
 from firstbell.model.money import grouped
 from firstbell.model.order import Order
 from firstbell.model.terms import Side
-from firstbell.oms.sizing import Sizing, cost, cut_to_lot, limit_price, size_buy
+from firstbell.oms.sizing import Sizing, affordable, cost, cut_to_lot, limit_price, size_buy
 from firstbell.risk.checks import Limits, Surroundings, deny
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class _Planner:
             )
             quantities = self._slices(instrument, wanted)
             if sizing is not None:
-                quantities = _within(sizing, quantities, price, instrument.lot_size)
+                quantities = _within(sizing, quantities, price, instrument)
             if sum(quantities) < wanted:
                 remarks = (*remarks, self._capped(instrument, wanted))
             orders = self._orders(price, quantities)
@@ -259,10 +259,18 @@ class _Planner:
                 value_so_far += order.value
 
 
-def _within(sizing: Sizing, quantities: tuple[Decimal, ...], price: Decimal, lot_size: Decimal) -> tuple[Decimal, ...]:
-    """Take lots off the last slice until all together fit: each slice's fee is rounded up by itself."""
-    *whole, last = quantities
-    spent = sum((cost(quantity, price, sizing.fee_rate) for quantity in whole), Decimal(0))
-    while last > 0 and spent + cost(last, price, sizing.fee_rate) > sizing.money:
-        last -= lot_size
-    return (*whole, last) if last > 0 else tuple(whole)
+def _within(
+    sizing: Sizing, quantities: tuple[Decimal, ...], price: Decimal, instrument: Instrument
+) -> tuple[Decimal, ...]:
+    """Take lots off the last slices until all together fit: each slice's fee is rounded up by itself.
+
+    What would be left of a slice below the smallest order is left out, for the exchange would refuse it.
+    """
+    slices, spent = list[Decimal](), Decimal(0)
+    for quantity in quantities:
+        left = affordable(sizing.money - spent, price, sizing.fee_rate, instrument.lot_size)
+        slices.append(min(quantity, left))
+        spent += cost(slices[-1], price, sizing.fee_rate)
+        if left < quantity:
+            break
+    return tuple(quantity for quantity in slices if quantity >= instrument.min_quantity)

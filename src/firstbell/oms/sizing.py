@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Context, Decimal, localcontext
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Final
 
 from firstbell.market.fees import fee
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from firstbell.model.instrument import Instrument
     from firstbell.model.price_band import PriceBand
 
-_EXACT: Final = Context(prec=60, rounding=ROUND_FLOOR)
+_EXACT: Final = Context(prec=200, rounding=ROUND_FLOOR)
+"""Products and sums of numbers as `firstbell.model.money.exact` reads them are exact in it."""
+_RATE: Final = Context(prec=28, rounding=ROUND_FLOOR)
+"""Floored, so that the fee that a rate was made of is the fee that it makes, rounded up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def affordable(money: Decimal, price: Decimal, fee_rate: Decimal, lot_size: Deci
     """What `money` pays for at `price` with the fee in it: ``floor(money / (price x (1 + fee)))``, cut to the lot.
 
     The fee that is charged is rounded up to whole rials; one lot less is taken where that rounding would overspend,
-    which whole rials never do.
+    which whole rials never do; as many less as make up for it where a lot costs less than a rial.
 
     Returns:
         Shares; ``cost(result) <= money`` always holds.
@@ -62,15 +65,19 @@ def affordable(money: Decimal, price: Decimal, fee_rate: Decimal, lot_size: Deci
         return Decimal(0)
     with localcontext(_EXACT):
         quantity = cut_to_lot((money / (price * (1 + fee_rate))).to_integral_value(), lot_size)
-    while quantity > 0 and cost(quantity, price, fee_rate) > money:
-        quantity -= lot_size
-    return max(quantity, Decimal(0))
+        over = cost(quantity, price, fee_rate) - money
+        if over > 0:
+            # Reckoned, not tried: where a lot is worth a tiny part of a rial there would be no end of trying.
+            lots = (over / (price * lot_size)).to_integral_value(rounding=ROUND_CEILING)
+            quantity = max(quantity - lots * lot_size, Decimal(0))
+    return quantity
 
 
 def cost(quantity: Decimal, price: Decimal, fee_rate: Decimal) -> Decimal:
     """What `quantity` shares at `price` take from the buying power, the fee included, in rials."""
-    value = quantity * price
-    return value + fee(value, fee_rate)
+    with localcontext(_EXACT):
+        value = quantity * price
+        return value + fee(value, fee_rate)
 
 
 def size_buy(
@@ -101,11 +108,12 @@ def size_buy(
 
 
 def _rate_of(said: Estimate, price: Decimal) -> Decimal | None:
-    value = said.quantity * price
+    with localcontext(_EXACT):
+        value = said.quantity * price
     if said.fee is not None and said.fee >= 0:
         fees = said.fee
     elif said.net_amount is not None and said.net_amount >= value:
         fees = said.net_amount - value
     else:
         return None
-    return fees / value
+    return _RATE.divide(fees, value)
