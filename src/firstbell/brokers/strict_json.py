@@ -1,30 +1,14 @@
-"""Reading the JSON that brokers send: strictly, and within bounds.
-
-Python's own reader takes duplicate keys (the last one wins), NaN, numbers of a million digits and halves of characters,
-and gives up on deep nesting with an error of its own. Each of those turns an answer about money into a guess, so here
-they make the whole answer unreadable. Numbers with a fraction come out as `Decimal`; a `float` never appears.
-"""
+"""Reading the JSON that brokers send: bounded, and as strictly as `firstbell.model.strict_json` reads any."""
 
 from __future__ import annotations
 
-import json
-import re
-from decimal import Decimal, InvalidOperation
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from firstbell.errors import Unreadable
+from firstbell.model import strict_json
 
 LARGEST: Final = 1 << 20
 """Bytes. The longest list of a day is far shorter."""
-DEEPEST: Final = 32
-"""Objects and arrays inside one another; brokers' answers have six at most."""
-_LONGEST_NUMBER: Final = 40
-"""Digits, as in `firstbell.model.money.exact`."""
-
-_STRINGS: Final = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
-"""Texts, the last one with or without its end: never trying anything twice keeps this linear, whatever is sent."""
-_BRACKETS: Final = re.compile(r"[\[\]{}]")
-_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read(body: bytes, *, host: str = "", largest: int = LARGEST) -> Any:
@@ -42,79 +26,11 @@ def read(body: bytes, *, host: str = "", largest: int = LARGEST) -> Any:
         Unreadable: It is not JSON, or not JSON that can be trusted; the message says why, and quotes nothing.
     """
     try:
-        return _read(body, largest)
+        if len(body) > largest:
+            raise ValueError(f"it has {len(body):,} bytes, more than {largest:,}")  # noqa: TRY301 - one error for all
+        return strict_json.parse(body.decode("utf-8-sig"))
     except UnicodeDecodeError:
         why = "it is not UTF-8"
-    except (json.JSONDecodeError, RecursionError):
-        why = "it is not JSON"
     except ValueError as error:
         why = str(error)
     raise Unreadable(f"{host or 'the broker'} sent an answer that cannot be read: {why}", host=host)
-
-
-def _read(body: bytes, largest: int) -> Any:
-    if len(body) > largest:
-        raise ValueError(f"it has {len(body):,} bytes, more than {largest:,}")
-    text = body.decode("utf-8-sig")
-    _check_depth(text)
-    value = json.loads(
-        text, parse_int=_integer, parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_object
-    )
-    if _SURROGATE.search(text):
-        _check_characters(value)
-    return value
-
-
-def _check_depth(text: str) -> None:
-    if text.count("[") + text.count("{") <= DEEPEST:
-        return
-    depth = 0
-    for bracket in _BRACKETS.finditer(_STRINGS.sub("", text)):
-        depth += 1 if bracket.group() in "[{" else -1
-        if depth > DEEPEST:
-            raise ValueError(f"it nests deeper than {DEEPEST}")
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > _LONGEST_NUMBER:
-        raise ValueError("it has a number that is too long to be one")
-    return int(digits)
-
-
-def _decimal(digits: str) -> Decimal:
-    try:
-        number = Decimal(digits) if len(digits) <= _LONGEST_NUMBER else Decimal("NaN")
-    except InvalidOperation:
-        # Its exponent is beyond what even a Decimal can say.
-        number = Decimal("NaN")
-    if not number.is_finite() or abs(number.adjusted()) > _LONGEST_NUMBER:
-        # 1e999999999 is a few bytes more than 1 and a gigabyte as an integer.
-        raise ValueError("it has a number that is too long to be one")
-    return number
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"it says {name} in place of a number")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key comes twice in one object")
-    return found
-
-
-def _check_characters(value: Any) -> None:
-    """Refuse halves of characters: nothing could write them down afterwards."""
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise ValueError("it has half a character") from None
-    elif isinstance(value, list):
-        for item in value:
-            _check_characters(item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_characters(key)
-            _check_characters(item)

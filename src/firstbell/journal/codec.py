@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from firstbell.errors import JournalDamaged
+from firstbell.journal.facts import Facts, document, instant_of
 from firstbell.model.identifiers import ClientOrderId, RunId, VenueOrderId
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import Attempt, ExecutionReport, Fill
@@ -40,25 +39,20 @@ def read_report(client_order_id: str, run_id: str, kind: str, at: str, facts_tex
         JournalDamaged: It is not one.
     """
     try:
-        facts = json.loads(facts_text)
-        fill = facts.get("fill")
-        attempt = facts.get("attempt")
-        venue_order_id = facts.get("venue_order_id")
-        cum_qty = facts.get("cum_qty")
+        facts = Facts(document(facts_text))
+        fill, attempt, venue_order_id = facts.inner("fill"), facts.inner("attempt"), facts.maybe_text("venue_order_id")
         return ExecutionReport(
             client_order_id=ClientOrderId(client_order_id),
             run_id=RunId(run_id),
             kind=ReportKind(kind),
-            at=datetime.fromisoformat(at),
+            at=instant_of(at),
             venue_order_id=None if venue_order_id is None else VenueOrderId(venue_order_id),
             attempt=None if attempt is None else _read_attempt(attempt),
-            fill=None
-            if fill is None
-            else Fill(str(fill["trade_id"]), Decimal(fill["last_qty"]), Decimal(fill["last_px"])),
-            cum_qty=None if cum_qty is None else Decimal(cum_qty),
-            reason=facts.get("reason"),
+            fill=None if fill is None else Fill(fill.text("trade_id"), fill.number("last_qty"), fill.number("last_px")),
+            cum_qty=facts.maybe_number("cum_qty"),
+            reason=facts.maybe_text("reason"),
         )
-    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
+    except ValueError as error:
         raise JournalDamaged(
             f"a report on {client_order_id} in the journal cannot be read ({type(error).__name__}); "
             "keep the file as it is and look at it before anything is sent"
@@ -91,23 +85,19 @@ def _attempt_facts(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _read_attempt(facts: dict[str, Any]) -> Attempt:
-    def time_of(key: str) -> datetime | None:
-        return None if facts[key] is None else datetime.fromisoformat(facts[key])
-
+def _read_attempt(facts: Facts) -> Attempt:
     return Attempt(
-        number=int(facts["number"]),
-        sent_at=time_of("sent_at"),
-        lateness_us=facts["lateness_us"],
-        answered_at=time_of("answered_at"),
-        round_trip_us=facts["round_trip_us"],
-        http_status=facts["http_status"],
-        code=facts["code"],
-        message=facts["message"],
-        outcome=AttemptOutcome(facts["outcome"]),
-        raw=facts["raw"],
-        # Journals of version 0.1 do not have these three.
-        sent_ns=facts.get("sent_ns"),
-        arrival_ns=facts.get("arrival_ns"),
-        too_early=bool(facts.get("too_early", False)),
+        number=facts.whole("number"),
+        sent_at=facts.maybe_instant("sent_at"),
+        lateness_us=facts.maybe_whole("lateness_us"),
+        answered_at=facts.maybe_instant("answered_at"),
+        round_trip_us=facts.maybe_whole("round_trip_us"),
+        http_status=facts.maybe_whole("http_status"),
+        code=facts.maybe_whole("code"),
+        message=facts.maybe_text("message"),
+        outcome=AttemptOutcome(facts.text("outcome")),
+        raw=facts.maybe_text("raw"),
+        sent_ns=facts.maybe_whole("sent_ns"),
+        arrival_ns=facts.maybe_whole("arrival_ns"),
+        too_early=facts.flag("too_early", unsaid=False),
     )

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from firstbell.errors import JournalDamaged
 from firstbell.journal.base import Entry, Intent, Note, Owner, RunLine, RunRecord
 from firstbell.journal.codec import read_report, write_report
 from firstbell.journal.digest import check, with_digest
+from firstbell.journal.facts import day_of, document, instant_of, number_of, texts_of
 from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId, RunId, VenueOrderId
 from firstbell.model.order import Order, fold
 from firstbell.model.terms import OrderType, Side, TimeInForce
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from firstbell.journal.store import Row
     from firstbell.model.report import ExecutionReport
@@ -65,9 +65,9 @@ def read_entry(row: Row, reports: Iterable[ExecutionReport]) -> Entry:
             broker_code=BrokerCode(row["broker_code"]),
             instrument=InstrumentId(row["instrument"]),
             side=Side(row["side"]),
-            price=Decimal(row["price"]),
-            quantity=Decimal(row["quantity"]),
-            day=date.fromisoformat(row["day"]),
+            price=number_of(row["price"]),
+            quantity=number_of(row["quantity"]),
+            day=day_of(row["day"]),
             order_type=OrderType(row["order_type"]),
             time_in_force=TimeInForce(row["time_in_force"]),
         )
@@ -77,10 +77,10 @@ def read_entry(row: Row, reports: Iterable[ExecutionReport]) -> Entry:
             login=row["login"],
             plan_id=ClientOrderId(row["plan_id"]),
             bell_ns=row["bell_ns"],
-            known_ids=None if known is None else frozenset(VenueOrderId(str(i)) for i in json.loads(known)),
+            known_ids=None if known is None else frozenset(map(VenueOrderId, texts_of(document(known)))),
         )
         owner = Owner(row["owner_host"], row["owner_pid"], row["owner_started"])
-        claimed_at = datetime.fromisoformat(row["claimed_at"])
+        claimed_at = instant_of(row["claimed_at"])
         return Entry(intent, fold(order, reports), RunId(row["run_id"]), owner, claimed_at)
     except (ValueError, TypeError, ArithmeticError) as error:
         raise JournalDamaged(f"the order {row['client_order_id']} in the journal cannot be read: {error}") from error
@@ -135,11 +135,18 @@ def read_run(row: Row) -> RunRecord:
     try:
         lines = tuple(
             RunLine(AccountName(account), BrokerCode(broker), InstrumentId(instrument), Side(side))
-            for account, broker, instrument, side in json.loads(row["lines"])
+            for account, broker, instrument, side in map(texts_of, _lines(row["lines"]))
         )
-        return RunRecord(RunId(row["run_id"]), datetime.fromisoformat(row["bell"]), lines, row["results_dir"])
+        return RunRecord(RunId(row["run_id"]), instant_of(row["bell"]), lines, row["results_dir"])
     except (ValueError, TypeError) as error:
         raise JournalDamaged(f"the run {row['run_id']} in the journal cannot be read: {error}") from error
+
+
+def _lines(text: str) -> list[Any]:
+    lines = document(text)
+    if not isinstance(lines, list):
+        raise ValueError("a list is not one")  # noqa: TRY004 - one error for all that is damaged
+    return lines
 
 
 def note_row(run_id: RunId, note: Note) -> dict[str, Any]:
