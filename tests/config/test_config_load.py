@@ -60,6 +60,7 @@ def test_four_fields_make_an_account(written: Write, tmp_path: Path) -> None:
     assert found.broker(BrokerCode("shahr")).min_interval_ms == 350
     assert found.telegram.bot_token is None
     assert found.risk.max_attempts_per_order == 100
+    assert [found.risk.attempts_per_run(accounts) for accounts in (1, 10, 11)] == [500, 500, 550]
     assert found.warnings == ()
     assert found.file == tmp_path / "config.ini"
 
@@ -115,6 +116,7 @@ max_order_quantity = 2
 max_total_value = 3
 max_orders_per_account = 4
 max_attempts_per_order = 5
+max_attempts_per_run = 6
 """
     found = load(written(text))
     (account,) = found.accounts
@@ -132,7 +134,7 @@ max_attempts_per_order = 5
     assert (broker.ca_file, broker.min_interval_ms, broker.lead_ms) == (tmp_path / "ca.pem", 400, Decimal("4.5"))
     assert found.telegram.bot_token is not None
     assert (found.telegram.chat_id, found.telegram.api_url) == ("-100", "http://127.0.0.1:8005")
-    assert [number for _, number in found.risk] == [1, 2, 3, 4, 5]
+    assert [number for _, number in found.risk] == [1, 2, 3, 4, 5, 6]
     for secret in ("dbsekret", "110201543:bot"):
         assert redact(secret) == "***"
         assert secret not in repr(found)

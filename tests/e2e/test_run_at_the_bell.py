@@ -263,13 +263,14 @@ def test_the_pages_stop_button_stops_the_run(open_venue):
         person.auth = (user, password)
         armed(venue, process)
         assert person.post(f"{address}/stop", timeout=20).status_code == 200
-    while venue.results()["orders"][0]["reason"] != "stopped before the bell":
+    while "its stop button was pressed before the bell" not in str(venue.results()["orders"][0]["reason"]):
         assert process.poll() is None
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=30)
-    assert process.returncode == 1
+    assert process.returncode == 4
     assert venue.submissions() == []
+    assert "by the page" in venue.firstbell("resume").stdout
 
 
 def where_to_watch(process):

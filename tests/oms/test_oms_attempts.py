@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -10,18 +11,27 @@ from firstbell.errors import NoAnswer, NotSent, WrongPassword
 from firstbell.journal.base import Claimed, Intent
 from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
+from firstbell.model.instrument import Instrument
 from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus
+from firstbell.model.price_band import PriceBand
 from firstbell.model.terms import AttemptOutcome, OrderOutcome, Side
 from firstbell.oms.aim import OurClock
 from firstbell.oms.attempts import Attempts, Desk
 from firstbell.oms.carrier import PlainCarrier
 from firstbell.oms.decision import Budget
+from firstbell.oms.final_check import FinalCheck
 from firstbell.oms.pacing import Pacer
+from firstbell.oms.run_budget import RunBudget
+from firstbell.risk.checks import Limits, Surroundings
+from firstbell.risk.trading_state import TradingState
 
 MS = 1_000_000
 NAME = "fb-20261121-0011aabbccdd-0"
 ORDER = Order(NAME, "Order_A", "gs", "IRO1MHRN0001", Side.BUY, Decimal(5860), Decimal(100), date(2026, 11, 21))
+BAND = PriceBand(Decimal(5520), Decimal(5860))
+INSTRUMENT = Instrument("IRO1MHRN0001", "", "", BAND, Decimal(1), Decimal(400_000), Decimal(1))
+AROUND = Surroundings(INSTRUMENT, Decimal(10), Limits(), Decimal(0), 0)
 ACCEPTED = Outcome(AttemptOutcome.ACCEPTED, venue_order_id="77")
 CLOSED = Outcome(AttemptOutcome.REJECTED, 1017, "بازار در وضعیت سفارش گیری نمی باشد.", again=True)
 TOO_SOON = Outcome(AttemptOutcome.REJECTED, 1018, "too soon", again=True)
@@ -76,6 +86,9 @@ class SteppedInterrupt:
         self.late_ns = late_ns
         self.stop_at_ns = stop_at_ns
 
+    is_halt = False
+    why = "stopped"
+
     def is_set(self):
         return self.stop_at_ns is not None and self.clock.now_ns >= self.stop_at_ns
 
@@ -99,7 +112,19 @@ class Heard:
 def fire(tmp_path, stepped_clock):
     journals = []
 
-    def fire_(script, *, stop_at_ns=None, give_up_ns=30_000 * MS, max_attempts=100, fire_at_ns=100 * MS, late_ns=0):
+    def fire_(
+        script,
+        *,
+        stop_at_ns=None,
+        give_up_ns=30_000 * MS,
+        max_attempts=100,
+        fire_at_ns=100 * MS,
+        late_ns=0,
+        around=AROUND,
+        state=TradingState.ACTIVE,
+        last_ns=None,
+        run_attempts=100,
+    ):
         journal = SqliteJournal(tmp_path / "journal.db", stepped_clock)
         journals.append(journal)
         bell_ns = stepped_clock.wall_ns() + 100 * MS
@@ -109,14 +134,21 @@ def fire(tmp_path, stepped_clock):
         heard = Heard()
         wall_ns = stepped_clock.wall_ns()
         budget = Budget(max_attempts, fire_at_ns + give_up_ns, wall_ns + fire_at_ns + give_up_ns)
+        interrupt = SteppedInterrupt(stepped_clock, stop_at_ns, late_ns)
+        pacer = Pacer(350 * MS, last_ns)
+        broker.halts = []
         desk = Desk(
             broker=broker,
-            carrier=PlainCarrier(broker, stepped_clock, SteppedInterrupt(stepped_clock, stop_at_ns, late_ns), budget),
+            carrier=PlainCarrier(broker, stepped_clock, interrupt, budget),
             journal=journal,
             writer=journal,
             clock=stepped_clock,
-            pacer=Pacer(350 * MS),
+            pacer=pacer,
             budget=budget,
+            run_budget=RunBudget(run_attempts, "run", journal, stepped_clock),
+            check=FinalCheck({} if around is None else {NAME: around}, lambda: state, pacer),
+            interrupt=interrupt,
+            halt=broker.halts.append,
             aim=OurClock(bell_ns),
             run_id="run",
             watcher=heard,
@@ -187,7 +219,52 @@ def test_giving_up_on_a_closed_market_is_a_rejection_with_the_last_answer(fire):
 def test_the_budget_of_attempts_holds(fire):
     state, broker = fire([CLOSED] * 100, max_attempts=5)
     assert len(broker.sent_ns) == 5
-    assert "budget of 5 attempts" in state.reason
+    assert "budget of 5 attempts per order is spent" in state.reason
+    assert state.status is OrderStatus.REJECTED
+    assert broker.halts == [f"Order_A: {state.reason}"]
+
+
+def test_the_budget_of_the_run_holds(fire):
+    state, broker = fire([CLOSED] * 100, run_attempts=4)
+    assert len(broker.sent_ns) == 4
+    assert state.reason == "the budget of 4 attempts per run is spent"
+    assert state.status is OrderStatus.REJECTED
+    assert broker.halts == [f"Order_A: {state.reason}"]
+
+
+def test_what_never_left_costs_the_run_nothing_and_halts_nobody(fire):
+    state, broker = fire([NotSent("refused")] * 5 + [ACCEPTED], run_attempts=1)
+    assert state.outcome is OrderOutcome.ACCEPTED
+    assert broker.halts == []
+
+
+def test_a_host_that_is_never_reached_ends_the_order_and_halts_nobody(fire):
+    state, broker = fire([NotSent("refused")] * 9, max_attempts=3)
+    assert state.status is OrderStatus.DENIED
+    assert broker.halts == []
+
+
+@pytest.mark.parametrize(
+    ("around", "state", "rule"),
+    [
+        (None, TradingState.ACTIVE, "final check: nothing to judge it against"),
+        (replace(AROUND, limits=Limits(max_order_value=Decimal(585_999))), TradingState.ACTIVE, "max_order_value: 586"),
+        (AROUND, TradingState.HALTED, "trading state: HALTED, allowed cancels only"),
+        (AROUND, TradingState.REDUCING, "trading state: REDUCING, allowed sells only"),
+    ],
+)
+def test_what_fails_the_final_check_never_leaves(fire, around, state, rule):
+    ended, broker = fire([ACCEPTED], around=around, state=state)
+    assert broker.sent_ns == []
+    assert ended.status is OrderStatus.DENIED
+    assert ended.reason.startswith(rule)
+    assert broker.halts == []
+
+
+def test_the_interval_counts_from_what_an_earlier_run_sent(fire):
+    state, broker = fire([ACCEPTED], last_ns=50 * MS)
+    assert state.outcome is OrderOutcome.ACCEPTED
+    assert broker.sent_ns == [400 * MS]
 
 
 def test_an_ended_token_costs_one_log_in_and_no_more(fire):

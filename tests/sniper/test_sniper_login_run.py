@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
+from typing import ClassVar
 
 import pytest
 
@@ -22,6 +23,7 @@ from firstbell.model.order import Order
 from firstbell.model.price_band import PriceBand
 from firstbell.model.terms import AttemptOutcome, Side
 from firstbell.oms.carrier import PlainCarrier
+from firstbell.oms.run_budget import RunBudget
 from firstbell.sniper import results
 from firstbell.sniper.aiming import HostAim
 from firstbell.sniper.context import RunContext, record_of
@@ -75,6 +77,8 @@ class Broker:
 
     def _call(self, name):
         self.calls.append((name, self.clock.now_ns / S))
+
+    is_logged_in = True
 
     def login(self, *, lasting_until=None):
         self._call("login")
@@ -171,6 +175,9 @@ class Interrupt:
     def __init__(self, clock):
         self.clock = clock
 
+    is_halt = False
+    why = "stopped"
+
     def is_set(self):
         return False
 
@@ -232,6 +239,7 @@ def house(tmp_path, stepped_clock):
     class House:
         broker = Broker(stepped_clock)
         clock = stepped_clock
+        halts: ClassVar[list[str]] = []
 
         def run(self, text=PLAIN, bell_in_s=BELL_IN_S, name="run"):
             path = tmp_path / "config.ini"
@@ -249,6 +257,8 @@ def house(tmp_path, stepped_clock):
                 lambda _: self.broker,
                 Interrupt(stepped_clock),
                 Nobody(),
+                RunBudget(500, name, journal, stepped_clock),
+                self.halts.append,
                 stepped_clock.wall_ns(),
             )
             record = record_of(name, bell, settings.enabled, "results")

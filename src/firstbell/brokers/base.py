@@ -214,6 +214,11 @@ class Broker(Protocol):
         """What it can do by itself."""
         ...
 
+    @property
+    def is_logged_in(self) -> bool:
+        """Whether a living token is at hand, in memory or in the cache; nobody is asked."""
+        ...
+
     def login(self, *, lasting_until: datetime | None = None) -> Token:
         """Make sure of a living token: the cached one, or one new log-in however many ask at once.
 

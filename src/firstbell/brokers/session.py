@@ -71,6 +71,11 @@ class Session:
         token = self._current
         return token if token is not None and self._lives(token) else None
 
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether a living token is in memory or in the cache. No network."""
+        return (self.current or self._usable(self._shelf.peek(Kind.TOKEN, self._key))) is not None
+
     def token(self, lasting_until: datetime | None = None) -> Token:
         """A living token.
 

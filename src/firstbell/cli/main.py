@@ -20,6 +20,8 @@ _COMMANDS: Final = {
     "preflight": ("firstbell.cli.preflight", "preflight", "Try every host, clock and account from here, now."),
     "warmup": ("firstbell.cli.warmup", "warmup", "Log in and fill the cache."),
     "run": ("firstbell.cli.run", "run", "Fire at the bell."),
+    "halt": ("firstbell.cli.halt", "halt", "The kill switch: nothing leaves any more."),
+    "resume": ("firstbell.cli.halt", "resume", "End a halt."),
     "key": ("firstbell.cli.key", "key", "Make a key for a run on several machines."),
     "cache": ("firstbell.cli.cache", "cache", "Look into the cache, or empty it."),
     "results": ("firstbell.cli.results", "results", "Show what a run came to."),

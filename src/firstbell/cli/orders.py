@@ -8,6 +8,7 @@ import click
 from rich.markup import escape
 
 from firstbell.cli.brokers import brokers_of
+from firstbell.cli.resolving import ask_quickly, recovered
 from firstbell.cli.shell import Shell, shared_options
 from firstbell.cli.tables import add_columns, order_words, plain_table, print_results, print_table, print_unresolved
 from firstbell.clock import exchange_now
@@ -20,7 +21,7 @@ from firstbell.oms.cancel import cancel as cancel_order
 from firstbell.oms.office import Office
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
 from firstbell.sniper import results
-from firstbell.sniper.archive import current, put_back, recover_all
+from firstbell.sniper.archive import current, put_back
 from firstbell.sniper.context import new_run_id
 
 if TYPE_CHECKING:
@@ -49,17 +50,27 @@ def _run_id(office: Office) -> RunId:
 @orders.command(name="list")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Another trading day than today's.")
 @click.option("--all", "every", is_flag=True, help="Every day.")
+@click.option("--offline", is_flag=True, help="Ask no broker.")
 @shared_options
-def list_(shell: Shell, *, day: datetime | None, every: bool) -> int:
-    """List the orders of the day, as the journal knows them. No network.
+def list_(shell: Shell, *, day: datetime | None, every: bool, offline: bool) -> int:
+    """List the orders of the day, and those of any day that are unresolved.
+
+    What is unresolved is looked for once in the brokers' lists first, for three seconds at most and only where a login
+    still has its token.
 
     Exit status 3 when some order is unresolved.
     """
     with _open(shell) as office:
-        recover_all(office.journal, office.clock, _run_id(office), office.calendar.tz)
+        run_id = _run_id(office)
+        unresolved = recovered(shell, office, run_id)
+        if unresolved and not offline:
+            ask_quickly(shell, office, run_id, unresolved)
         today = exchange_now(office.clock, office.calendar.tz).date()
         wanted: date | None = None if every else (day.date() if day is not None else today)
         entries = office.journal.entries(day=wanted)
+        listed = {entry.intent.order.client_order_id for entry in entries}
+        left = [each for each in office.journal.open_entries() if each.state.unresolved]
+        entries = (*(each for each in left if each.intent.order.client_order_id not in listed), *entries)
         if shell.json:
             shell.print_json({"orders": [_facts(entry) for entry in entries]})
         else:
@@ -133,7 +144,7 @@ def reconcile(shell: Shell, *, once: bool) -> int:
     """
     with _open(shell) as office:
         run_id, tz = _run_id(office), office.calendar.tz
-        recover_all(office.journal, office.clock, run_id, tz)
+        recovered(shell, office, run_id)
         newest = office.journal.newest_run()
         if newest is None:
             raise RunError("there has been no run yet")

@@ -17,6 +17,7 @@ from rich.markup import escape
 
 import firstbell.sniper
 from firstbell.cli.brokers import brokers_of
+from firstbell.cli.resolving import recovered
 from firstbell.cli.shell import Shell, shared_options
 from firstbell.cli.tables import print_results, print_unresolved, print_warnings
 from firstbell.cli.warming import warm_with_progress
@@ -24,12 +25,14 @@ from firstbell.cli.watching import countdown, spinner, watch
 from firstbell.clock import exchange_now
 from firstbell.config import load
 from firstbell.errors import FirstbellError, RunError
+from firstbell.journal.base import Note
 from firstbell.log import set_up
 from firstbell.oms.office import Office
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
 from firstbell.oms.recovery import recover
+from firstbell.risk.trading_state import HaltFile
 from firstbell.sniper import results
-from firstbell.sniper.archive import put_back, recover_all
+from firstbell.sniper.archive import put_back
 from firstbell.sniper.bell import choose_bell
 from firstbell.sniper.context import new_run_id, record_of
 from firstbell.sniper.dealing.sealing import refuse_master_by_hand
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 
     from firstbell.journal.base import RunRecord
     from firstbell.model.identifiers import RunId
+    from firstbell.risk.trading_state import Halt
 
 _LOCUSTFILE: Final = Path(firstbell.sniper.__file__).with_name("locustfile.py")
 _WARM_FROM: Final = timedelta(seconds=25)
@@ -50,6 +54,7 @@ _TOKENS_AGAIN: Final = timedelta(minutes=6)
 """Tokens that will not last are renewed from this long before the bell on, while a person can still type a captcha."""
 _WEB_PORT: Final = 8089
 _UNKNOWN: Final = 3
+_HALTED: Final = 4
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
@@ -85,6 +90,7 @@ def run(
       1  some order rejected or not sent
       2  usage or config error, nothing was sent
       3  some order unresolved: `firstbell orders reconcile` goes on asking
+      4  trading is halted: `firstbell resume` ends that
     """  # noqa: D301 - the backspace is click's mark for lines that are not to be joined
     if rehearse:
         from firstbell.cli import rehearse as rehearsal  # noqa: PLC0415 - a real run knows no simulated exchange
@@ -108,6 +114,9 @@ def run(
         record = record_of(run_id, bell.at, settings.enabled, str(settings.firstbell.results_dir))
         office.journal.begin_run(record)
         _write(office, record, ended=False)
+        halts = HaltFile.of(office.state_dir)
+        if halts.is_there:
+            return _end_halted(shell, office, record, halts.read())
         shell.err.print(
             f"Run [bold]{run_id}[/]: {len(settings.enabled)} accounts, bell at {bell.at.isoformat(sep=' ')}"
         )
@@ -121,12 +130,17 @@ def run(
         )
         command = _locust_command(web=web, processes=processes, more=locust_options)
         try:
-            _before_the_bell(shell, office, bell.at)
+            halted = _before_the_bell(shell, office, bell.at)
         except KeyboardInterrupt:
             shell.err.print("Interrupted before anything was armed.")
         else:
+            if halted is not None:
+                return _end_halted(shell, office, record, halted)
             watch(shell, office, record, _start(command, wanted))
         status = _conclude(shell, office, record)
+        if halts.is_there:
+            shell.err.print(f"[red]Trading is {escape(str(halts.read()))}[/]; `firstbell resume` ends that.")
+            return _HALTED
         # A rehearsal that would have sent everything has done its work.
         return 0 if dry_run and _would_send_all(office, record) else status
 
@@ -137,6 +151,16 @@ def _refuse_roles(locust_options: tuple[str, ...], *, journal_is_local: bool) ->
         raise click.UsageError("a worker needs no config and no `firstbell run`: see `firstbell key --help`")
     if "--master" in locust_options:
         refuse_master_by_hand(journal_is_local)
+
+
+def _end_halted(shell: Shell, office: Office, record: RunRecord, halt: Halt | None) -> int:
+    """End a run that has not begun, because trading is halted."""
+    why = "halted, and resumed again" if halt is None else str(halt)
+    for kind, text in ((results.NOT_SENT, why), (results.FINISHED, None)):
+        office.journal.note(record.run_id, [Note(line.account, kind, text) for line in record.lines])
+    _conclude(shell, office, record)
+    shell.err.print(f"[red]Nothing was sent: trading is {escape(why)}[/]; `firstbell resume` ends that.")
+    return _HALTED
 
 
 def _would_send_all(office: Office, record: RunRecord) -> bool:
@@ -167,7 +191,7 @@ def _resolve_what_is_left(shell: Shell, office: Office, run_id: RunId, bell: dat
     What stays open is asked again by the run itself, login by login, before that login sends anything.
     """
     tz = office.calendar.tz
-    if not recover_all(office.journal, office.clock, run_id, tz):
+    if not recovered(shell, office, run_id):
         return
     reconciler = Reconciler(brokers_of(office), office.journal, office.clock, run_id)
     time_left = (bell - exchange_now(office.clock, tz)) - _START_BEFORE
@@ -185,30 +209,39 @@ def _write(office: Office, record: RunRecord, *, ended: bool) -> dict[str, Any]:
     return document
 
 
-def _before_the_bell(shell: Shell, office: Office, bell: datetime) -> None:
-    """Log in now, while there is time for a person to type captchas, and wait until Locust has to start."""
+def _before_the_bell(shell: Shell, office: Office, bell: datetime) -> Halt | None:
+    """Log in now, while there is time for a person to type captchas, and wait until Locust has to start.
+
+    Returns:
+        The halt that was called meanwhile, if one was.
+    """
     tz = office.calendar.tz
+    halts = HaltFile.of(office.state_dir)
     if bell - exchange_now(office.clock, tz) < _WARM_FROM:
-        return
+        return halts.read()
     renew_at, start_at = bell - _TOKENS_AGAIN, bell - _START_BEFORE
     last = bell + office.settings.firstbell.give_up_after
     if exchange_now(office.clock, tz) < renew_at:
         warm_with_progress(shell, office, tokens_until=None)
-        _sleep_until(shell, office, renew_at, bell)
+        if _sleep_until(shell, office, renew_at, bell):
+            return halts.read()
     warm_with_progress(shell, office, tokens_until=last)
     _sleep_until(shell, office, start_at, bell)
+    return halts.read()
 
 
-def _sleep_until(shell: Shell, office: Office, moment: datetime, bell: datetime) -> None:
-    tz = office.calendar.tz
+def _sleep_until(shell: Shell, office: Office, moment: datetime, bell: datetime) -> bool:
+    """Wait for a moment; returns early, and True, when trading is halted."""
+    tz, halts = office.calendar.tz, HaltFile.of(office.state_dir)
     if exchange_now(office.clock, tz) >= moment:
-        return
+        return halts.is_there
     with spinner(shell) as progress:
         task = progress.add_task("", total=None)
         # The wall clock is looked at again each time: it may be set while we wait, and we wait for a wall-clock time.
-        while (now := exchange_now(office.clock, tz)) < moment:
+        while (now := exchange_now(office.clock, tz)) < moment and not halts.is_there:
             progress.update(task, description=f"bell in {countdown(bell - now)}")
             time.sleep(min(1.0, max(0.01, (moment - now).total_seconds())))
+    return halts.is_there
 
 
 def _locust_command(*, web: bool, processes: int | None, more: tuple[str, ...]) -> list[str]:

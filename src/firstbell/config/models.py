@@ -227,8 +227,17 @@ class RiskSettings(Section):
     )
     max_orders_per_account: Count | None = Field(default=None, description="The most orders of one account on one day.")
     max_attempts_per_order: Count = Field(
-        default=100, description="How often one order may be sent while the broker refuses it as too early or too soon."
+        default=100,
+        description="How often one order may be sent while refused as too early or too soon; then trading is halted.",
     )
+    max_attempts_per_run: Count | None = Field(
+        default=None,
+        description="The same for all orders of a run together. Empty: 50 for every account, and 500 at least.",
+    )
+
+    def attempts_per_run(self, accounts: int) -> int:
+        """How often the orders of a run with so many accounts may be sent."""
+        return self.max_attempts_per_run or max(50 * accounts, 500)
 
 
 class AccountSettings(Section):

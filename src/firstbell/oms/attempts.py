@@ -16,7 +16,7 @@ from firstbell.oms.carrier import Unfired
 from firstbell.oms.decision import Next, Step, after_not_sent, next_step
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from firstbell.brokers.base import Answer, HttpBroker, Outcome, PreparedOrder
     from firstbell.clock import Clock
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import RunId
     from firstbell.model.order import Order, OrderState
     from firstbell.oms.aim import Aim
-    from firstbell.oms.carrier import Carrier
+    from firstbell.oms.carrier import Carrier, Interrupt
     from firstbell.oms.decision import Budget
+    from firstbell.oms.final_check import FinalCheck
     from firstbell.oms.pacing import Pacer
+    from firstbell.oms.run_budget import RunBudget
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +69,10 @@ class Desk:
         clock: Both clocks.
         pacer: The login's interval.
         budget: How far an order may go.
+        run_budget: How far the whole run may go.
+        check: The last look at every attempt.
+        interrupt: Stops new attempts.
+        halt: Halts all trading, for the reason that it is given in words.
         aim: The bell, and when what arrives.
         run_id: The run that sends.
         watcher: Hears of every attempt.
@@ -79,6 +85,10 @@ class Desk:
     clock: Clock
     pacer: Pacer
     budget: Budget
+    run_budget: RunBudget
+    check: FinalCheck
+    interrupt: Interrupt
+    halt: Callable[[str], None]
     aim: Aim
     run_id: RunId
     watcher: Watcher
@@ -118,6 +128,8 @@ class Attempts:
             if isinstance(upcoming, Unfired):
                 return self._end(self._why_not(upcoming))
             if upcoming.step is Step.GIVE_UP:
+                if upcoming.spent:
+                    self._desk.halt(f"{self._order.account}: {upcoming.reason}")
                 return self._end(upcoming.reason or "gave up")
             if upcoming.step in {Step.PLACED, Step.REFUSED, Step.ASK}:
                 return self._state()
@@ -131,13 +143,21 @@ class Attempts:
     def _why_not(self, unfired: Unfired) -> str:
         if unfired is Unfired.TOO_LATE:
             return "the time to give up had passed before it could leave"
-        return "stopped before the next attempt" if self._count else "stopped before the bell"
+        why = self._desk.interrupt.why
+        return f"{why} before the next attempt" if self._count else f"{why} before the bell"
 
     def _attempt(self, at_ns: int) -> Next | Unfired:
         desk = self._desk
+        if desk.interrupt.is_set():
+            return Unfired.STOPPED
+        if (why := desk.check.why_not(self._order, self._prepared, at_ns)) is not None:
+            return Next(Step.GIVE_UP, reason=why)
+        if (why := desk.run_budget.take()) is not None:
+            return Next(Step.GIVE_UP, reason=why, spent=True)
         try:
             answer = desk.carrier.carry(self._prepared, at_ns)
         except NotSent as error:
+            desk.run_budget.give_back()
             self._count += 1
             # Nothing left, so no interval is owed to the broker; we still wait one, to spare a host that is down.
             earliest_ns = desk.clock.monotonic_ns() + desk.pacer.interval_ns
@@ -150,6 +170,7 @@ class Attempts:
             self._write(ReportKind.UNRESOLVED, self._unanswered(AttemptOutcome.UNRESOLVED, str(error)), None, None)
             return Next(Step.ASK)
         if isinstance(answer, Unfired):
+            desk.run_budget.give_back()
             return answer
         self._count += 1
         desk.pacer.sent(desk.carrier.sent_monotonic_ns)

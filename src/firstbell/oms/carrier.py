@@ -32,6 +32,16 @@ class Interrupt(Protocol):
         """Whether no new attempt may leave."""
         ...
 
+    @property
+    def is_halt(self) -> bool:
+        """Whether that is because trading is halted."""
+        ...
+
+    @property
+    def why(self) -> str:
+        """Why, in words that "before the bell" may follow: ``stopped``, or who has halted trading, and why."""
+        ...
+
     def wait_until(self, monotonic_ns: int) -> bool:
         """Wait until an instant of the monotonic clock; returns early, and True, when stopped."""
         ...

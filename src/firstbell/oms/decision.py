@@ -57,11 +57,14 @@ class Next:
         step: What comes next.
         not_before_ns: The earliest instant of another attempt, on the monotonic clock; 0 where there is none.
         reason: Why, in words, where the order ends here.
+        spent: Whether it ends here because its budget of attempts is spent, and at least the last of them was answered:
+            something sends it again and again, and a person has to look.
     """
 
     step: Step
     not_before_ns: int = 0
     reason: str | None = None
+    spent: bool = False
 
 
 def next_step(outcome: Outcome, attempts: int, logged_in_again: bool, earliest_ns: int, budget: Budget) -> Next:
@@ -83,7 +86,8 @@ def next_step(outcome: Outcome, attempts: int, logged_in_again: bool, earliest_n
     if outcome.token_ended and logged_in_again:
         return Next(Step.REFUSED, reason="the broker refused the token again after a new log-in")
     if over := out_of(attempts, earliest_ns, budget):
-        return Next(Step.GIVE_UP, reason=f"{over}; the last answer: {said(outcome)}")
+        spent = attempts >= budget.max_attempts
+        return Next(Step.GIVE_UP, reason=f"{over}; the last answer: {said(outcome)}", spent=spent)
     return Next(Step.LOG_IN_AND_AGAIN if outcome.token_ended else Step.AGAIN, earliest_ns)
 
 
@@ -97,7 +101,7 @@ def after_not_sent(why: str, attempts: int, earliest_ns: int, budget: Budget) ->
 def out_of(attempts: int, earliest_ns: int, budget: Budget) -> str | None:
     """What has run out before another attempt at `earliest_ns`, in words; None when nothing has."""
     if attempts >= budget.max_attempts:
-        return f"the budget of {budget.max_attempts} attempts is spent"
+        return f"the budget of {budget.max_attempts} attempts per order is spent"
     if earliest_ns >= budget.deadline_ns:
         return "the time to give up came before another attempt was allowed"
     return None

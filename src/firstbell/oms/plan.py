@@ -18,7 +18,7 @@ from firstbell.model.money import grouped
 from firstbell.model.order import Order
 from firstbell.model.terms import Side
 from firstbell.oms.sizing import Sizing, affordable, cost, cut_to_lot, limit_price, size_buy
-from firstbell.risk.checks import Limits, Surroundings, deny
+from firstbell.risk.checks import PLAN_CHECKS, Limits, Surroundings, deny
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,6 +75,7 @@ class PlanLine:
         instrument: The instrument, where it could be read.
         sizing: How the quantity was found, for a buy.
         remarks: What the user should know, in words.
+        around: What each of the orders was judged against.
     """
 
     account: AccountName
@@ -83,6 +84,7 @@ class PlanLine:
     instrument: Instrument | None = None
     sizing: Sizing | None = None
     remarks: tuple[str, ...] = ()
+    around: tuple[Surroundings, ...] = ()
 
 
 def plan_login(
@@ -160,10 +162,10 @@ class _Planner:
             if sum(quantities) < wanted:
                 remarks = (*remarks, self._capped(instrument, wanted))
             orders = self._orders(price, quantities)
-            self._check(orders, instrument, value_so_far, orders_so_far)
+            around = self._checked(orders, instrument, value_so_far, orders_so_far)
         except _Denied as denied:
             return PlanLine(self.account.name, denied=str(denied), instrument=instrument)
-        return PlanLine(self.account.name, orders, None, instrument, sizing, remarks)
+        return PlanLine(self.account.name, orders, None, instrument, sizing, remarks, around)
 
     def _buy(
         self, calculator: Calculator, instrument: Instrument, price: Decimal, money: Decimal | None
@@ -246,17 +248,20 @@ class _Planner:
             for number, quantity in enumerate(quantities)
         )
 
-    def _check(
+    def _checked(
         self, orders: Sequence[Order], instrument: Instrument, value_so_far: Decimal, orders_so_far: int
-    ) -> None:
+    ) -> tuple[Surroundings, ...]:
+        judged = []
         for number, order in enumerate(orders):
             around = Surroundings(
                 instrument, tick_size(self.market, order.price), self.limits, value_so_far, orders_so_far + number
             )
-            if denials := deny(order, around):
+            if denials := deny(order, around, PLAN_CHECKS):
                 raise _Denied("; ".join(str(denial) for denial in denials))
+            judged.append(around)
             if order.side is Side.BUY:
                 value_so_far += order.value
+        return tuple(judged)
 
 
 def _within(

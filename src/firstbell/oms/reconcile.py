@@ -59,12 +59,16 @@ class Reconciler:
         self._run_id = run_id
         self._inquiries: dict[str, Inquiry] = {}
 
-    def look(self) -> Reconciliation:
-        """Ask once for everything that is unresolved or still at work."""
+    def look(self, only: str | None = None) -> Reconciliation:
+        """Ask once for everything that is unresolved or still at work.
+
+        Args:
+            only: The one login to ask for; by default all.
+        """
         result = Reconciliation()
         looked: list[ClientOrderId] = []
         groups: dict[tuple[str, str], list[Entry]] = {}
-        for entry in self._journal.entries():
+        for entry in self._journal.entries(login=only):
             if needs_asking(entry) or (entry.state.status not in DONE and entry.state.attempts):
                 groups.setdefault((entry.intent.login, entry.intent.order.day.isoformat()), []).append(entry)
         for (login, _), entries in groups.items():

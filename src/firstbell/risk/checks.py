@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from firstbell.model.money import grouped
 from firstbell.model.terms import Side
+from firstbell.risk.trading_state import TradingState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +38,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Sending:
+    """The moment of one attempt, for the checks that are about when rather than about what.
+
+    Attributes:
+        state: What may leave at all.
+        at_ns: When it is to leave, on the monotonic clock.
+        last_ns: When this login's last order left, on the monotonic clock; None where none has.
+        interval_ns: The broker's shortest time between two orders of one login, in ns.
+    """
+
+    state: TradingState
+    at_ns: int
+    last_ns: int | None
+    interval_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """What an order is judged against.
 
@@ -46,6 +64,7 @@ class Surroundings:
         limits: The user's own limits.
         value_so_far: The value of all orders of the day that are placed, working or planned before this one, in rials.
         orders_so_far: How many orders this login has had today.
+        sending: The attempt, where one is about to be made; None while the order is only planned.
     """
 
     instrument: Instrument
@@ -53,6 +72,7 @@ class Surroundings:
     limits: Limits
     value_so_far: Decimal
     orders_so_far: int
+    sending: Sending | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +163,29 @@ def count_within_limit(order: Order, around: Surroundings) -> Denial | None:
     )
 
 
-FINAL_CHECKS: Sequence[Check] = (
+def trading_allowed(order: Order, around: Surroundings) -> Denial | None:
+    """Trading is not halted; where it only reduces, the order sells."""
+    if around.sending is None:
+        return Denial("trading state", "unknown", str(TradingState.ACTIVE))
+    state = around.sending.state
+    if state is TradingState.ACTIVE or (state is TradingState.REDUCING and order.side is Side.SELL):
+        return None
+    return Denial("trading state", str(state), "sells only" if state is TradingState.REDUCING else "cancels only")
+
+
+def interval_kept(order: Order, around: Surroundings) -> Denial | None:
+    """The login's last order left at least the broker's interval before this one does."""
+    del order
+    sending = around.sending
+    if sending is None:
+        return Denial("interval", "unknown", "a known one")
+    if sending.last_ns is None or sending.at_ns - sending.last_ns >= sending.interval_ns:
+        return None
+    passed_ms, interval_ms = (Decimal(ns) / 1_000_000 for ns in (sending.at_ns - sending.last_ns, sending.interval_ns))
+    return Denial("interval", f"{passed_ms:.3f} ms", f"at least {interval_ms:f} ms")
+
+
+PLAN_CHECKS: Sequence[Check] = (
     price_in_band,
     price_on_tick,
     quantity_in_range,
@@ -153,10 +195,13 @@ FINAL_CHECKS: Sequence[Check] = (
     total_within_limit,
     count_within_limit,
 )
-"""All of them, in the order in which a trader would look."""
+"""What can be said of a plan, in the order in which a trader would look."""
+
+FINAL_CHECKS: Sequence[Check] = (trading_allowed, interval_kept, *PLAN_CHECKS)
+"""All of them: what every attempt has to pass right before it is handed to its carrier."""
 
 
-def deny(order: Order, around: Surroundings, checks: Sequence[Check] = FINAL_CHECKS) -> tuple[Denial, ...]:
+def deny(order: Order, around: Surroundings, checks: Sequence[Check]) -> tuple[Denial, ...]:
     """Every reason why `order` may not leave; empty when it may."""
     return tuple(denial for check in checks if (denial := check(order, around)) is not None)
 

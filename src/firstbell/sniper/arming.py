@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import HttpBroker, PreparedOrder
     from firstbell.config import AccountSettings
     from firstbell.journal.base import Entry, Owner
-    from firstbell.model.identifiers import InstrumentId, VenueOrderId
+    from firstbell.model.identifiers import ClientOrderId, InstrumentId, VenueOrderId
     from firstbell.model.order import Order
     from firstbell.sniper.aiming import Aims, HostAim
     from firstbell.sniper.context import RunContext
@@ -52,12 +52,14 @@ class Armed:
         broker: Its broker, logged in.
         ready: Its claimed orders and their bytes, in the order in which they may leave.
         elsewhere: Accounts that another process of this same run has: that one reports on them.
+        around: What each of the orders has been judged against, by its name.
     """
 
     login: Login
     broker: HttpBroker
     ready: list[tuple[Order, PreparedOrder]] = field(default_factory=list)
     elsewhere: set[AccountName] = field(default_factory=set)
+    around: dict[ClientOrderId, Surroundings] = field(default_factory=dict)
 
 
 class Arming:
@@ -249,7 +251,7 @@ class Arming:
         )
 
     def _claim(self, armed: Armed, line: PlanLine, known_ids: frozenset[VenueOrderId] | None) -> None:
-        for order in line.orders:
+        for order, around in zip(line.orders, line.around, strict=True):
             if (over := self._over_total(order, line)) is not None:
                 self._note(line.account, NOT_SENT, over)
                 return
@@ -270,6 +272,7 @@ class Arming:
                 if answer.order is not order:
                     prepared = self._broker.prepare(answer.order)
                 armed.ready.append((answer.order, prepared))
+                armed.around[answer.order.client_order_id] = around
             else:
                 # Who has one slice of a plan has the plan: it was sized against the same money.
                 if isinstance(answer, AlreadyPlaced) or answer.entry.state.unresolved:

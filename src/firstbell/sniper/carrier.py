@@ -140,7 +140,9 @@ class LaneCarrier:
                 if shot.fate is not Fate.FIRED:
                     return None
                 self._sent_ns, self._sent_monotonic_ns = lane.sent_ns, lane.sent_monotonic_ns
-                return lane.read(lane.sent_monotonic_ns + int(ANSWER_WITHIN_S * _NS))
+                # What the system has not taken by now would leave long after a halt.
+                patience_s = 0 if self._volley.stopped and lane.is_half_sent else ANSWER_WITHIN_S
+                return lane.read(lane.sent_monotonic_ns + int(patience_s * _NS))
         except Exception as error:
             self.close()
             if isinstance(error, NoAnswer):

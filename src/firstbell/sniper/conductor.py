@@ -25,6 +25,7 @@ from firstbell.log import guard, set_up
 from firstbell.model.identifiers import AccountName
 from firstbell.model.instant import epoch_ns
 from firstbell.oms.recovery import recover
+from firstbell.oms.run_budget import RunBudget
 from firstbell.sniper import results
 from firstbell.sniper.archive import recover_all
 from firstbell.sniper.bell import choose_bell
@@ -34,6 +35,7 @@ from firstbell.sniper.dealing.post import Post
 from firstbell.sniper.dealing.presence import MasterWatch, Presence
 from firstbell.sniper.dealing.sealing import KEY, Seal
 from firstbell.sniper.follower import LOOK_EVERY_S, Follower
+from firstbell.sniper.kill_switch import KillSwitch
 from firstbell.sniper.login_runs import LoginRuns
 from firstbell.sniper.logins import Login, logins_of
 from firstbell.sniper.page import dress
@@ -56,6 +58,7 @@ _NS: Final = 1_000_000_000
 STOP_TIMEOUT_S: Final = 8.0
 """How long Locust waits for users that were told to stop: an answer in flight is awaited for up to 5 s."""
 _UNKNOWN: Final = 3
+_HALTED: Final = 4
 _MASTER_EVERY_S: Final = 1.0
 """How often a fork looks whether its master lives."""
 
@@ -72,6 +75,7 @@ class Conductor:
         self._office = office
         self._wishes = wishes
         self._interrupt = GreenInterrupt()
+        self._switch = KillSwitch(office.state_dir, self._interrupt, self._tell_workers)
         self._context: RunContext | None = None
         self._runs: LoginRuns | None = None
         self._watcher: StatsWatcher | None = None
@@ -152,6 +156,8 @@ class Conductor:
             # The run time is for the orders; waiting for the bell does not use it up.
             options.run_time = (run_time + (bell.at - self._started)).total_seconds()
         self._watcher = StatsWatcher(environment)
+        most = office.settings.risk.attempts_per_run(len(office.settings.enabled))
+        shared = not isinstance(environment.runner, LocalRunner)
         self._context = RunContext(
             run_id=self._run_id,
             settings=office.settings,
@@ -161,9 +167,12 @@ class Conductor:
             open_broker=office.broker,
             interrupt=self._interrupt,
             watcher=self._watcher,
+            run_budget=RunBudget(most, self._run_id, office.journal, office.clock, shared=shared),
+            halt=self.halt,
             started_ns=epoch_ns(self._started),
             dry=self._wishes.dry,
         )
+        self._switch.arm()
         if isinstance(environment.runner, WorkerRunner):
             self._work(environment.runner, environment)
             return
@@ -177,12 +186,14 @@ class Conductor:
         self._begin(environment)
         if isinstance(environment.runner, MasterRunner):
             self._mastery = Mastery(self._office, self._context, environment.runner, self._chosen(environment))
-            self._mastery.take_up(self._seal, self.runs().aims)
+            self._mastery.take_up(self._seal, self.runs().aims, self.halt)
+            if self._interrupt.is_halt:
+                self._tell_workers(self._interrupt.why)
         overseer = None if self._mastery is None else self._mastery.overseer
         self._follower = Follower(self._office, self._context, environment.runner, self.runs().volley, overseer)
         self._follower.bring_up_to_date(ended=False)
         if web_ui is not None:
-            dress(web_ui, self)
+            dress(web_ui, _StopButton(self))
         self._conducting = gevent.spawn(partial(self._conduct, self._follower))
 
     def _conduct(self, follower: Follower) -> None:
@@ -276,6 +287,20 @@ class Conductor:
         """Let no new attempt leave; answers in flight are awaited."""
         self._interrupt.stop()
 
+    def halt(self, why: str, by: str | None = None) -> None:
+        """Halt all trading until a person resumes it.
+
+        Args:
+            why: In words.
+            by: Who does so; this run by default.
+        """
+        now = exchange_now(self._office.clock, self._office.calendar.tz)
+        self._switch.halt(why, by or f"run {self._run_id}", now)
+
+    def _tell_workers(self, why: str) -> None:
+        if self._mastery is not None:
+            self._mastery.tell_halt(why)
+
     def _on_stopping(self, **_: Any) -> None:
         if self._mastery is None or not self._mastery.overseer.nobody_left:
             self.stop()
@@ -293,6 +318,7 @@ class Conductor:
         if not isinstance(environment.runner, WorkerRunner):
             self._finish()
             environment.process_exit_code = self._exit_status()
+        self._switch.disarm()
 
     def _look_after_what_is_left(self) -> None:
         """Locust ends when its last worker is gone, but what that one has sent has to be asked for."""
@@ -342,8 +368,20 @@ class Conductor:
             gevent.sleep(LOOK_EVERY_S)
 
     def _exit_status(self) -> int:
+        if self._interrupt.is_halt:
+            return _HALTED
         document = None if self._follower is None else self._follower.document
         if document is None or not self._written_down:
             # Something may have left, and what became of it could not be written down.
             return _UNKNOWN
         return results.exit_status(row["outcome"] for row in document["orders"])
+
+
+class _StopButton:
+    """What the page's stop button does: whoever presses it wants nothing more to leave, today or after a restart."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+
+    def stop(self) -> None:
+        self._conductor.halt("its stop button was pressed", by="the page")

@@ -11,9 +11,10 @@ from firstbell.journal.base import RunLine, RunRecord
 from firstbell.model.identifiers import RunId
 from firstbell.model.instant import epoch_ns
 from firstbell.risk.checks import Limits
+from firstbell.risk.trading_state import TradingState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date, datetime
 
     from firstbell.brokers.base import Broker
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Journal
     from firstbell.oms.attempts import Watcher
     from firstbell.oms.carrier import Interrupt
+    from firstbell.oms.run_budget import RunBudget
 
     class OpenBroker(Protocol):
         """Opens the broker of an account."""
@@ -44,6 +46,8 @@ class RunContext:
         open_broker: Opens the broker of an account.
         interrupt: Stops new attempts.
         watcher: Hears of every attempt.
+        run_budget: How often the run's orders may be sent, all together.
+        halt: Halts all trading, for the reason that it is given in words.
         started_ns: When the run was started, in ns since the epoch, on our clock.
         dry: Whether to do all but send.
     """
@@ -56,6 +60,8 @@ class RunContext:
     open_broker: OpenBroker
     interrupt: Interrupt
     watcher: Watcher
+    run_budget: RunBudget
+    halt: Callable[[str], None]
     started_ns: int
     dry: bool = False
 
@@ -79,6 +85,10 @@ class RunContext:
         """The user's own limits."""
         risk = self.settings.risk
         return Limits(risk.max_order_value, risk.max_order_quantity, risk.max_total_value, risk.max_orders_per_account)
+
+    def state(self) -> TradingState:
+        """What may leave now."""
+        return TradingState.HALTED if self.interrupt.is_halt else TradingState.ACTIVE
 
     def monotonic_of(self, wall_ns: int) -> int:
         """An instant of our wall clock on the monotonic clock, by which all waiting is done."""

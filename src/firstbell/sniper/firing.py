@@ -17,6 +17,7 @@ from firstbell.model.terms import OrderOutcome
 from firstbell.oms.attempts import Attempts, Desk, Writer
 from firstbell.oms.carrier import Carrier
 from firstbell.oms.decision import Budget
+from firstbell.oms.final_check import FinalCheck
 from firstbell.oms.inquiry import Inquiry
 from firstbell.oms.pacing import Pacer
 from firstbell.sniper.arming import Arming
@@ -173,6 +174,9 @@ class LoginRun:
             self._gear.scribe.note(self._context.run_id, notes)
 
     def _carry_out(self) -> set[AccountName]:
+        if self._context.interrupt.is_set():
+            self._note_all(NOT_SENT, f"{self._context.interrupt.why} before the bell")
+            return set()
         broker = self._context.open_broker(self._login.leader)
         if not isinstance(broker, HttpBroker):
             self._note_all(NOT_SENT, f"orders at {broker.code} do not go over HTTP: the run cannot fire them")
@@ -194,14 +198,19 @@ class LoginRun:
         deadline_wall_ns = context.clock.wall_ns() + (deadline_ns - context.clock.monotonic_ns())
         budget = Budget(context.settings.risk.max_attempts_per_order, deadline_ns, deadline_wall_ns + _NS)
         carrier = self._gear.open_carrier(settings.ca_file, budget)
+        pacer = Pacer(interval_ns, self._last_sent_ns())
         desk = Desk(
             broker=armed.broker,
             carrier=carrier,
             journal=context.journal,
             writer=self._gear.scribe,
             clock=context.clock,
-            pacer=Pacer(interval_ns),
+            pacer=pacer,
             budget=budget,
+            run_budget=context.run_budget,
+            check=FinalCheck(armed.around, context.state, pacer),
+            interrupt=context.interrupt,
+            halt=context.halt,
             aim=aim,
             run_id=context.run_id,
             watcher=context.watcher,
@@ -211,6 +220,14 @@ class LoginRun:
                 self._carry_all(ready, desk, self._gear.aims.decide(aim))
         finally:
             carrier.close()
+
+    def _last_sent_ns(self) -> int | None:
+        """When an order of this login left last, in whatever run, on the monotonic clock; None where none has."""
+        entries = self._context.journal.entries(day=self._context.day, login=self._login.key)
+        attempts = [attempt for entry in entries for attempt in entry.state.attempts]
+        sent = [attempt.sent_ns for attempt in attempts if attempt.sent_ns is not None]
+        # Our clock may have been set back since: what seems to lie ahead has just been.
+        return min(self._context.monotonic_of(max(sent)), self._context.clock.monotonic_ns()) if sent else None
 
     def _carry_all(self, ready: Sequence[tuple[Order, PreparedOrder]], desk: Desk, fire_at_ns: int) -> None:
         """Send the login's orders one after another; one that nobody answers for stops those behind it."""

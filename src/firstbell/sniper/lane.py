@@ -265,6 +265,11 @@ class Lane:
             raise self.refused(error) from None
         self.fired(sent, sent_monotonic_ns, sent_ns)
 
+    @property
+    def is_half_sent(self) -> bool:
+        """Whether the system has not taken all of what was fired: `read` sends the rest."""
+        return bool(self._unsent)
+
     def refused(self, error: OSError) -> NotSent:
         """The system did not take a single sealed byte: the lane is closed, and this is the error to raise."""
         self.close()

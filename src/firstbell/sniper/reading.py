@@ -75,7 +75,7 @@ class Reading:
             return
         self._patiently(self._broker.login, until_ns=start_ns)
         if self._context.interrupt.wait_until(start_ns):
-            raise RunError("stopped before the bell")
+            raise RunError(f"{self._context.interrupt.why} before the bell")
 
     def log_in(self) -> None:
         """Make sure of a token that lives through the run, or at least past the bell.

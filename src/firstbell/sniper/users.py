@@ -111,14 +111,40 @@ class GreenInterrupt:
 
     def __init__(self) -> None:
         self._event = Event()
+        # Plain, beside the event: a signal's handler may run in the middle of anything.
+        self._is_set = False
+        self._is_halt = False
+        self._why = "stopped"
 
     def is_set(self) -> bool:
         """Whether no new attempt may leave."""
-        return bool(self._event.is_set())
+        return self._is_set
+
+    @property
+    def is_halt(self) -> bool:
+        """Whether that is because trading is halted."""
+        return self._is_halt
+
+    @property
+    def why(self) -> str:
+        """Why, in words: ``stopped``, or who has halted trading, and why."""
+        return self._why
 
     def stop(self) -> None:
         """Let no new attempt leave from now on."""
+        self._is_set = True
         self._event.set()
+
+    def halt(self, why: str) -> None:
+        """Likewise, because trading is halted; `why` says since when, by whom and why."""
+        if not self._is_set or self._is_halt:
+            self._why = why
+        self.flag()
+        self._event.set()
+
+    def flag(self) -> None:
+        """Trading is halted: let no new attempt leave, but wake nobody yet. May be called by a signal's handler."""
+        self._is_set = self._is_halt = True
 
     def when_set(self, call: Callable[[], None]) -> None:
         """Have `call` called as soon as no new attempt may leave."""
@@ -126,10 +152,10 @@ class GreenInterrupt:
 
     def wait_until(self, monotonic_ns: int) -> bool:
         """Wait until an instant of the monotonic clock; returns early, and True, when stopped."""
-        while (left_ns := monotonic_ns - time.monotonic_ns()) > 0:
+        while not self._is_set and (left_ns := monotonic_ns - time.monotonic_ns()) > 0:
             if self._event.wait(left_ns / _NS):
-                return True
-        return bool(self._event.is_set())
+                break
+        return self._is_set
 
 
 class StatsWatcher:

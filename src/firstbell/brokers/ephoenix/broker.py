@@ -91,6 +91,11 @@ class EphoenixBroker:
         """Where this broker is: for those who want to try its hosts one by one."""
         return self._hosts
 
+    @property
+    def is_logged_in(self) -> bool:
+        """Whether a living token is at hand; see the protocol."""
+        return self._session.is_at_hand
+
     def login(self, *, lasting_until: datetime | None = None) -> Token:
         """Make sure of a living token; see the protocol."""
         return self._session.token(lasting_until)

@@ -12,7 +12,7 @@ from firstbell.brokers.base import HttpBroker
 from firstbell.errors import BrokerError, FirstbellError, RunError
 from firstbell.log import redact
 from firstbell.sniper.arming import Arming
-from firstbell.sniper.dealing.documents import call_document, order_document, read_owner
+from firstbell.sniper.dealing.documents import around_document, call_document, order_document, read_owner
 from firstbell.sniper.dealing.joining import JOIN, REFUSED, ROSTER
 from firstbell.sniper.dealing.link import DEALT, WANT
 from firstbell.sniper.dealing.post import message_type
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from firstbell.brokers.base import PreparedOrder
     from firstbell.journal.base import Owner
+    from firstbell.model.identifiers import ClientOrderId
+    from firstbell.risk.checks import Surroundings
     from firstbell.sniper.aiming import Aims
     from firstbell.sniper.context import RunContext
     from firstbell.sniper.dealing.crew import Crew
@@ -46,6 +48,7 @@ class _Deal:
         lock: Held while it is being armed: who asks meanwhile gets the same answer.
         broker: Its broker, once it has been armed.
         orders: Its orders, in the order in which they may leave.
+        around: What each of them was judged against, by its name.
         answer: What was answered.
         anew: The question to which it was written anew; it may be asked again while that goes on.
     """
@@ -54,6 +57,7 @@ class _Deal:
     lock: BoundedSemaphore = field(default_factory=BoundedSemaphore)
     broker: HttpBroker | None = None
     orders: list[PreparedOrder] = field(default_factory=list)
+    around: Mapping[ClientOrderId, Surroundings] = field(default_factory=dict)
     answer: dict[str, Any] | None = None
     anew: str | None = None
 
@@ -147,6 +151,7 @@ class Dealer:
         arming = Arming(self._context, login, broker, self._aims, aim, owner=deal.owner, margin_ns=MARGIN_NS)
         armed = arming.arm()
         deal.broker, deal.orders = broker, [prepared for _, prepared in armed.ready]
+        deal.around = armed.around
         return self._answer(deal, sorted(armed.elsewhere))
 
     def _write_anew(self, deal: _Deal, before: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,4 +170,8 @@ class Dealer:
                 proof = call_document(deal.broker.prepare_proof())
             except BrokerError as error:
                 _log.warning("%s", error)
-        return {"orders": [order_document(each) for each in deal.orders], "proof": proof, "elsewhere": elsewhere}
+        orders = [
+            {**order_document(each), "around": around_document(deal.around[each.order.client_order_id])}
+            for each in deal.orders
+        ]
+        return {"orders": orders, "proof": proof, "elsewhere": elsewhere}

@@ -10,7 +10,7 @@ from firstbell.errors import NotSent, RunError
 from firstbell.log import hide
 from firstbell.model.instant import instant
 from firstbell.sniper.arming import Armed
-from firstbell.sniper.dealing.documents import read_call, read_order
+from firstbell.sniper.dealing.documents import read_around, read_call, read_order
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from firstbell.model.instrument import Instrument
     from firstbell.model.order import Order
     from firstbell.model.terms import Side
+    from firstbell.risk.checks import Surroundings
     from firstbell.sniper.aiming import Aims, HostAim
     from firstbell.sniper.context import RunContext
     from firstbell.sniper.dealing.link import Link
@@ -69,6 +70,8 @@ class DealtBroker:
         self._read_answer = answer_reader(login.broker_code)
         self._prepared: dict[ClientOrderId, PreparedOrder] = {}
         self._token_ended = False
+        self.around: dict[ClientOrderId, Surroundings] = {}
+        """What each order was judged against, by its name."""
 
     @property
     def code(self) -> BrokerCode:
@@ -120,6 +123,11 @@ class DealtBroker:
         """The broker has refused the token: the next `login` has the master get a new one."""
         self._token_ended = True
 
+    @property
+    def is_logged_in(self) -> bool:
+        """Whether the master's token still served when it was last used."""
+        return not self._token_ended
+
     def login(self, *, lasting_until: datetime | None = None) -> Token:
         """Have the master log in anew where the token has ended, and write the orders anew.
 
@@ -139,6 +147,12 @@ class DealtBroker:
     def _take(self, answer: Mapping[str, Any]) -> list[PreparedOrder]:
         prepared = [read_order(document) for document in answer["orders"]]
         self._prepared.update({each.order.client_order_id: each for each in prepared})
+        self.around.update(
+            {
+                each.order.client_order_id: read_around(told["around"])
+                for each, told in zip(prepared, answer["orders"], strict=True)
+            }
+        )
         if answer["proof"] is not None:
             self._proofs[self.code] = read_call(answer["proof"])
         if prepared:
@@ -220,7 +234,8 @@ def arm_by_master(context: RunContext, login: Login, broker: HttpBroker, aims: A
         aims.look_roughly(aim)
         # From now on this process keeps to it, whatever it still learns of the host's clock.
         aim.leaves_from_ns()
-    return Armed(login, broker, ready, {account.name for account in login.accounts if account.name in elsewhere})
+    names = {account.name for account in login.accounts if account.name in elsewhere}
+    return Armed(login, broker, ready, names, broker.around)
 
 
 class JournalInquiry:

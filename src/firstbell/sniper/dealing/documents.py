@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from firstbell.brokers.base import PreparedCall, PreparedOrder
 from firstbell.journal.base import Owner
+from firstbell.model.identifiers import InstrumentId
+from firstbell.model.instrument import Instrument
 from firstbell.model.order import Order
+from firstbell.model.price_band import PriceBand
 from firstbell.model.terms import Side
+from firstbell.risk.checks import Limits, Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     Document = dict[str, Any]
+
+
+_SIZES: Final = ("min_quantity", "max_quantity", "lot_size")
 
 
 def owner_document(owner: Owner) -> Document:
@@ -64,6 +72,38 @@ def read_order(document: Mapping[str, Any]) -> PreparedOrder:
         request["path"],
         dict(request["headers"]),
         base64.b64decode(request["body"] or ""),
+    )
+
+
+def around_document(around: Surroundings) -> Document:
+    """What an order was judged against, as a document."""
+    instrument, limits = around.instrument, around.limits
+    return {
+        "instrument": {
+            "id": instrument.id,
+            "band": [str(instrument.band.low), str(instrument.band.high)],
+            **{name: str(getattr(instrument, name)) for name in _SIZES},
+        },
+        "tick_size": None if around.tick_size is None else str(around.tick_size),
+        "limits": {name: None if value is None else str(value) for name, value in asdict(limits).items()},
+        "value_so_far": str(around.value_so_far),
+        "orders_so_far": around.orders_so_far,
+    }
+
+
+def read_around(document: Mapping[str, Any]) -> Surroundings:
+    """What an order was judged against, from its document."""
+    told = document["instrument"]
+    low, high = map(Decimal, told["band"])
+    smallest, largest, lot = (Decimal(told[name]) for name in _SIZES)
+    limits = {name: None if value is None else Decimal(value) for name, value in document["limits"].items()}
+    orders = limits.pop("max_orders_per_account")
+    return Surroundings(
+        Instrument(InstrumentId(told["id"]), "", "", PriceBand(low, high), smallest, largest, lot),
+        None if document["tick_size"] is None else Decimal(document["tick_size"]),
+        Limits(**limits, max_orders_per_account=None if orders is None else int(orders)),
+        Decimal(document["value_so_far"]),
+        int(document["orders_so_far"]),
     )
 
 

@@ -76,7 +76,7 @@ class Link:
                     asked_ns = now_ns
                     self._post.send(WANT, question)
                 if context.interrupt.is_set():
-                    raise RunError("stopped before the bell")
+                    raise RunError(f"{context.interrupt.why} before the bell")
                 result.wait(_LOOK_S)
         finally:
             del self._open[nonce]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from firstbell.errors import RunError
 from firstbell.journal.owner import this_process
 from firstbell.oms.office import journal_address
+from firstbell.sniper.dealing import halting
 from firstbell.sniper.dealing.caretaker import Caretaker
 from firstbell.sniper.dealing.crew import Crew
 from firstbell.sniper.dealing.dealer import Dealer
@@ -16,7 +17,7 @@ from firstbell.sniper.dealing.roster import roster_document
 from firstbell.sniper.logins import logins_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from locust.runners import MasterRunner
 
@@ -47,6 +48,7 @@ class Mastery:
         self._crew = Crew()
         self._caretaker = Caretaker(context, self._logins, lambda owner: owner in self._crew.gone)
         self._overseer: Overseer | None = None
+        self._post: Post | None = None
 
     @property
     def overseer(self) -> Overseer:
@@ -59,17 +61,24 @@ class Mastery:
             raise RuntimeError("a master that has not taken up its work watches nobody")
         return self._overseer
 
-    def take_up(self, seal: Seal, aims: Aims) -> None:
+    def take_up(self, seal: Seal, aims: Aims, halt: Callable[[str], None]) -> None:
         """Hear and answer the workers from now on.
 
         Args:
             seal: The key that they have too.
             aims: The aims of this process.
+            halt: Called when a worker halts all trading, with its reason.
         """
-        post = Post(self._runner, seal)
+        post = self._post = Post(self._runner, seal)
+        halting.hear(post, halt)
         self._overseer = Overseer(self._context, self._runner, self._logins, self._crew, self._caretaker, post)
         self._overseer.listen()
         Dealer(self._context, self._logins, aims, self._crew, post, self._runner, self._roster).listen()
+
+    def tell_halt(self, why: str) -> None:
+        """Tell every worker that trading is halted, and why."""
+        if self._post is not None:
+            halting.tell(self._post, why)
 
     def _roster(self) -> dict[str, Any]:
         address = journal_address(self._office.settings)

@@ -88,6 +88,7 @@ def roster_document(
         "market": settings.firstbell.market,
         "give_up_after_us": settings.firstbell.give_up_after // timedelta(microseconds=1),
         "max_attempts_per_order": settings.risk.max_attempts_per_order,
+        "max_attempts_per_run": settings.risk.attempts_per_run(len(settings.enabled)),
         "brokers": {
             code: {**_broker_document(settings.broker(code)), "capabilities": asdict(can)}
             for code, can in capabilities.items()
@@ -186,7 +187,10 @@ def _settings(document: Mapping[str, Any], folder: Path) -> Settings:
         give_up_after=timedelta(microseconds=document["give_up_after_us"]),
         state_dir=STATE_DIR,
     )
-    risk = RiskSettings(max_attempts_per_order=document["max_attempts_per_order"])
+    risk = RiskSettings(
+        max_attempts_per_order=document["max_attempts_per_order"],
+        max_attempts_per_run=document["max_attempts_per_run"],
+    )
     return Settings(file=Path("the master's config"), firstbell=run, brokers=brokers, risk=risk, accounts=accounts)
 
 

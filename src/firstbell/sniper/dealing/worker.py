@@ -19,12 +19,17 @@ from firstbell.journal.opening import open_journal
 from firstbell.journal.owner import this_process
 from firstbell.log import guard, set_up
 from firstbell.market import calendar
+from firstbell.model.instant import instant
+from firstbell.oms.run_budget import RunBudget
+from firstbell.risk.trading_state import Halt
 from firstbell.sniper.context import RunContext
+from firstbell.sniper.dealing import halting
 from firstbell.sniper.dealing.dealt import DealtBroker, JournalInquiry, arm_by_master
 from firstbell.sniper.dealing.link import Link
 from firstbell.sniper.dealing.post import Post
 from firstbell.sniper.dealing.presence import MasterWatch, Presence
 from firstbell.sniper.dealing.roster import STATE_DIR
+from firstbell.sniper.kill_switch import KillSwitch
 from firstbell.sniper.login_runs import LoginRuns
 from firstbell.sniper.users import GreenInterrupt, StatsWatcher, TradingUser
 
@@ -67,6 +72,8 @@ class DealtWorker:
         self._verbose = verbose
         self._clock = SystemClock()
         self._interrupt = GreenInterrupt()
+        self._switch = KillSwitch(roster.settings.firstbell.state_dir, self._interrupt, self._tell_master)
+        self._post: Post | None = None
         self._journal = open_journal(roster.journal, STATE_DIR / "journal.db", self._clock)
         self._proofs: dict[BrokerCode, PreparedCall] = {}
         self._logins = {login.key: login for login in map(self._chosen, roster.logins) if login.accounts}
@@ -128,7 +135,8 @@ class DealtWorker:
 
     def _take_up(self, environment: Environment, runner: WorkerRunner) -> None:
         roster, owner = self._roster, this_process()
-        post = Post(runner, self._seal)
+        post = self._post = Post(runner, self._seal)
+        most = roster.settings.risk.attempts_per_run(len(roster.settings.accounts))
         self._link = Link(post, owner, roster.run_id)
         self._watcher = StatsWatcher(environment)
         self._context = RunContext(
@@ -140,9 +148,13 @@ class DealtWorker:
             open_broker=self._open_broker,
             interrupt=self._interrupt,
             watcher=self._watcher,
+            run_budget=RunBudget(most, roster.run_id, self._journal, self._clock, shared=True),
+            halt=self._halt,
             started_ns=roster.started_ns,
             dry=roster.dry,
         )
+        self._switch.arm()
+        halting.hear(post, self._interrupt.halt)
         watch = MasterWatch(roster.master, self._journal.alive, self._clock)
         runs = LoginRuns(
             self._context,
@@ -177,6 +189,16 @@ class DealtWorker:
             except FirstbellError as error:
                 _log.warning("%s", error)
 
+    def _halt(self, why: str) -> None:
+        """Halt all trading: here at once; the master writes it down and tells the others."""
+        by = f"run {self._roster.run_id} on {this_process().host.partition('#')[0]}"
+        self._interrupt.halt(str(Halt(instant(self._clock.wall_ns()), by, why)))
+        self._tell_master(why)
+
+    def _tell_master(self, why: str) -> None:
+        if self._post is not None:
+            halting.tell(self._post, why)
+
     def _on_stopping(self, **_: Any) -> None:
         self._interrupt.stop()
 
@@ -188,6 +210,7 @@ class DealtWorker:
         self._runs.join(STOP_TIMEOUT_S)
         if self._watcher is not None:
             self._watcher.tell()
+        self._switch.disarm()
         environment.process_exit_code = 0
 
 

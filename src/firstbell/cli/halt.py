@@ -1,0 +1,130 @@
+"""``firstbell halt`` and ``firstbell resume``: the kill switch."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.markup import escape
+
+from firstbell.cli.shell import Shell, shared_options
+from firstbell.config.state_dir import state_dir_of
+from firstbell.errors import RunError
+from firstbell.oms.engines import Engines
+from firstbell.risk.trading_state import Halt, HaltFile, TradingState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from firstbell.journal.base import Owner
+
+_AWAITED_S: Final = 2.0
+"""How long the processes that were told are given to say that they have stopped, in seconds."""
+_LOOK_EVERY_S: Final = 0.005
+_FAILED: Final = 1
+_LONGEST_WHY: Final = 1000
+
+
+@click.command()
+@click.option("--why", metavar="TEXT", default="called by hand", help="Why, for whoever finds it halted.")
+@shared_options
+def halt(shell: Shell, *, why: str) -> int:
+    """The kill switch: no order leaves any more, now and after a restart, until `firstbell resume`.
+
+    Every run of this config on this machine is told at once by a signal, and finds the halt in its state folder
+    (halted.json) besides; workers on other machines are told by their master. Orders that have left are not taken back:
+    `firstbell orders cancel` goes on working, and so does `firstbell orders reconcile`. It works with a config that is
+    otherwise broken.
+
+    Exit status 1 where some process could not be told or has not answered, or where the halt could not be written down
+    and so would not survive a restart.
+    """
+    state_dir = _state_dir(shell)
+    file, engines = HaltFile.of(state_dir), Engines.of(state_dir)
+    failure = None
+    try:
+        file.write(Halt(datetime.now(UTC), _user(), why[:_LONGEST_WHY]))
+    except RunError as error:
+        failure = str(error)
+    told = engines.living()
+    deaf = {owner: said for owner in told if (said := engines.tell(owner)) is not None}
+    pending = _await(engines, [owner for owner in told if owner not in deaf])
+    in_force = file.read()
+    if shell.json:
+        shell.print_json(
+            {
+                **_facts(TradingState.HALTED, in_force),
+                "engines": [
+                    {"pid": owner.pid, "stopped": owner not in deaf and owner not in pending} for owner in told
+                ],
+            }
+        )
+    else:
+        shell.out.print(f"[red bold]{TradingState.HALTED}[/]: nothing leaves until `firstbell resume`.")
+        if in_force is not None:
+            shell.out.print(escape(str(in_force)))
+        for owner in told:
+            words = deaf.get(owner) or ("told; it has not answered yet" if owner in pending else "has stopped")
+            shell.out.print(f"  {escape(str(owner))}: {escape(words)}")
+        if not told:
+            shell.out.print("No run is going on here.")
+    if failure is not None:
+        shell.err.print(f"[red]It will not survive a restart:[/] {escape(failure)}")
+    return _FAILED if failure is not None or deaf or pending else 0
+
+
+@click.command()
+@shared_options
+def resume(shell: Shell) -> int:
+    """End a halt: orders may leave again, in runs that are started from now on.
+
+    A run that was halted stays ended. Look first at what stands against each order: `firstbell orders list`.
+    """
+    file = HaltFile.of(_state_dir(shell))
+    was = file.read()
+    file.remove()
+    if shell.json:
+        shell.print_json({**_facts(TradingState.ACTIVE, None), "was": None if was is None else str(was)})
+    elif was is None:
+        shell.out.print("Trading was not halted.")
+    else:
+        shell.out.print(f"[green bold]{TradingState.ACTIVE}[/] again. It was {escape(str(was))}")
+    return 0
+
+
+def _state_dir(shell: Shell) -> Path:
+    try:
+        return state_dir_of(shell.config)
+    except ValueError as error:
+        raise click.UsageError(f"{shell.config}: {error}") from error
+
+
+def _await(engines: Engines, told: list[Owner]) -> list[Owner]:
+    """Wait until every process has said that it has stopped; those that have not."""
+    until = time.monotonic() + _AWAITED_S
+    pending = told
+    while (pending := [owner for owner in pending if not engines.has_stopped(owner)]) and time.monotonic() < until:
+        time.sleep(_LOOK_EVERY_S)
+    return pending
+
+
+def _facts(state: TradingState, halt: Halt | None) -> dict[str, Any]:
+    since = None if halt is None or halt.since is None else halt.since.isoformat(timespec="microseconds")
+    return {
+        "state": state.value,
+        "since": since,
+        "by": None if halt is None else halt.by,
+        "why": None if halt is None else halt.why,
+    }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # Nobody of that number is known here, as in some containers.
+        return f"user {os.getuid()}"

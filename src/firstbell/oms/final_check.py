@@ -1,0 +1,55 @@
+"""The last look at an order: its final numbers, and the moment, right before every attempt is handed to its carrier.
+
+Everything it needs is in memory by then: it takes some microseconds, and it never asks anybody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from firstbell.risk.checks import FINAL_CHECKS, Denial, Sending, deny
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from firstbell.brokers.base import PreparedOrder
+    from firstbell.model.identifiers import ClientOrderId
+    from firstbell.model.order import Order
+    from firstbell.oms.pacing import Pacer
+    from firstbell.risk.checks import Surroundings
+    from firstbell.risk.trading_state import TradingState
+
+
+class FinalCheck:
+    """Judges one login's attempts.
+
+    Args:
+        around: Each order's surroundings, as its plan was judged by. An order that has none may not leave.
+        state: What may leave at all, now.
+        pacer: The login's interval.
+    """
+
+    def __init__(
+        self, around: Mapping[ClientOrderId, Surroundings], state: Callable[[], TradingState], pacer: Pacer
+    ) -> None:
+        self._around = around
+        self._state = state
+        self._pacer = pacer
+
+    def why_not(self, order: Order, prepared: PreparedOrder, at_ns: int) -> str | None:
+        """Why an attempt may not be made, naming every rule and both numbers; None where it may.
+
+        Args:
+            order: The order.
+            prepared: The bytes that are about to leave.
+            at_ns: When, on the monotonic clock.
+        """
+        around = self._around.get(order.client_order_id)
+        if around is None:
+            return str(Denial("final check", "nothing to judge it against", "a known instrument and known limits"))
+        sending = Sending(self._state(), at_ns, self._pacer.last_ns, self._pacer.interval_ns)
+        denials = [str(each) for each in deny(order, replace(around, sending=sending), FINAL_CHECKS)]
+        if prepared.order != order:
+            denials.append(str(Denial("final check", f"bytes of {prepared.order.client_order_id}", "this order's")))
+        return "; ".join(denials) or None
