@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import psutil
 import pytest
@@ -195,6 +196,38 @@ def test_two_machines_share_the_accounts_and_strangers_do_not_come_in(open_venue
         for path in (tmp_path / name).rglob("*"):
             text = path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
             assert not any(secret in text for secret in {*secrets, KEY}), path
+
+
+def test_a_halt_on_the_masters_machine_reaches_workers_elsewhere(open_venue, nodes, postgres_url):
+    elsewhere = other_host()
+    venue = open_venue("--accounts", "4", "--bell-in", "300s", "--port-per-broker")
+    made = nodes(venue)
+    made.journal_in(postgres_url)
+    master = made.master(venue.in_seconds(16), 2)
+    made.worker("one", host=elsewhere)
+    made.worker("two", host=elsewhere)
+    # The exchange opens much later: every order is refused and sent again.
+    until(lambda: len(venue.submissions()) > 8, master)
+    halted = json.loads(venue.firstbell("halt", "--json").stdout)
+    halted_ns = int(datetime.fromisoformat(halted["since"]).timestamp() * 1e9)
+    assert master.wait(timeout=60) == 4, made.said("master")
+    assert all(each["arrival_ns"] < halted_ns + 100_000_000 for each in venue.submissions())
+    document = venue.results()
+    assert len(judge(venue, document)) == 0
+    assert all("called by hand" in row["reason"] for row in document["orders"]), document["orders"]
+
+
+def test_a_budget_spent_elsewhere_halts_everybody(open_venue, nodes, postgres_url):
+    elsewhere = other_host()
+    venue = open_venue("--accounts", "2", "--bell-in", "300s", "--port-per-broker")
+    made = nodes(venue)
+    made.journal_in(postgres_url)
+    venue.config.write_text(f"{made.text}\n[risk]\nmax_attempts_per_order = 4\n", encoding="utf-8")
+    master = made.master(venue.in_seconds(16), 1)
+    made.worker("one", host=elsewhere)
+    assert master.wait(timeout=60) == 4, made.said("master")
+    assert 4 <= len(venue.submissions()) <= 8
+    assert "the budget of 4 attempts per order is spent" in venue.firstbell("resume").stdout
 
 
 def test_a_dead_machines_orders_are_handed_over_or_asked_for(open_venue, nodes, postgres_url, tmp_path):
