@@ -30,6 +30,7 @@ from firstbell.sniper import results
 from firstbell.sniper.archive import recover_all
 from firstbell.sniper.bell import choose_bell
 from firstbell.sniper.context import RunContext, new_run_id, record_of
+from firstbell.sniper.dealing.locked_port import lock
 from firstbell.sniper.dealing.master import Mastery
 from firstbell.sniper.dealing.post import Post
 from firstbell.sniper.dealing.presence import MasterWatch, Presence
@@ -84,6 +85,7 @@ class Conductor:
         self._conducting: gevent.Greenlet[[], None] | None = None
         # Made before Locust forks its workers, so that they all have it; other machines are told it by their user.
         self._seal = Seal.from_environment() if KEY in os.environ else Seal.fresh()
+        lock(self._seal, alone=KEY not in os.environ)
         self._master = this_process()
         self._begun_here = wishes.run_id is None
         now = exchange_now(office.clock, office.calendar.tz)

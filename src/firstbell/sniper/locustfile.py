@@ -18,6 +18,7 @@ from firstbell.errors import FirstbellError
 from firstbell.oms.office import Office
 from firstbell.sniper.conductor import Conductor
 from firstbell.sniper.dealing.joining import ask_for_roster
+from firstbell.sniper.dealing.locked_port import lock
 from firstbell.sniper.dealing.roster import STATE_DIR, read_roster
 from firstbell.sniper.dealing.sealing import Seal, refuse_master_by_hand
 from firstbell.sniper.dealing.worker import DealtWorker
@@ -66,6 +67,7 @@ def _conduct(options: Namespace) -> dict[str, type[TradingUser]]:
 def _join(options: Namespace) -> dict[str, type[TradingUser]]:
     """Take part in the run of the master that Locust is told of."""
     seal = Seal.from_environment()
+    lock(seal, alone=False)
     roster = read_roster(ask_for_roster(options.master_host, options.master_port, seal), STATE_DIR / "dealt")
     worker = DealtWorker(roster, seal, wishes().verbose)
     worker.listen(events)
