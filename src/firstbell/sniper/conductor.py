@@ -18,7 +18,7 @@ from gevent.socket import wait_read
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from firstbell.clock import exchange_now
-from firstbell.errors import FirstbellError
+from firstbell.errors import FirstbellError, RunError
 from firstbell.journal.base import Note
 from firstbell.journal.owner import is_alive, this_process
 from firstbell.log import guard, set_up
@@ -58,6 +58,7 @@ _log = logging.getLogger(__name__)
 _NS: Final = 1_000_000_000
 STOP_TIMEOUT_S: Final = 8.0
 """How long Locust waits for users that were told to stop: an answer in flight is awaited for up to 5 s."""
+_USAGE: Final = 2
 _UNKNOWN: Final = 3
 _HALTED: Final = 4
 _MASTER_EVERY_S: Final = 1.0
@@ -195,8 +196,16 @@ class Conductor:
         self._follower = Follower(self._office, self._context, environment.runner, self.runs().volley, overseer)
         self._follower.bring_up_to_date(ended=False)
         if web_ui is not None:
-            dress(web_ui, _StopButton(self))
+            self._show(web_ui)
         self._conducting = gevent.spawn(partial(self._conduct, self._follower))
+
+    def _show(self, web_ui: WebUI) -> None:
+        try:
+            dress(web_ui, _StopButton(self), self._office.clock)
+        except RunError as error:
+            # Raised, it would be logged by Locust, which would open the page all the same.
+            sys.stderr.write(f"{error}\n")
+            sys.exit(_USAGE)
 
     def _conduct(self, follower: Follower) -> None:
         follower.follow()
