@@ -14,13 +14,13 @@ import zmq
 import zmq.green
 from gevent.pool import Group
 from gevent.socket import create_connection
-from locust.exception import RPCError
-from locust.rpc import Message, zmqrpc
+from sniper_locust import Message, RPCError, zmqrpc
 
 from firstbell.errors import RunError
 from firstbell.sniper.dealing.joining import OTHER_KEY, ask_for_roster
-from firstbell.sniper.dealing.locked_port import Handshakes, KeyPair, LockedClient, LockedServer, is_this_machine, lock
+from firstbell.sniper.dealing.locked_port import Handshakes, KeyPair, LockedClient, LockedServer, lock
 from firstbell.sniper.dealing.sealing import Seal, new_key
+from firstbell.sniper.here import is_this_machine
 
 SECRET = "unmistakable-4711-words"
 

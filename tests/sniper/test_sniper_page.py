@@ -6,7 +6,7 @@ from argparse import Namespace
 from ipaddress import ip_address
 
 import pytest
-from locust.env import Environment
+from sniper_locust import Environment
 
 from firstbell.errors import RunError
 from firstbell.sniper.page import USER, dress

@@ -24,6 +24,7 @@ from firstbell.sniper.dealing.sealing import Seal, refuse_master_by_hand
 from firstbell.sniper.dealing.worker import DealtWorker
 from firstbell.sniper.environment import wishes
 from firstbell.sniper.logins import logins_of
+from firstbell.sniper.start import forget_current_folder
 from firstbell.sniper.users import TradingUser, make_user_classes
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ _USAGE = 2
 
 def _arm_locust() -> None:
     """Make the classes and follow Locust's events; what stands against it is said, and nothing begins."""
+    if wishes().leashed:
+        forget_current_folder()
     # Locust's own annotation of it is of another version.
     options = cast("Namespace", parse_locustfile_option())
     try:

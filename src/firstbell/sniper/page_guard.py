@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
 
-from firstbell.sniper.dealing.locked_port import is_this_machine
+from firstbell.sniper.here import is_this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -6,16 +6,17 @@ import hmac
 import ipaddress
 import os
 import secrets
+from argparse import ArgumentError, ArgumentParser
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 from firstbell.errors import RunError
 from firstbell.log import hide
-from firstbell.sniper.dealing.locked_port import is_this_machine
+from firstbell.sniper.here import is_this_machine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from firstbell.clock import Clock
 
@@ -86,6 +87,24 @@ def refuse_open_page(host: str, *, encrypted: bool, environ: Mapping[str, str] =
             "the page on 127.0.0.1 and come by `ssh -L`"
         )
     PagePassword.of(environ)
+
+
+def refuse_told_open(options: Sequence[str]) -> None:
+    """The same for Locust's options as they are typed, before anything is begun; the page itself asks again.
+
+    Raises:
+        RunError: Why, and what to do.
+    """
+    parser = ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--web-host", default="127.0.0.1")
+    parser.add_argument("--tls-cert")
+    parser.add_argument("--tls-key")
+    try:
+        told, _ = parser.parse_known_args(options)
+    except ArgumentError:
+        # Locust will say what is wrong with them.
+        return
+    refuse_open_page(told.web_host, encrypted=bool(told.tls_cert and told.tls_key))
 
 
 class Patience:

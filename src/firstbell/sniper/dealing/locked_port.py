@@ -7,7 +7,6 @@ Whoever cannot is turned away within the handshake, before Locust or msgpack see
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import sys
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from zmq.utils import z85
 from zmq.utils.monitor import parse_monitor_message
 
 from firstbell.sniper.dealing.sealing import KEY
+from firstbell.sniper.here import is_this_machine
 
 if TYPE_CHECKING:
     from firstbell.sniper.dealing.sealing import Seal
@@ -138,14 +138,6 @@ def lock(seal: Seal, *, alone: bool) -> None:
     # Locust's runners look both up here each time they need one.
     zmqrpc.Server = partial(LockedServer, master=master, worker=worker, alone=alone)  # type: ignore[assignment,misc]
     zmqrpc.Client = partial(LockedClient, master=master, worker=worker)  # type: ignore[assignment,misc]
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a host to listen on is reached from this machine alone."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Handshakes:
