@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import gevent
 
 from firstbell.errors import RunError
+from firstbell.log import redact
 from firstbell.oms.engines import HALT_SIGNAL, Engines
 from firstbell.risk.trading_state import Halt, HaltFile
 
@@ -69,7 +70,8 @@ class KillSwitch:
             by: Who does so: a run, or the page.
             now: The time, aware.
         """
-        halt = Halt(now, by, why)
+        # It may quote what a broker has answered.
+        halt = Halt(now, by, redact(why))
         self._take(halt)
         try:
             self._file.write(halt)

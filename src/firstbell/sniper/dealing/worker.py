@@ -17,7 +17,7 @@ from firstbell.clock import SystemClock
 from firstbell.errors import FirstbellError, JournalError
 from firstbell.journal.opening import open_journal
 from firstbell.journal.owner import this_process
-from firstbell.log import guard, set_up
+from firstbell.log import guard, redact, set_up
 from firstbell.market import calendar
 from firstbell.model.instant import instant
 from firstbell.oms.run_budget import RunBudget
@@ -192,6 +192,7 @@ class DealtWorker:
     def _halt(self, why: str) -> None:
         """Halt all trading: here at once; the master writes it down and tells the others."""
         by = f"run {self._roster.run_id} on {this_process().host.partition('#')[0]}"
+        why = redact(why)
         self._interrupt.halt(str(Halt(instant(self._clock.wall_ns()), by, why)))
         self._tell_master(why)
 
