@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import clock, lanes, machine, memory, report, throughput, volley, warmup
+from benchmarks import clock, lanes, machine, memory, report, safety, throughput, volley, warmup
 from benchmarks.child import ChildFailed
 from benchmarks.recorder import recorder
 from benchmarks.results import Results
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 COUNTS = (1, 10, 100, 500)
-PARTS = ("volley", "throughput", "warmup", "memory", "clock")
+PARTS = ("volley", "throughput", "warmup", "memory", "clock", "safety")
 _PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 _INTERRUPTED = 130
 
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         ("warmup", "60 accounts over six brokers, each answer 50 ms late"),
         ("memory", "memory per account, with 1,000 accounts in two processes"),
         ("clock", "when orders come to a host whose clock is not ours"),
+        ("safety", "what the final checks take, and how soon a halt holds"),
     ):
         one = parts.add_parser(name, help=words, description=words)
         one.add_argument("--quick", action="store_true", default=argparse.SUPPRESS, help="a few rounds only")
@@ -140,6 +141,8 @@ def _measure(parts: Sequence[str], *, quick: bool) -> Results:
             results.memory = memory.measure(folder / "memory", split, quick=quick)
         if "clock" in parts:
             results.aimed = clock.measure(folder / "clock", split, quick=quick)
+        if "safety" in parts:
+            results.safety = safety.measure(folder / "safety", split, quick=quick)
     return results
 
 

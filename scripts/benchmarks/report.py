@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ _SOONER = {"first": 300, "last": 40}
 _ONE_US = 80
 _WARM_UP = 1.3
 _KIB = 100
+_CHECKS_US, _HALT_MS = 50, 100
 _MEDIAN_MS, _P95_MS, _ATTEMPTS = 10, 40, 2
 
 
@@ -75,6 +77,7 @@ def _parts(results: Results) -> Iterator[str]:
         yield from _memory(results)
     if results.aimed:
         yield from _clock(results)
+    yield from _safety(results)
 
 
 def _goals(results: Results) -> Iterator[list[str]]:
@@ -104,6 +107,9 @@ def _goals(results: Results) -> Iterator[list[str]]:
             f"{_ATTEMPTS} attempts at most"
         )
         yield [words, f"{aimed.median_ms:.1f} ms, {aimed.p95_ms:.1f} ms, {aimed.most_attempts} at most"]
+    if (found := results.safety) is not None:
+        yield [f"All final checks of one attempt within {_CHECKS_US} µs", f"{found.checks_us[0]:.1f} µs"]
+        yield [f"Nothing leaves later than {_HALT_MS} ms after a halt", f"{max(found.last_ms):.0f} ms at worst"]
 
 
 def _ratio(over: Arrivals | None, under: Arrivals | None, which: str) -> str:
@@ -270,6 +276,34 @@ def _clock(results: Results) -> Iterator[str]:
     yield ""
 
 
+def _safety(results: Results) -> Iterator[str]:
+    found = results.safety
+    if found is None:
+        return
+    yield "## Final checks and kill switch"
+    yield ""
+    yield from _paragraph(
+        f"The {found.checks} final checks of one attempt, every limit set. And `firstbell halt` while a run of "
+        f"{found.accounts} accounts is busy sending again what is refused as too early: how long the command takes "
+        "from its start until the halt is written, and how long after that the last order came to the exchange "
+        "(negative: before it)."
+    )
+    yield ""
+    rows = [
+        ["all final checks of one attempt, median / 99 of 100", " / ".join(f"{us:.1f} µs" for us in found.checks_us)],
+        [
+            f"from the command to the written halt, median / worst of {found.halts}",
+            f"{statistics.median(found.command_ms):.0f} / {max(found.command_ms):.0f} ms",
+        ],
+        [
+            "from there to the last order's arrival, median / worst",
+            f"{statistics.median(found.last_ms):.0f} / {max(found.last_ms):.0f} ms",
+        ],
+    ]
+    yield from _table(["", ""], rows)
+    yield ""
+
+
 def _method() -> Iterator[str]:
     yield "## Method"
     yield ""
@@ -297,8 +331,8 @@ def _method() -> Iterator[str]:
     yield from _paragraph("* The volley runs in a process that has loaded Locust and gevent, as a run's does.")
     yield ""
     yield from _paragraph(
-        "`scripts/bench volley`, `throughput`, `warmup`, `memory` and `clock` measure one part; `--quick` makes a few "
-        "rounds."
+        "`scripts/bench volley`, `throughput`, `warmup`, `memory`, `clock` and `safety` measure one part; `--quick` "
+        "makes a few rounds."
     )
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from benchmarks.clock import Aimed
     from benchmarks.memory import Memory
+    from benchmarks.safety import Safety
     from benchmarks.throughput import Pace
     from benchmarks.volley import Cell
     from benchmarks.warmup import WarmUp
@@ -28,6 +29,7 @@ class Results:
         warm_up: The warm-up.
         memory: Memory per account.
         aimed: The aim.
+        safety: The final checks and the kill switch.
     """
 
     server: str = ""
@@ -38,3 +40,4 @@ class Results:
     warm_up: WarmUp | None = None
     memory: Sequence[Memory] = field(default_factory=tuple)
     aimed: Sequence[Aimed] = field(default_factory=tuple)
+    safety: Safety | None = None

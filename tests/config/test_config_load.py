@@ -441,3 +441,12 @@ def test_nothing_is_read_at_import(tmp_path: Path) -> None:
     code = "import firstbell.config, os; assert os.listdir('.') == []"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
+
+
+def test_the_budget_of_a_run_pays_for_every_account_once(written: Write) -> None:
+    limit = "\n[risk]\nmax_attempts_per_run = 1\n"
+    assert load(written(FOUR + limit)).risk.max_attempts_per_run == 1
+    other = FOUR.replace("Account1", "Account2").replace("0012345678", "0012345679")
+    (problem,) = told(written(FOUR + other + limit))
+    assert problem.startswith("[risk] max_attempts_per_run: found 1; 2 accounts are enabled")
+    assert load(written(f"{FOUR}{other}enabled = no\n{limit}")).risk.max_attempts_per_run == 1

@@ -50,7 +50,12 @@ class Venue:
         return [order for order in self.submissions() if order["decision"] == "accepted"]
 
     def firstbell(self, *arguments: str, timeout: float = 90, **env: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "firstbell", "-c", str(self.config), *arguments]
+        return self.firstbell_by(["-m", "firstbell"], *arguments, timeout=timeout, **env)
+
+    def firstbell_by(
+        self, how: list[str], *arguments: str, timeout: float = 90, **env: str
+    ) -> subprocess.CompletedProcess:
+        command = [sys.executable, *how, "-c", str(self.config), *arguments]
         return subprocess.run(
             command,
             check=False,

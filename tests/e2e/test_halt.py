@@ -137,3 +137,14 @@ def test_the_kill_switch_works_with_a_config_that_is_being_edited(open_venue):
     assert venue.firstbell("check").returncode == 2
     assert venue.firstbell("halt").returncode == 0
     assert (state_dir(venue) / "halted.json").exists()
+
+
+def test_whoever_looks_before_the_bell_sees_the_halt(open_venue):
+    venue = open_venue("--accounts", "1", "--bell-in", "300s")
+    assert venue.firstbell("halt", "--why", "holiday").returncode == 0
+    check = venue.firstbell("check")
+    assert check.returncode == 0
+    assert "holiday" in check.stderr
+    preflight = venue.firstbell("preflight", "--json")
+    assert preflight.returncode == 1
+    assert "holiday" in json.loads(preflight.stdout)["accounts"][0]["reasons"][0]

@@ -37,6 +37,7 @@ from firstbell.sniper.bell import choose_bell
 from firstbell.sniper.context import new_run_id, record_of
 from firstbell.sniper.dealing.sealing import refuse_master_by_hand
 from firstbell.sniper.environment import RunWishes
+from firstbell.sniper.page_password import refuse_told_open
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -103,6 +104,8 @@ def run(
         office.keep_order_log()
         print_warnings(shell, settings.warnings)
         _refuse_roles(locust_options, journal_is_local=office.journal.is_local)
+        if web:
+            refuse_told_open(locust_options)
         now = exchange_now(office.clock, office.calendar.tz)
         try:
             bell = choose_bell(at, settings, office.calendar, now)
@@ -245,7 +248,9 @@ def _sleep_until(shell: Shell, office: Office, moment: datetime, bell: datetime)
 
 
 def _locust_command(*, web: bool, processes: int | None, more: tuple[str, ...]) -> list[str]:
-    command = [sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), "--skip-log-setup", "--only-summary"]
+    # Without -P, and by Locust's own module, what lies in the current folder would be imported.
+    command = [sys.executable, "-P", "-m", "firstbell.sniper.start", "-f", str(_LOCUSTFILE)]
+    command += ["--skip-log-setup", "--only-summary"]
     if not web:
         command.append("--headless")
     elif not any(option.startswith(("--web-port", "-P")) for option in more):

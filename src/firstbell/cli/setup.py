@@ -21,6 +21,7 @@ from firstbell.model.broker_codes import BROKER_CODES
 from firstbell.model.money import grouped, plain
 from firstbell.model.terms import Side
 from firstbell.oms.office import journal_address
+from firstbell.risk.trading_state import HaltFile
 from firstbell.sniper.bell import Bell, choose_bell
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def check(shell: Shell) -> None:
     address = journal_address(settings)
     bell = _bell(settings)
     warnings = [*settings.warnings, *bell.warnings]
+    if (halt := HaltFile.of(settings.firstbell.state_dir).read()) is not None:
+        warnings.append(f"trading is {halt}; `firstbell resume` ends that")
     if shell.json:
         shell.print_json(_document(settings, bell, address, warnings))
     print_warnings(shell, warnings)

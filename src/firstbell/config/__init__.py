@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from firstbell.config.load import load
-from firstbell.config.models import (
-    AccountSettings,
-    BrokerSettings,
-    CaptchaSettings,
-    CaptchaSolverKind,
-    OrdersMode,
-    RiskSettings,
-    RunSettings,
-    Settings,
-    TelegramSettings,
-)
-from firstbell.config.template import render
+import importlib
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from firstbell.config.loading import load
+    from firstbell.config.models import (
+        AccountSettings,
+        BrokerSettings,
+        CaptchaSettings,
+        CaptchaSolverKind,
+        OrdersMode,
+        RiskSettings,
+        RunSettings,
+        Settings,
+        TelegramSettings,
+    )
+    from firstbell.config.template import render
 
 __all__ = [
     "AccountSettings",
@@ -29,3 +34,12 @@ __all__ = [
     "load",
     "render",
 ]
+
+_ELSEWHERE: Final = MappingProxyType({"load": "loading", "render": "template"})
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: the kill switch reads one key of a config, and does not wait for the rest."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE.get(name, 'models')}"), name)

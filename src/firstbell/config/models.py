@@ -1,6 +1,6 @@
 """The settings as frozen models. Each field's description is its line in ``config.example.ini``.
 
-`firstbell.config.load` makes them from a file; tests and programs may make them directly.
+`firstbell.config.loading` makes them from a file; tests and programs may make them directly.
 """
 
 from __future__ import annotations

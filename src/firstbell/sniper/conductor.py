@@ -18,7 +18,7 @@ from gevent.socket import wait_read
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from firstbell.clock import exchange_now
-from firstbell.errors import FirstbellError
+from firstbell.errors import FirstbellError, RunError
 from firstbell.journal.base import Note
 from firstbell.journal.owner import is_alive, this_process
 from firstbell.log import guard, set_up
@@ -30,6 +30,7 @@ from firstbell.sniper import results
 from firstbell.sniper.archive import recover_all
 from firstbell.sniper.bell import choose_bell
 from firstbell.sniper.context import RunContext, new_run_id, record_of
+from firstbell.sniper.dealing.locked_port import lock
 from firstbell.sniper.dealing.master import Mastery
 from firstbell.sniper.dealing.post import Post
 from firstbell.sniper.dealing.presence import MasterWatch, Presence
@@ -57,6 +58,7 @@ _log = logging.getLogger(__name__)
 _NS: Final = 1_000_000_000
 STOP_TIMEOUT_S: Final = 8.0
 """How long Locust waits for users that were told to stop: an answer in flight is awaited for up to 5 s."""
+_USAGE: Final = 2
 _UNKNOWN: Final = 3
 _HALTED: Final = 4
 _MASTER_EVERY_S: Final = 1.0
@@ -84,6 +86,7 @@ class Conductor:
         self._conducting: gevent.Greenlet[[], None] | None = None
         # Made before Locust forks its workers, so that they all have it; other machines are told it by their user.
         self._seal = Seal.from_environment() if KEY in os.environ else Seal.fresh()
+        lock(self._seal, alone=KEY not in os.environ)
         self._master = this_process()
         self._begun_here = wishes.run_id is None
         now = exchange_now(office.clock, office.calendar.tz)
@@ -193,8 +196,16 @@ class Conductor:
         self._follower = Follower(self._office, self._context, environment.runner, self.runs().volley, overseer)
         self._follower.bring_up_to_date(ended=False)
         if web_ui is not None:
-            dress(web_ui, _StopButton(self))
+            self._show(web_ui)
         self._conducting = gevent.spawn(partial(self._conduct, self._follower))
+
+    def _show(self, web_ui: WebUI) -> None:
+        try:
+            dress(web_ui, _StopButton(self), self._office.clock)
+        except RunError as error:
+            # Raised, it would be logged by Locust, which would open the page all the same.
+            sys.stderr.write(f"{error}\n")
+            sys.exit(_USAGE)
 
     def _conduct(self, follower: Follower) -> None:
         follower.follow()

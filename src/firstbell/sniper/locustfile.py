@@ -18,11 +18,13 @@ from firstbell.errors import FirstbellError
 from firstbell.oms.office import Office
 from firstbell.sniper.conductor import Conductor
 from firstbell.sniper.dealing.joining import ask_for_roster
+from firstbell.sniper.dealing.locked_port import lock
 from firstbell.sniper.dealing.roster import STATE_DIR, read_roster
 from firstbell.sniper.dealing.sealing import Seal, refuse_master_by_hand
 from firstbell.sniper.dealing.worker import DealtWorker
 from firstbell.sniper.environment import wishes
 from firstbell.sniper.logins import logins_of
+from firstbell.sniper.start import forget_current_folder
 from firstbell.sniper.users import TradingUser, make_user_classes
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ _USAGE = 2
 
 def _arm_locust() -> None:
     """Make the classes and follow Locust's events; what stands against it is said, and nothing begins."""
+    if wishes().leashed:
+        forget_current_folder()
     # Locust's own annotation of it is of another version.
     options = cast("Namespace", parse_locustfile_option())
     try:
@@ -66,6 +70,7 @@ def _conduct(options: Namespace) -> dict[str, type[TradingUser]]:
 def _join(options: Namespace) -> dict[str, type[TradingUser]]:
     """Take part in the run of the master that Locust is told of."""
     seal = Seal.from_environment()
+    lock(seal, alone=False)
     roster = read_roster(ask_for_roster(options.master_host, options.master_port, seal), STATE_DIR / "dealt")
     worker = DealtWorker(roster, seal, wishes().verbose)
     worker.listen(events)

@@ -19,6 +19,7 @@ from locust.exception import RPCError
 from locust.rpc import Message, rpc
 
 from firstbell.errors import RunError
+from firstbell.sniper.dealing.locked_port import Handshakes
 from firstbell.sniper.dealing.post import message_type
 from firstbell.sniper.dealing.sealing import KEY, NotOurs
 
@@ -36,6 +37,8 @@ _ASK_EVERY_S: Final = 2.0
 _SAY_AFTER: Final = 2
 _SAY_EVERY: Final = 30
 """Askings after which it is said that the master does not answer, and then again."""
+_TURNED_AWAY: Final = 2
+"""Askings one after the other at which somebody is there and lets us not in: then our key is another."""
 CLOCKS_APART_NS: Final = 1_000_000_000
 """How far this machine's clock may be from the master's. Claims are made by the master's clock, and orders fired by
 this one; see `firstbell.sniper.dealing.dealer.MARGIN_NS`."""
@@ -43,6 +46,10 @@ this one; see `firstbell.sniper.dealing.dealer.MARGIN_NS`."""
 
 class _Silent(Exception):  # noqa: N818 - an end of waiting, not an error
     """Nothing came within the time."""
+
+
+class _TurnedAway(Exception):  # noqa: N818 - a finding
+    """Somebody answers there, and does not let us in."""
 
 
 def ask_for_roster(host: str, port: int, seal: Seal) -> dict[str, Any]:
@@ -59,12 +66,19 @@ def ask_for_roster(host: str, port: int, seal: Seal) -> dict[str, Any]:
     Raises:
         RunError: It refuses, has another key, or its clock is too far from ours.
     """
+    turned_away = 0
     for asked in count():
         if asked == _SAY_AFTER or (asked and asked % _SAY_EVERY == 0):
             sys.stderr.write(f"Waiting for the master at {host}:{port} …\n")
             sys.stderr.flush()
-        if (document := _ask(host, port, seal)) is not None:
-            return document
+        try:
+            if (document := _ask(host, port, seal)) is not None:
+                return document
+            turned_away = 0
+        except _TurnedAway:
+            turned_away += 1
+            if turned_away >= _TURNED_AWAY:
+                raise RunError(OTHER_KEY) from None
     raise AssertionError
 
 
@@ -74,12 +88,14 @@ def _ask(host: str, port: int, seal: Seal) -> dict[str, Any] | None:
     name = f"{socket.gethostname()}_join{secrets.token_hex(16)}"
     nonce = secrets.token_hex(16)
     client = rpc.Client(host, port, name)
-    context = client.socket.context
+    context, handshakes = client.socket.context, Handshakes(client)
     try:
         asked_ns = time.time_ns()
         client.send(Message(message_type(JOIN), {"sealed": seal.close(JOIN, {"nonce": nonce})}, name))
         message = _received(client)
         if message is None:
+            if handshakes.refused():
+                raise _TurnedAway
             return None
         if message.type == message_type(REFUSED):
             raise RunError(OTHER_KEY)
@@ -87,6 +103,7 @@ def _ask(host: str, port: int, seal: Seal) -> dict[str, Any] | None:
     except RPCError:
         return None
     finally:
+        handshakes.close()
         client.close(linger=0)
         # Not to be shared with processes that are forked later.
         context.term()

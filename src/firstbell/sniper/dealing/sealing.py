@@ -6,11 +6,14 @@ cannot be passed off as another one. It is not refused for its age: two machines
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from firstbell.errors import RunError
 from firstbell.log import hide
@@ -44,6 +47,7 @@ class Seal:
             self._fernet = Fernet(key)
         except ValueError:
             raise RunError(f"{KEY} is no key: {_REMEDY}") from None
+        self._key = base64.urlsafe_b64decode(key)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Seal:
@@ -61,6 +65,10 @@ class Seal:
     def fresh(cls) -> Seal:
         """A seal of a new key that nobody else knows."""
         return cls(new_key())
+
+    def derived(self, purpose: str) -> bytes:
+        """32 bytes that only those who have the key can find, and others for each purpose."""
+        return HKDF(SHA256(), 32, salt=None, info=f"firstbell {purpose}".encode()).derive(self._key)
 
     def close(self, kind: str, document: Mapping[str, Any]) -> str:
         """Seal a message.

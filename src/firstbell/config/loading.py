@@ -110,6 +110,17 @@ class _Loader:
             else:
                 mistakes.unknown_section(self.file, section, _PLAIN_SECTIONS)
         self._accounts.finish()
+        self._check_budget()
+
+    def _check_budget(self) -> None:
+        """A run whose budget is spent before every account has had its turn would halt in the middle of its volley."""
+        risk, enabled = self._plain.get("risk"), sum(account.enabled for account in self._accounts.made)
+        most = risk.max_attempts_per_run if isinstance(risk, RiskSettings) else None
+        if most is not None and most < enabled:
+            section = next(each for each in self.file.sections if each.name == "risk")
+            line = section.entries["max_attempts_per_run"].line
+            remedy = f"{enabled} accounts are enabled, and each order has to be sent once: write {enabled} at least"
+            self.file.wrong(line, "risk", "max_attempts_per_run", remedy, found=str(most))
 
     def settings(self) -> Settings:
         """The settings of a file in which nothing was wrong."""
