@@ -86,7 +86,7 @@ def date_header_s(text: str) -> int | None:
     try:
         moment = parsedate_to_datetime(text)
         return epoch_ns(moment) // _NS
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, IndexError, TypeError):
         return None
 
 

@@ -9,7 +9,7 @@ from firstbell.model.identifiers import InstrumentId
 from firstbell.model.money import exact
 from firstbell.model.terms import Side
 from firstbell.simulator.ephoenix.codes import MALFORMED, REFUSALS, SIDES, state_of
-from firstbell.simulator.ephoenix.wire import as_whole, read_object, reply
+from firstbell.simulator.ephoenix.wire import as_whole, read_object, reply, whole_number
 from firstbell.simulator.orders import OrderRequest
 from firstbell.simulator.record import Decision
 from firstbell.simulator.rules import Refusal
@@ -42,7 +42,7 @@ def calculate_order_param(visit: Visit) -> Reply:
     """``POST /api/v2/orders/CalculateOrderParam``: what money buys; negative money buys negative shares."""
     try:
         body = read_object(visit.body)
-        side = SIDES[body["side"]]
+        side = SIDES[whole_number(body, "side")]
         money, price = exact(body["totalNetAmount"]), exact(body["price"])
         listing = visit.desk.exchange.listings[InstrumentId(body["isin"])]
         rate = fee_rate(visit.desk.exchange.rules.market, side)
@@ -76,7 +76,7 @@ def edit_order(visit: Visit) -> Reply:
 def cancel_order(visit: Visit) -> Reply:
     """``DELETE /api/v2/orders/CancelOrder?serialNumber=n``."""
     try:
-        serial = int(visit.query["serialNumber"])
+        serial = _serial(visit.query["serialNumber"])
     except (KeyError, ValueError):
         visit.paper.decision = Decision.MALFORMED
         return refused(*MALFORMED)
@@ -94,16 +94,32 @@ def _read_request(visit: Visit, *, edit: bool = False) -> OrderRequest | None:
     try:
         body = read_object(visit.body)
         request = OrderRequest(
-            InstrumentId(str(body["isin"])), SIDES[body["side"]], _number(body, "price"), _number(body, "volume")
+            InstrumentId(_text(body, "isin")),
+            SIDES[whole_number(body, "side")],
+            _number(body, "price"),
+            _number(body, "volume"),
         )
         paper.isin, paper.side = request.instrument, request.side.value
         paper.price, paper.quantity = request.price, request.quantity
         if edit:
-            paper.serial = int(_number(body, "serialNumber"))
+            paper.serial = whole_number(body, "serialNumber")
     except (ValueError, KeyError, TypeError):
         paper.decision = Decision.MALFORMED
         return None
     return request
+
+
+def _serial(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("serialNumber")
+    return int(text)
+
+
+def _text(body: dict[str, Any], key: str) -> str:
+    value = body[key]
+    if not isinstance(value, str):
+        raise TypeError(key)
+    return value
 
 
 def _number(body: dict[str, Any], key: str) -> Decimal:

@@ -8,7 +8,7 @@ from firstbell.market import fee_rate
 from firstbell.model.terms import Side
 from firstbell.simulator.ephoenix.api import refused
 from firstbell.simulator.ephoenix.codes import MALFORMED, SIDE_NUMBERS, SIDES, state_of
-from firstbell.simulator.ephoenix.wire import as_whole, day_of, mislabeled, read_object, reply, zone
+from firstbell.simulator.ephoenix.wire import as_whole, day_of, mislabeled, read_object, reply, whole_number, zone
 from firstbell.simulator.exchange_clock import instant
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ def get_orders(visit: Visit) -> Reply:
     tz = zone(visit.desk.exchange.rules.market)
     try:
         body = read_object(visit.body)
-        page, size = int(body["page"]), int(body["pageSize"])
+        page, size = whole_number(body, "page"), whole_number(body, "pageSize")
         first, last = day_of(body["fromDate"]), day_of(body["toDate"])
-        side = None if body.get("side") is None else SIDES[body["side"]]
+        side = None if body.get("side") is None else SIDES[whole_number(body, "side")]
         isin, states = body.get("isin"), body.get("includeStatus") or []
         if page < 1 or not 1 <= size <= _LARGEST_PAGE or not isinstance(states, list):
             raise ValueError("page")  # noqa: TRY301 - all that is wrong with a body ends in one place

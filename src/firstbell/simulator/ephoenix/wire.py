@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
 
 from firstbell.market import calendar
+from firstbell.model import strict_json
 from firstbell.simulator.exchange_clock import instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import tzinfo
+    from decimal import Decimal
+
+_DAY: Final = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9]{2}")
 
 
 def zone(market: str) -> tzinfo:
@@ -32,7 +36,9 @@ def day_of(text: object) -> date:
     Raises:
         ValueError: It is not one.
     """
-    return datetime.strptime(str(text), "%Y/%m/%d").date()  # noqa: DTZ007 - a day has no zone
+    if not isinstance(text, str) or not _DAY.fullmatch(text):
+        raise ValueError("a day is written YYYY/MM/DD")
+    return date.fromisoformat(text.replace("/", "-"))
 
 
 def as_price(price: Decimal) -> float:
@@ -67,16 +73,25 @@ def reply(payload: Any, *, status: int = 200, headers: Mapping[str, str] | None 
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """Read a body as a JSON object; numbers with a point come as `Decimal`.
+    """Read a body as a JSON object, strictly; numbers with a point come as `Decimal`.
 
     Raises:
         ValueError: It is not one.
     """
-    read = json.loads(body, parse_float=Decimal, parse_constant=_no_number)
+    read = strict_json.parse(body.decode("utf-8-sig"))
     if not isinstance(read, dict):
         raise ValueError("the body is not a JSON object")  # noqa: TRY004 - one error for bad bodies
     return read
 
 
-def _no_number(text: str) -> object:
-    raise ValueError(f"{text} is not a number")
+def whole_number(body: Mapping[str, Any], key: str) -> int:
+    """The whole number under a name: not a text, and not true, which is 1 to Python.
+
+    Raises:
+        KeyError: There is none.
+        TypeError: Something else stands there.
+    """
+    value = body[key]
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(key)
+    return value
