@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -22,16 +23,22 @@ from firstbell.journal.address import Address
 from firstbell.journal.base import Intent, Owner
 from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
+from firstbell.model.instrument import Instrument
 from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus
+from firstbell.model.price_band import PriceBand
 from firstbell.model.terms import Side
 from firstbell.oms.recovery import recover
+from firstbell.risk.checks import Limits, Surroundings
 from firstbell.sniper.dealing import roster
 from firstbell.sniper.dealing.crew import ASK_AGAIN_NS, Crew
+from firstbell.sniper.dealing.dealt import DealtBroker
 from firstbell.sniper.dealing.documents import (
+    around_document,
     call_document,
     order_document,
     owner_document,
+    read_around,
     read_call,
     read_order,
     read_owner,
@@ -278,3 +285,133 @@ def test_what_the_dead_left_is_judged_by_how_well_their_death_was_seen(
             assert state.reason.endswith("nothing had left, and so on")
     finally:
         journal.close()
+
+
+JUNK = st.sampled_from(
+    [
+        None,
+        True,
+        1,
+        1.5,
+        -1,
+        10**30,
+        "",
+        "x",
+        "NaN",
+        "1E999999999",
+        "../../x",
+        "9999-12-31T23:59:59-05:00",
+        [],
+        [[]],
+        {},
+    ]
+)
+
+
+def places(document):
+    """Every place in a document, and the document with it gone or another value in it."""
+    for name in document if isinstance(document, dict) else range(len(document)):
+        yield (name,)
+        if isinstance(document[name], dict | list):
+            yield from ((name, *rest) for rest in places(document[name]))
+
+
+def spoiled(document, place, value):
+    name, *rest = place
+    copy = document.copy()
+    if rest:
+        copy[name] = spoiled(document[name], rest, value)
+    elif value is ...:
+        del copy[name]
+    else:
+        copy[name] = value
+    return copy
+
+
+PREPARED = PreparedOrder(
+    Order("fb-1", "Order_A", "gs", "IRO1MHRN0001", Side.SELL, Decimal(5860), Decimal(7), date(2026, 11, 21)),
+    "POST",
+    "https://a",
+    "/b",
+    {"Authorization": "Bearer t0ken"},
+    b"{}",
+)
+AROUND = Surroundings(
+    Instrument("IRO1MHRN0001", "", "", PriceBand(Decimal(5520), Decimal(5860)), Decimal(1), Decimal(9), Decimal(1)),
+    Decimal(10),
+    Limits(max_order_value=Decimal(10**9), max_orders_per_account=3),
+    Decimal(7),
+    2,
+)
+DEALT = {**order_document(PREPARED), "around": around_document(AROUND)}
+WRITTEN = [
+    (read_around, DEALT),
+    (read_order, order_document(PREPARED)),
+    (read_call, call_document(PreparedCall("GET", "https://a", "/", {"A": "b"}, None))),
+    (read_owner, owner_document(ONE)),
+]
+
+
+def test_what_an_order_was_judged_against_comes_back_and_a_missing_limit_is_not_none():
+    assert read_around(DEALT) == AROUND
+    for name in DEALT["around"]["limits"]:
+        with pytest.raises(RunError):
+            read_around(spoiled(DEALT, ("around", "limits", name), ...))
+
+
+@given(st.sampled_from(WRITTEN), st.data(), JUNK | st.just(...))
+def test_a_message_that_is_none_is_said_and_nothing_of_it_quoted(written, data, junk):
+    read, document = written
+    place = data.draw(st.sampled_from(list(places(document))))
+    said = ""
+    try:
+        read(spoiled(document, place, junk))
+    except RunError as error:
+        said = str(error)
+    assert "t0ken" not in said
+
+
+def test_a_run_that_is_told_wrongly_is_said(tmp_path):
+    settings = made_settings(tmp_path)
+    logins = logins_of(settings.enabled)
+    address = Address.of("postgresql://u:pw@127.0.0.1/j")
+    bell = datetime(2026, 11, 21, 5, 15, tzinfo=UTC)
+    context = SimpleNamespace(settings=settings, run_id="run", bell=bell, started_ns=5, dry=True)
+    able = dict.fromkeys(("gs", "shahr"), Capabilities(300, client_order_ids=False, replace=True))
+    document = roster.roster_document(context, logins, ["Order_A"], able, address, ONE)
+    refused = 0
+    for place in places(document):
+        for junk in (..., None, True, 1.5, -1, 10**30, "", "../../x", [], [[]], {}):
+            try:
+                roster.read_roster(spoiled(document, place, junk), tmp_path / "in" / "put")
+            except RunError:
+                refused += 1
+    assert refused > 300
+    renamed = {**document, "brokers": {"../../planted": document["brokers"]["gs"]}}
+    with pytest.raises(RunError, match="cannot be read"):
+        roster.read_roster(renamed, tmp_path / "in" / "put")
+    assert {path.name for path in tmp_path.rglob("*.pem")} <= {"ca.pem", "gs.pem", "shahr.pem", "journal.pem"}
+
+
+@pytest.mark.parametrize("said", [["k"], ["k", []], ["k", {}, 1], {}, "k", 7, None, ["k", {"a": 10**60}]])
+def test_what_the_key_opens_may_be_no_message_all_the_same(said):
+    seal = Seal.fresh()
+    sealed = seal._fernet.encrypt(json.dumps(said).encode()).decode()
+    with pytest.raises(NotOurs):
+        seal.open("k", sealed)
+    with pytest.raises(NotOurs):
+        seal.open("k", "\ud800")
+
+
+def test_orders_of_another_login_are_not_taken():
+    login = SimpleNamespace(broker_code="gs", accounts=[SimpleNamespace(name="Order_B")], key="k")
+    answers = [
+        {"orders": [DEALT], "proof": None, "elsewhere": []},
+        {"orders": {}},
+        {"elsewhere": [1]},
+    ]
+    link = SimpleNamespace(ask=lambda *_, **__: answers.pop(0))
+    broker = DealtBroker(None, login, Capabilities(300, client_order_ids=False, replace=True), link, {})
+    for words in ("another login", "cannot be read", "cannot be read"):
+        with pytest.raises(RunError, match=words):
+            broker.fetch()

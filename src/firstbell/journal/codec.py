@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from firstbell.errors import JournalDamaged
-from firstbell.journal.facts import Facts, document, instant_of
+from firstbell.model.facts import Facts, document, instant_of
 from firstbell.model.identifiers import ClientOrderId, RunId, VenueOrderId
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import Attempt, ExecutionReport, Fill

@@ -9,7 +9,7 @@ from firstbell.errors import JournalDamaged
 from firstbell.journal.base import Entry, Intent, Note, Owner, RunLine, RunRecord
 from firstbell.journal.codec import read_report, write_report
 from firstbell.journal.digest import check, with_digest
-from firstbell.journal.facts import day_of, document, instant_of, number_of, texts_of
+from firstbell.model.facts import day_of, document, instant_of, number_of, texts_of
 from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId, RunId, VenueOrderId
 from firstbell.model.order import Order, fold
 from firstbell.model.terms import OrderType, Side, TimeInForce

@@ -12,7 +12,7 @@ from firstbell.brokers.base import HttpBroker
 from firstbell.errors import BrokerError, FirstbellError, RunError
 from firstbell.log import redact
 from firstbell.sniper.arming import Arming
-from firstbell.sniper.dealing.documents import around_document, call_document, order_document, read_owner
+from firstbell.sniper.dealing.documents import around_document, call_document, order_document, read_owner, text_in
 from firstbell.sniper.dealing.joining import JOIN, REFUSED, ROSTER
 from firstbell.sniper.dealing.link import DEALT, WANT
 from firstbell.sniper.dealing.post import message_type
@@ -112,14 +112,14 @@ class Dealer:
         self._post.send(ROSTER, {"nonce": document.get("nonce"), "now_ns": now_ns, **told}, to=client_id)
 
     def _on_want(self, document: dict[str, Any], client_id: str) -> None:
-        login = self._logins.get(document["login"])
-        if document["run_id"] != self._context.run_id or login is None:
+        nonce, login = text_in(document, "nonce"), self._logins.get(text_in(document, "login"))
+        if text_in(document, "run_id") != self._context.run_id or login is None:
             answer: dict[str, Any] = {"failed": "its master has gone on to another run: start the worker anew"}
         else:
-            owner = read_owner(document["owner"])
+            owner = read_owner(document.get("owner"))
             self._crew.join(owner, client_id)
-            answer = self._deal(login, owner, document["nonce"] if document["anew"] is True else None)
-        self._post.send(DEALT, {"nonce": document["nonce"], **answer}, to=client_id)
+            answer = self._deal(login, owner, nonce if document.get("anew") is True else None)
+        self._post.send(DEALT, {"nonce": nonce, **answer}, to=client_id)
 
     def _deal(self, login: Login, owner: Owner, anew: str | None) -> dict[str, Any]:
         if not self._crew.begin(login.key, owner):

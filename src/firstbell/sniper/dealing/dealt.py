@@ -8,9 +8,10 @@ from firstbell.brokers.base import HttpBroker, Token
 from firstbell.brokers.registry import answer_reader
 from firstbell.errors import NotSent, RunError
 from firstbell.log import hide
+from firstbell.model.facts import Facts, texts_of
 from firstbell.model.instant import instant
 from firstbell.sniper.arming import Armed
-from firstbell.sniper.dealing.documents import read_around, read_call, read_order
+from firstbell.sniper.dealing.documents import read_around, read_call, read_order, readable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -93,7 +94,9 @@ class DealtBroker:
             RunError: It could not be armed.
         """
         answer = self._link.ask(self._context, self._login)
-        return self._take(answer), list(answer["elsewhere"])
+        with readable("a login's orders"):
+            elsewhere = texts_of(answer.get("elsewhere"))
+        return self._take(answer), elsewhere
 
     def prepare(self, order: Order) -> PreparedOrder:
         """The bytes that the master wrote.
@@ -145,15 +148,16 @@ class DealtBroker:
         return Token("", instant(self._context.clock.wall_ns()))
 
     def _take(self, answer: Mapping[str, Any]) -> list[PreparedOrder]:
-        prepared = [read_order(document) for document in answer["orders"]]
+        with readable("a login's orders"):
+            documents = Facts(answer).list("orders")
+        prepared = [read_order(document) for document in documents]
+        judged = [read_around(document) for document in documents]
+        ours = {account.name for account in self._login.accounts}
+        if any(each.order.broker_code != self.code or each.order.account not in ours for each in prepared):
+            raise RunError("the master has dealt another login's orders")
         self._prepared.update({each.order.client_order_id: each for each in prepared})
-        self.around.update(
-            {
-                each.order.client_order_id: read_around(told["around"])
-                for each, told in zip(prepared, answer["orders"], strict=True)
-            }
-        )
-        if answer["proof"] is not None:
+        self.around.update(zip([each.order.client_order_id for each in prepared], judged, strict=True))
+        if answer.get("proof") is not None:
             self._proofs[self.code] = read_call(answer["proof"])
         if prepared:
             for name, value in prepared[0].headers.items():

@@ -19,6 +19,8 @@ from locust.exception import RPCError
 from locust.rpc import Message, rpc
 
 from firstbell.errors import RunError
+from firstbell.model.facts import Facts, whole_of
+from firstbell.sniper.dealing.documents import readable
 from firstbell.sniper.dealing.locked_port import Handshakes
 from firstbell.sniper.dealing.post import message_type
 from firstbell.sniper.dealing.sealing import KEY, NotOurs
@@ -129,10 +131,13 @@ def _opened(message: Message, seal: Seal, nonce: str, asked_ns: int) -> dict[str
         return None
     if "refused" in document:
         raise RunError(f"the master refuses this worker: {document['refused']}")
-    ahead_ns = (asked_ns + answered_ns) // 2 - int(document["now_ns"])
+    with readable("a run"):
+        now_ns = whole_of(document.get("now_ns"))
+    ahead_ns = (asked_ns + answered_ns) // 2 - now_ns
     if abs(ahead_ns) - (answered_ns - asked_ns) // 2 > CLOCKS_APART_NS:
         raise RunError(
             f"this machine's clock is {ahead_ns / 1_000_000_000:+.1f} s from the master's: set both by NTP, and start "
             "this worker again"
         )
-    return dict(document["roster"])
+    with readable("a run"):
+        return dict(Facts(document).items("roster"))

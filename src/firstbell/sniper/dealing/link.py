@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gevent.event import AsyncResult
 
 from firstbell.errors import RunError
-from firstbell.sniper.dealing.documents import owner_document
+from firstbell.sniper.dealing.documents import owner_document, text_in
 
 if TYPE_CHECKING:
     from firstbell.journal.base import Owner
@@ -82,10 +82,10 @@ class Link:
             del self._open[nonce]
         answer = result.get() or {"failed": "the master answered nothing"}
         if "failed" in answer:
-            raise RunError(answer["failed"])
+            raise RunError(text_in(answer, "failed"))
         return answer
 
     def _answered(self, document: dict[str, Any], _client_id: str) -> None:
-        result = self._open.get(document.get("nonce", ""))
+        result = self._open.get(text_in(document, "nonce"))
         if result is not None and not result.ready():
             result.set(document)

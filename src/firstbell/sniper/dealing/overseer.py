@@ -13,7 +13,7 @@ from firstbell.journal.base import Note
 from firstbell.journal.owner import is_alive, this_process
 from firstbell.model.order_status import DONE, PLACED, OrderStatus
 from firstbell.oms.recovery import recover
-from firstbell.sniper.dealing.documents import read_owner
+from firstbell.sniper.dealing.documents import read_owner, text_in
 from firstbell.sniper.dealing.presence import BEGAN, HERE, SEEN, TAKE
 from firstbell.sniper.results import FINISHED, NOT_SENT
 
@@ -131,14 +131,15 @@ class Overseer:
             self._post.send(SEEN, {}, to=client_id)
 
     def _on_began(self, document: dict[str, Any], client_id: str) -> None:
-        if self._is_ours(document, client_id) and document.get("login") in self._logins:
-            self._crew.begin(document["login"], read_owner(document["owner"]))
+        login = text_in(document, "login")
+        if self._is_ours(document, client_id) and login in self._logins:
+            self._crew.begin(login, read_owner(document.get("owner")))
 
     def _is_ours(self, document: dict[str, Any], client_id: str) -> bool:
         if document.get("run_id") != self._context.run_id:
             _log.warning("%s is a worker of run %s, not of this one", client_id, document.get("run_id"))
             return False
-        owner = read_owner(document["owner"])
+        owner = read_owner(document.get("owner"))
         self._crew.join(owner, client_id)
         if document.get("dealt") is True:
             self._caretaker.dealt.add(owner)

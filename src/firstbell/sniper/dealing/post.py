@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from firstbell.errors import RunError
 from firstbell.sniper.dealing.sealing import NotOurs
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ class Post:
                 if stranger is not None:
                     stranger(msg.node_id)
                 return
-            receiver(document, msg.node_id)
+            try:
+                receiver(document, msg.node_id)
+            except RunError as error:
+                _log.warning("%s: %s", msg.node_id, error)
 
         self._runner.register_message(message_type(kind), listener, concurrent=True)

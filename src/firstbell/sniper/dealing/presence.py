@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import gevent
 from gevent.lock import BoundedSemaphore
 
-from firstbell.sniper.dealing.documents import owner_document
+from firstbell.sniper.dealing.documents import owner_document, text_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,7 +81,7 @@ class Presence:
         self._seen = True
 
     def _on_take(self, document: dict[str, Any], _client_id: str) -> None:
-        login = self._logins.get(document.get("login", ""))
+        login = self._logins.get(text_in(document, "login"))
         if login is not None and document.get("run_id") == self._hello["run_id"]:
             _log.info("%s: given to this worker by the master", login.leader.name)
             self.began(login)

@@ -6,11 +6,11 @@ No user name and no password is in it. Certificates travel with it, since their 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from firstbell import __version__
 from firstbell.brokers.base import Capabilities
@@ -18,15 +18,18 @@ from firstbell.config.models import AccountSettings, BrokerSettings, RiskSetting
 from firstbell.errors import RunError
 from firstbell.journal.address import Address, Tls
 from firstbell.log import hide
-from firstbell.model.identifiers import RunId
-from firstbell.sniper.dealing.documents import owner_document, read_owner
+from firstbell.model.broker_codes import BROKER_CODES
+from firstbell.model.facts import Facts, instant_of, texts_of
+from firstbell.model.identifiers import AccountName, BrokerCode, InstrumentId, RunId
+from firstbell.model.terms import Side
+from firstbell.sniper.dealing.documents import owner_document, read_owner, readable
 from firstbell.sniper.logins import Login
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
 
     from firstbell.journal.base import Owner
-    from firstbell.model.identifiers import BrokerCode
     from firstbell.sniper.context import RunContext
 
 STATE_DIR: Final = Path(".firstbell")
@@ -115,40 +118,62 @@ def read_roster(document: Mapping[str, Any], folder: Path) -> Roster:
         folder: Where certificates are put.
 
     Raises:
-        RunError: It is of another version, or a certificate cannot be put down.
+        RunError: It is of another version or cannot be read, or a certificate cannot be put down.
     """
     if document.get("version") != __version__:
         raise RunError(
             f"the master runs firstbell {document.get('version')}, and this is {__version__}: use one version"
         )
-    journal = document["journal"]
-    hide(journal["password"])
-    certificates = _put(folder / "journal.pem", journal["ca"])
-    address = Address(
-        **{name: journal[name] for name in ("host", "port", "database", "user", "password")},
-        tls=Tls(journal["tls"]),
+    with readable("a run"):
+        facts = Facts(document)
+        address = _address(facts.inner("journal"), folder)
+        brokers = {_known(code): Facts(told) for code, told in facts.items("brokers")}
+        settings = _settings(facts, brokers, folder)
+        logins: dict[str, Login] = {}
+        for account in settings.accounts:
+            login = logins.setdefault(account.username, Login(account.username, account.broker_code, ()))
+            logins[account.username] = replace(login, accounts=(*login.accounts, account))
+        return Roster(
+            run_id=RunId(facts.text("run_id")),
+            bell=instant_of(facts.text("bell")),
+            started_ns=facts.whole("started_ns"),
+            dry=facts.flag("dry"),
+            master=read_owner(document.get("master")),
+            journal=address,
+            settings=settings,
+            logins=tuple(logins.values()),
+            chosen=frozenset(texts_of(facts.list("chosen"))),
+            capabilities={code: _capabilities(told.inner("capabilities")) for code, told in brokers.items()},
+        )
+
+
+def _known(code: str) -> BrokerCode:
+    """A code that there is: a file is named after it."""
+    if code not in BROKER_CODES:
+        raise ValueError("no such broker")
+    return BrokerCode(code)
+
+
+def _address(facts: Facts | None, folder: Path) -> Address:
+    if facts is None:
+        raise ValueError("there is no journal")
+    hide(facts.text("password"))
+    certificates = _put(folder / "journal.pem", facts.maybe_text("ca"))
+    return Address(
+        host=facts.text("host"),
+        port=facts.whole("port"),
+        database=facts.text("database"),
+        user=facts.text("user"),
+        password=facts.text("password"),
+        tls=Tls(facts.text("tls")),
         ca_file=None if certificates is None else str(certificates),
     )
-    try:
-        settings = _settings(document, folder)
-    except ValidationError as error:
-        raise RunError(f"what the master tells of the run cannot be used: {error}") from None
-    logins: dict[str, Login] = {}
-    for account in settings.accounts:
-        login = logins.setdefault(account.username, Login(account.username, account.broker_code, ()))
-        logins[account.username] = replace(login, accounts=(*login.accounts, account))
-    return Roster(
-        run_id=RunId(document["run_id"]),
-        bell=datetime.fromisoformat(document["bell"]),
-        started_ns=document["started_ns"],
-        dry=document["dry"],
-        master=read_owner(document["master"]),
-        journal=address,
-        settings=settings,
-        logins=tuple(logins.values()),
-        chosen=frozenset(document["chosen"]),
-        capabilities={code: Capabilities(**told["capabilities"]) for code, told in document["brokers"].items()},
-    )
+
+
+def _capabilities(facts: Facts | None) -> Capabilities:
+    if facts is None:
+        raise ValueError("there are no capabilities")
+    return Capabilities(facts.whole("min_interval_ms"), facts.flag("client_order_ids"), facts.flag("replace"))
 
 
 def _broker_document(broker: BrokerSettings) -> dict[str, Any]:
@@ -160,38 +185,38 @@ def _broker_document(broker: BrokerSettings) -> dict[str, Any]:
     }
 
 
-def _settings(document: Mapping[str, Any], folder: Path) -> Settings:
-    brokers = {
+def _settings(facts: Facts, brokers: Mapping[BrokerCode, Facts], folder: Path) -> Settings:
+    own = {
         code: BrokerSettings(
-            api_url=told["api_url"],
-            min_interval_ms=told["min_interval_ms"],
-            lead_ms=told["lead_ms"],
-            ca_file=_put(folder / f"{code}.pem", told["ca"]),
+            api_url=told.maybe_text("api_url"),
+            min_interval_ms=told.whole("min_interval_ms"),
+            lead_ms=told.maybe_number("lead_ms"),
+            ca_file=_put(folder / f"{code}.pem", told.maybe_text("ca")),
         )
-        for code, told in document["brokers"].items()
+        for code, told in brokers.items()
     }
     accounts = tuple(
         AccountSettings(
-            name=told["name"],
+            name=AccountName(told.text("name")),
             # Which login it is, without who: the master alone logs in.
-            username=told["login"],
+            username=told.text("login"),
             password=SecretStr("kept by the master"),
-            broker_code=told["broker_code"],
-            isin=told["isin"],
-            side=told["side"],
+            broker_code=BrokerCode(told.text("broker_code")),
+            isin=InstrumentId(told.text("isin")),
+            side=Side(told.text("side")),
         )
-        for told in document["accounts"]
+        for told in map(Facts, facts.list("accounts"))
     )
     run = RunSettings(
-        market=document["market"],
-        give_up_after=timedelta(microseconds=document["give_up_after_us"]),
+        market=facts.text("market"),
+        give_up_after=timedelta(microseconds=facts.whole("give_up_after_us")),
         state_dir=STATE_DIR,
     )
     risk = RiskSettings(
-        max_attempts_per_order=document["max_attempts_per_order"],
-        max_attempts_per_run=document["max_attempts_per_run"],
+        max_attempts_per_order=facts.whole("max_attempts_per_order"),
+        max_attempts_per_run=facts.whole("max_attempts_per_run"),
     )
-    return Settings(file=Path("the master's config"), firstbell=run, brokers=brokers, risk=risk, accounts=accounts)
+    return Settings(file=Path("the master's config"), firstbell=run, brokers=own, risk=risk, accounts=accounts)
 
 
 def _text_of(path: Path | str | None) -> str | None:

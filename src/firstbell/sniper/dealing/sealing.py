@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from firstbell.errors import RunError
 from firstbell.log import hide
+from firstbell.model import strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,9 +87,16 @@ class Seal:
             NotOurs: It was sealed with another key, or is of another kind.
         """
         try:
-            found, document = json.loads(self._fernet.decrypt(str(sealed).encode()))
+            text = self._fernet.decrypt(str(sealed).encode()).decode()
         except (InvalidToken, ValueError):
             raise NotOurs(f"a message ({kind}) came that was not sealed with this {KEY}") from None
+        try:
+            said = strict_json.parse(text, halves=True)
+        except ValueError:
+            said = None
+        if not isinstance(said, list) or len(said) != len(("kind", "document")):
+            raise NotOurs(f"a message came as {kind} that is none")
+        found, document = said
         if found != kind or not isinstance(document, dict):
             raise NotOurs(f"a message came as {kind} that is none")
         return document

@@ -1,6 +1,7 @@
-"""Looking into what the journal's rows hold: each fact as what it was written as, and nothing guessed.
+"""Looking into documents that firstbell itself wrote: each fact as what it was written as, and nothing guessed. Pure.
 
-What stands there was written here; so whatever differs in kind has changed since, and is a `ValueError`.
+They come back from a journal or from another process; so whatever differs in kind has changed since, or was written by
+something else, and is a `ValueError`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _YEARS: Final = range(2, 9999)
 
 
 def document(text: str) -> Any:
-    """The JSON of a cell.
+    """A document's text, read.
 
     Raises:
         ValueError: It is none of ours.
@@ -116,6 +117,20 @@ class Facts:
         value = self._found.get(name)
         return None if value is None else type(self)(value)
 
+    def items(self, name: str) -> list[tuple[str, object]]:
+        """What the object of a name holds, name by name."""
+        value = self._found.get(name)
+        if not isinstance(value, dict):
+            raise ValueError("an object is not one")  # noqa: TRY004 - one error for all that is damaged
+        return list(value.items())
+
+    def list(self, name: str) -> list[object]:
+        """The list of a name."""
+        value = self._found.get(name)
+        if not isinstance(value, list):
+            raise ValueError("a list is not one")  # noqa: TRY004 - one error for all that is damaged
+        return value
+
     def text(self, name: str) -> str:
         """The text of a name."""
         return text_of(self._found.get(name))
@@ -144,8 +159,8 @@ class Facts:
         """The instant of a name, or None where nothing stands."""
         return None if self._found.get(name) is None else instant_of(self._found[name])
 
-    def flag(self, name: str, unsaid: bool) -> bool:
-        """Yes or no; `unsaid` where nothing stands."""
+    def flag(self, name: str, *, unsaid: bool | None = None) -> bool:
+        """Yes or no; `unsaid`, where there is one, if nothing stands."""
         value = self._found.get(name, unsaid)
         if not isinstance(value, bool):
             raise ValueError("yes or no is neither")  # noqa: TRY004 - one error for all that is damaged
