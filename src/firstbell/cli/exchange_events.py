@@ -8,6 +8,7 @@ from collections import Counter
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from firstbell.log import one_line
 from firstbell.market import calendar
 from firstbell.model.money import grouped
 from firstbell.simulator.exchange_clock import instant
@@ -50,7 +51,8 @@ class EventPrinter:
 
     def _print(self) -> None:
         while (entry := self._entries.get()) is not None:
-            sys.stderr.write(event_line(entry, self._tz) + "\n")
+            # Names in it are what strangers wrote.
+            sys.stderr.write(one_line(event_line(entry, self._tz)) + "\n")
             sys.stderr.flush()
 
 

@@ -13,6 +13,7 @@ import click
 from firstbell import __version__
 from firstbell.cli.shell import Shell
 from firstbell.errors import ConfigError, FirstbellError
+from firstbell.log import lines
 
 _COMMANDS: Final = {
     "init": ("firstbell.cli.setup", "init", "Write a commented config.ini."),
@@ -100,9 +101,9 @@ def main() -> None:
         error.show()
         sys.exit(EXIT_USAGE)
     except ConfigError as error:
-        click.echo(str(error), err=True)
+        click.echo(lines(str(error)), err=True)
         sys.exit(EXIT_USAGE)
     except FirstbellError as error:
-        click.echo(f"{error}", err=True)
+        click.echo(lines(f"{error}"), err=True)
         sys.exit(EXIT_USAGE)
     sys.exit(status if isinstance(status, int) else 0)

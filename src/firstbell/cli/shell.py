@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from rich.console import Console
 
+from firstbell.log import json_lines, lines
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from rich.text import Text
 
 R = TypeVar("R")
 _FILE_WIDTH: Final = 180
@@ -37,7 +41,7 @@ class Shell:
     @property
     def out(self) -> Console:
         """Where results for people go: standard output, or nowhere when a program reads it."""
-        return _wide_enough(Console(quiet=self.json, highlight=False))
+        return _wide_enough(_PlainConsole(quiet=self.json, highlight=False))
 
     @property
     def err(self) -> Console:
@@ -46,13 +50,25 @@ class Shell:
 
     def print_json(self, document: Any) -> None:
         """Print the one JSON document of a ``--json`` call, Persian text as it is."""
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(json_lines(json.dumps(document, ensure_ascii=False, indent=2)) + "\n")
+
+
+class _PlainConsole(Console):
+    """A console on which no text can do more than be read.
+
+    Brokers' words, and rows that somebody changed, reach tables and errors; `rich` would let through the sequences in
+    them by which a terminal is told to do things, and the marks that turn its writing direction.
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Make of a text what is printed; every text comes by here, a table's cells among them."""
+        return super().render_str(lines(text), **options)
 
 
 @functools.cache
 def _standard_error() -> Console:
     """One for the process: what is printed while something is drawn has to go above the drawing."""
-    return _wide_enough(Console(stderr=True, highlight=False))
+    return _wide_enough(_PlainConsole(stderr=True, highlight=False))
 
 
 def _wide_enough(console: Console) -> Console:

@@ -22,6 +22,16 @@ def one_line(text: str) -> str:
     return _NOT_ASCII_TEXT.sub(_for_people, text)
 
 
+def lines(text: str) -> str:
+    """The same for a text of several lines, which they stay: for tables and errors that a person reads."""
+    return "\n".join(map(one_line, text.split("\n")))
+
+
+def json_lines(text: str) -> str:
+    """`json_line` for a document that is written over several lines."""
+    return "\n".join(map(json_line, text.split("\n")))
+
+
 def json_line(text: str) -> str:
     r"""The same inside a JSON document, whose strings know ``\u202e`` but neither ``\x9b`` nor ``\U000e0041``."""
     return _NOT_ASCII_TEXT.sub(_for_json, text)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from firstbell.clock import rfc3339
 from firstbell.errors import RunError
-from firstbell.log import redact
+from firstbell.log import json_lines, redact
 from firstbell.model.instant import instant
 from firstbell.model.money import plain
 from firstbell.model.order_status import OrderStatus
@@ -120,7 +120,7 @@ def write(results_dir: Path, results: Mapping[str, Any]) -> Path:
         RunError: It cannot be written.
     """
     folder = results_dir / str(results["run"])
-    text = json.dumps(results, ensure_ascii=False, indent=1) + "\n"
+    text = json_lines(json.dumps(results, ensure_ascii=False, indent=1)) + "\n"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".orders-", suffix=".json", dir=folder)
