@@ -251,6 +251,7 @@ ADDITIONS = [
     ),
     ("[broker.gs]\nlead_ms = soon", "lead_ms: found 'soon'; write a number of milliseconds"),
     ("[broker.gs]\nca_file = none.pem", "ca_file: found 'none.pem'; there is no file"),
+    (f"[broker.gs]\nca_file = {'long' * 100}.pem", "the file cannot be looked at: File name too long"),
     ("[broker.gs]\napi_url = http://h.example", "api_url: found 'http://h.example'; write https://"),
     ("[broker.gs]\napi_url = https://u:pl4nted@h.example", "[broker.gs] api_url: write the server's address alone"),
     (

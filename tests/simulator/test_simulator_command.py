@@ -149,6 +149,8 @@ def refused(*options: str) -> str:
         (["--host", "example.org"], "no loopback address"),
         (["--bell-in", "20"], "no duration; write 20s"),
         (["--bell-in", "-5s"], "no duration"),
+        (["--bell-in", "9" * 5000 + "s"], "no duration"),
+        (["--speed", "1e999999999"], "no number"),
         (["--bell", "25:00"], "no time; write 08:45:00"),
         (["--bell", "08:45:00+03:30"], "names a time zone"),
         (["--speed", "0"], "a speed is positive"),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from firstbell.simulator.faults import Fault
 
 _UNITS: Final = {"ms": Fraction(1, 1000), "s": Fraction(1), "m": Fraction(60), "h": Fraction(3600)}
+_LONGEST: Final = 40
+"""Characters of any number here."""
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.ASCII)
 
 
@@ -28,7 +30,7 @@ def duration(text: str) -> int:
         BadParameter: It is none.
     """
     parts = _PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
+    if len(text) > _LONGEST or not parts or "".join(number + unit for number, unit in parts) != text:
         raise click.BadParameter(f"{text!r} is no duration; write 20s, 1m30s, 500ms or 1h")
     return int(sum(Fraction(number) * _UNITS[unit] for number, unit in parts) * NS)
 
@@ -55,7 +57,8 @@ def number(text: str) -> Fraction:
         BadParameter: It is none.
     """
     try:
-        return Fraction(text)
+        # 1e999999999 is a number, and one of a thousand million digits.
+        return Fraction(text if len(text) <= _LONGEST and "e" not in text.lower() else "")
     except (ValueError, ZeroDivisionError):
         raise click.BadParameter(f"{text!r} is no number") from None
 

@@ -64,7 +64,10 @@ def read_results(results_dir: Path, run: str | None) -> dict[str, Any]:
     """
     path = results_dir / newest(results_dir, run) / "orders.json"
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        document: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
-    return document
+    if not isinstance(document, dict) or not document.keys() >= {"run", "bell", "summary", "orders"}:
+        raise RunError(f"{path} cannot be read: it holds no run's results; `firstbell orders reconcile` writes it anew")
+    results: dict[str, Any] = document
+    return results

@@ -200,7 +200,12 @@ class BrokerSettings(Section):
     @field_validator("ca_file")
     @classmethod
     def _is_there(cls, ca_file: Path | None) -> Path | None:
-        if ca_file is not None and not ca_file.is_file():
+        try:
+            there = ca_file is None or ca_file.is_file()
+        except OSError as error:
+            # A name too long for any file, a folder that may not be entered.
+            raise ValueError(f"the file cannot be looked at: {error.strerror}") from None
+        if not there:
             raise ValueError(f"there is no file {ca_file}")
         return ca_file
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from firstbell.errors import SimulatorError
+from firstbell.model import strict_json
 from firstbell.model.broker_codes import MAIN_CODES
 from firstbell.model.identifiers import BrokerCode, InstrumentId
 from firstbell.model.money import exact
@@ -92,7 +92,7 @@ def read_investors(path: Path) -> list[Investor]:
     """
     try:
         # Binary floats would lose money; as texts they stay exact.
-        entries = json.loads(path.read_text(encoding="utf-8"), parse_float=str)
+        entries = strict_json.parse(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise SimulatorError(f"the accounts file {path} cannot be read: {error}") from error
     if not isinstance(entries, list):
