@@ -198,6 +198,8 @@ class Conductor:
         if web_ui is not None:
             self._show(web_ui)
         self._conducting = gevent.spawn(partial(self._conduct, self._follower))
+        # The loop's own time stood still while everything was imported, and Locust is about to set its run time by it.
+        gevent.get_hub().loop.update_now()
 
     def _show(self, web_ui: WebUI) -> None:
         try:
