@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstbell.model.identifiers import client_order_id
+from firstbell.model.identifiers import client_order_id, same_login
 from firstbell.model.instant import epoch_ns, instant
 from firstbell.model.money import exact, grouped, plain
 from firstbell.model.price_band import PriceBand
@@ -130,3 +130,36 @@ def test_a_band_holds_its_ends():
     assert band.holds(Decimal(5860))
     assert not band.holds(Decimal(5861))
     assert not band.holds(Decimal(5519))
+
+
+def test_a_name_is_made_the_same_way_for_ever():
+    # Journals hold it: another way of making it would claim a plan a second time.
+    assert name() == "fb-20261121-e5c7f114a4c1-0"
+    assert name(slice_=3, round_=2) == "fb-20261121-e5c7f114a4c1-3-r2"
+
+
+@pytest.mark.parametrize("same", ["User1", "USER1", "user۱", "user١", "ｕser1"])
+def test_letter_case_and_script_of_digits_make_no_second_login(same):
+    assert same_login(same) == "user1"
+
+
+@pytest.mark.parametrize(("text", "fits"), [("1" * 28, True), ("1" * 29, False), ("0." + "0" * 26 + "1", True)])
+def test_numbers_have_the_digits_that_arithmetic_carries(text, fits):
+    if fits:
+        assert str(exact(text) + 0) == str(exact(text))
+    else:
+        with pytest.raises(ValueError, match="out of all proportion"):
+            exact(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("0" * 39 + "7", 7), ("1e27", Decimal("1e27")), ("1e-27", Decimal("1e-27"))]
+)
+def test_the_longest_numbers_are_read(text, number):
+    assert exact(text) == number
+
+
+@pytest.mark.parametrize("bad", ["0" * 40 + "7", "1e28", "1e-28"])
+def test_what_is_a_little_longer_is_refused(bad):
+    with pytest.raises(ValueError, match="."):
+        exact(bad)

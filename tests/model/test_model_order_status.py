@@ -146,3 +146,43 @@ def test_an_order_without_a_positive_quantity_cannot_be_made(bad):
         Order(
             NAME, ORDER.account, ORDER.broker_code, ORDER.instrument, Side.BUY, Decimal(5860), bad, date(2026, 11, 21)
         )
+
+
+@pytest.mark.parametrize("bad", [Decimal(0), Decimal("NaN")])
+def test_an_order_without_a_positive_price_cannot_be_made(bad):
+    with pytest.raises(ValueError, match="^an order's price is a positive number"):
+        Order(NAME, ORDER.account, ORDER.broker_code, ORDER.instrument, Side.BUY, bad, Decimal(1), date(2026, 11, 21))
+
+
+def test_an_order_is_worth_price_times_quantity():
+    assert ORDER.value == 586_000
+
+
+def test_before_the_first_fill_there_is_no_average():
+    assert OrderState(ORDER).avg_px is None
+    assert OrderState(ORDER).leaves_qty == 100
+
+
+def test_a_sum_that_a_list_tells_counts_until_the_fills_tell_more():
+    state = fold(ORDER, [report(ReportKind.SUBMITTED), report(ReportKind.ACCEPTED)])
+    state = state.after(report(ReportKind.PARTIALLY_FILLED, cum_qty=Decimal(30)))
+    assert (state.filled_qty, state.avg_px) == (30, None)
+    # A list that lags takes nothing back.
+    assert state.after(report(ReportKind.PARTIALLY_FILLED, cum_qty=Decimal(20))).filled_qty == 30
+    assert state.after(report(ReportKind.PARTIALLY_FILLED, cum_qty=Decimal(31))).filled_qty == 31
+
+
+def test_a_name_once_known_is_kept_and_a_claim_changes_nothing():
+    state = fold(ORDER, [report(ReportKind.SUBMITTED), report(ReportKind.ACCEPTED, venue_order_id=VenueOrderId("7"))])
+    assert state.after(report(ReportKind.PARTIALLY_FILLED)).venue_order_id == "7"
+    assert state.after(report(ReportKind.INITIALIZED)) is state
+
+
+def test_an_order_sent_again_while_unresolved_stays_so():
+    state = fold(ORDER, [report(ReportKind.SUBMITTED), report(ReportKind.UNRESOLVED), report(ReportKind.SUBMITTED)])
+    assert state.unresolved
+    assert not state.after(report(ReportKind.REFUSED)).unresolved
+
+
+def test_an_attempt_says_too_early_only_where_the_exchange_did():
+    assert attempt(AttemptOutcome.REJECTED).too_early is False
