@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     Job = dict[str, Any]
     Result = dict[str, Any]
 
+_UNPATCHED: Final = "LOCUST_SKIP_MONKEY_PATCH"
 _SUBREAPER: Final = 36
 _MEMORY: Final = 6 << 30
 _OPTIONS: Final = (
@@ -55,7 +56,8 @@ def main(arguments: list[str]) -> int:
     """Serve until standard input ends; the exit status."""
     os.chdir(ROOT)
     out = os.dup(1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    # What pytest says goes into the log.
+    os.dup2(2, 1)
     # What a child leaves behind becomes ours, so that it can be ended.
     ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -64,8 +66,11 @@ def main(arguments: list[str]) -> int:
         "mutation", deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
     )
     if arguments[0] == "cold":
+        # As in the tests: nothing is patched for gevent.
+        os.environ[_UNPATCHED] = "1"
         for name in _LIBRARIES:
             importlib.import_module(name)
+        del os.environ[_UNPATCHED]
         _serve(_cold, out)
         return 0
     plugin = _Hot(out)
