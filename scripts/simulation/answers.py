@@ -212,9 +212,17 @@ def refusal(name: str, chance: random.Random, date: str) -> bytes:
             return written(status, _coded(int(name)), dated)
 
 
-def list_garbage(honest: bytes, chance: random.Random) -> Raw:
-    """A list that cannot be believed: half of it, rows that are none, or no list at all."""
-    name = chance.choice(("half", "rows", "html 200", "json 500", "NaN", "empty 200", "truncated", "20 MiB", "null"))
+def list_garbage(honest: bytes, chance: random.Random, name: str = "") -> Raw:
+    """A list that cannot be believed: half of it, rows that are none, or no list at all.
+
+    Args:
+        honest: The honest list.
+        chance: Where details come from.
+        name: Which of them; empty for any.
+    """
+    name = name or chance.choice(
+        ("half", "rows", "html 200", "json 500", "NaN", "empty 200", "truncated", "20 MiB", "null")
+    )
     document: Any = json.loads(honest)
     if name == "truncated":
         return truncated(written(200, honest), chance)

@@ -139,7 +139,9 @@ MUTANTS: Final = (
     ),
     _bug("absent after 10 s", ("oms.lists", "MIN_ABSENCE_NS", "", "10_000_000_000")),
     _bug("half a list is a list", ("brokers.ephoenix.lists", "_Reading.read", "return why", "return ''")),
-    _bug("one row for two orders", ("oms.lists", "names_taken", "return frozenset(", "return frozenset() or set(")),
+    _bug(
+        "one row for two orders", ("oms.lists", "names_taken", "return frozenset(", "return frozenset() and frozenset(")
+    ),
     _bug(
         "recovery denies after the bell",
         (

@@ -17,6 +17,7 @@ from firstbell.model.order_status import DONE, PLACED, OrderStatus
 from firstbell.model.terms import AttemptOutcome, Side
 from firstbell.oms.sizing import cost
 from simulation.process import NS
+from simulation.world import BELL_NS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 _ROUND: Final = re.compile(r"-r\d+$")
 _SLICE: Final = re.compile(r"-(\d+)$")
-_FRESH_NS: Final = 75 * NS
-"""How long before it is sent an order's money and band may have been read: a minute and some waiting."""
+_FRESH_NS: Final = 62 * NS
+"""How long before the bell, or before it is sent, an order's money and band may have been read."""
 _LOOKS: Final = 4
 _ABSENT_NS: Final = 60 * NS
 _SLACK_NS: Final = NS
@@ -103,7 +104,7 @@ class Oracle:
     def _judge_order(self, sending: Sending) -> None:
         """Its price lies in a band that held lately, and its login could pay for all that it has at work."""
         world, order = self._world, sending.prepared.order
-        since_ns = sending.sent_ns - _FRESH_NS
+        since_ns = min(sending.sent_ns, BELL_NS) - _FRESH_NS
         bands = _held_since(world.bands[order.instrument], since_ns)
         if not any(band.holds(order.price) for band in bands):
             self._break("band", f"{order.client_order_id} at {order.price} is in no band of the last minute")
@@ -135,6 +136,9 @@ class Oracle:
             after_ns = sending.sent_ns - earlier.sent_ns
             if earlier.process is sending.process and after_ns < interval_ns:
                 self._break("interval", f"{name} left {after_ns / 1e6:.1f} ms after {earlier.client_order_id}")
+            waited_ns = sending.sent_ns - (earlier.ended_ns or 0)
+            if earlier.client_order_id == name and waited_ns < earlier.pause_s * NS:
+                self._break("pause", f"{name} left after {waited_ns / 1e9:.3f} s of {earlier.pause_s} s of pause")
             if self._plan(earlier) == self._plan(sending) and not earlier.refused and not self._absent(earlier):
                 self._break("resent", f"{name} left again, though sending {earlier.number} was not refused for certain")
             if earlier.serial is not None and earlier.client_order_id not in known:

@@ -245,11 +245,20 @@ def _weather(chance: random.Random) -> Weather:
         slow=chance.choice((0.02, 0.15)) if storm or odds(chance, 15) else 0.0,
         calm_ns=260 * S,
     )
-    if odds(chance, 10):
+    if odds(chance, 6):
         begins_ns = chance.randrange(-60 * S, 60 * S)
-        calls = chance.choice((_HOSTS, _LISTS, _ORDERS, _ORDERS))
-        answer = chance.choice(("silence", "garbage json 503", "refusal 401", "refusal 429", "refusal 1018"))
-        weather.outages.append((begins_ns, begins_ns + chance.randrange(S, 90 * S), calls, answer))
+        answer = chance.choice(("silence", "garbage json 503", "refusal 401", "refusal 429"))
+        weather.outages.append((begins_ns, begins_ns + chance.randrange(S, 90 * S), _HOSTS, answer))
+    if odds(chance, 8):
+        begins_ns = chance.randrange(-5 * S, 2 * S)
+        answer = chance.choice(
+            ("silence", "garbage json 503", "refusal 401", "refusal 401", "refusal 429", "refusal 1018")
+        )
+        weather.outages.append((begins_ns, begins_ns + chance.randrange(S, 60 * S), _ORDERS, answer))
+    if odds(chance, 12):
+        begins_ns = chance.randrange(-5 * S, 20 * S)
+        answer = chance.choice(("half", "half", "silence", "garbage json 503", "garbage html 200"))
+        weather.outages.append((begins_ns, begins_ns + chance.randrange(5 * S, 200 * S), _LISTS, answer))
     if odds(chance, 12):
         weather.bad_disk.append(_spell(chance))
     if odds(chance, 4):
@@ -266,12 +275,18 @@ def _spell(chance: random.Random) -> tuple[int, int]:
 
 def _starts(chance: random.Random) -> tuple[Start, ...]:
     now = odds(chance, 10)
-    first_ns = chance.randrange(S, 30 * S) if now else chance.choice((-100, -85, -62, -30, -11, -6, -2)) * S
+    first_ns = chance.randrange(S, 30 * S) if now else chance.choice((-100, -100, -100, -85, -62, -30, -11, -6, -2)) * S
     first_ns -= chance.randrange(3 * S)
     starts = [_start(chance, first_ns, now=now)]
     if odds(chance, 20):
         second_ns = first_ns + chance.choice((0, chance.randrange(S), chance.randrange(60 * S)))
         starts.append(_start(chance, second_ns, now=second_ns >= 0))
+    if odds(chance, 6):
+        # Somebody starts it once more, just when the first one is at it and dies.
+        again_ns = chance.randrange(-4 * S, S)
+        dies = Death("both", chance.randrange(-S, S), "order sent", 1, 60 * S, "reconcile")
+        starts[0] = replace(starts[0], deaths=(dies,))
+        starts.append(Start(again_ns, now=again_ns >= 0))
     if odds(chance, 10):
         starts.append(Start(chance.randrange(-20 * S, 60 * S), command="reconcile"))
     if odds(chance, 15):
@@ -317,6 +332,6 @@ def _moves(chance: random.Random, investors: int) -> tuple[Move, ...]:
         elif kind == "tokens":
             at_ns = chance.choice((0, chance.randrange(-5 * S, 5 * S)))
         else:
-            at_ns = chance.choice((chance.randrange(-95 * S, -60 * S), chance.randrange(-60 * S, 0)))
+            at_ns = chance.choice((chance.randrange(-95 * S, -63 * S), chance.randrange(-63 * S, 0)))
         moves.append(Move(at_ns, kind, chance.randrange(investors), chance.randrange(400, 1600)))
     return tuple(moves)

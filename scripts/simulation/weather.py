@@ -15,6 +15,8 @@ MS: Final = 1_000_000
 S: Final = 1_000_000_000
 LONGEST_HIDDEN_NS: Final = 62 * S
 """How long a list may lag, from an order's acceptance on."""
+_OFTEN: Final = ("unknown code", "json 500", "html 502", "no serial")
+"""What is met more often than the rest."""
 _LISTS: Final = frozenset({Call.OPEN_ORDERS, Call.DAY_ORDERS})
 _LOGINS: Final = frozenset({Call.CAPTCHA, Call.LOGIN})
 
@@ -31,7 +33,7 @@ class Fate:
         lost: ``reset`` or ``silence``, where the request never comes.
         unseen: Whether the exchange never looks at it, though there is an answer.
         answer: What comes instead of the honest answer: ``garbage NAME``, ``refusal NAME``, ``truncated``, ``drip``,
-            ``reset``, ``silence``, ``nameless`` (accepted, and no number said) or ``list``; empty for the honest one.
+            ``reset``, ``silence``, ``nameless`` (accepted, and no number said), ``half`` or ``list``; empty for the honest one.
         hidden_ns: How long the lists do not show the order, in ns.
         ends_tokens: Whether every token of the account ends with it.
     """
@@ -140,7 +142,7 @@ class Weather:
             else:
                 fate.answer = fate.name
         elif kind == "garbage":
-            fate.answer = f"garbage {chance.choice(GARBAGE)}"
+            fate.answer = f"garbage {chance.choice(_OFTEN if odds(chance, 30) else GARBAGE)}"
             fate.unseen = odds(chance, 40)
             fate.name = f"{fate.answer}{', unseen' if fate.unseen else ''}"
         else:

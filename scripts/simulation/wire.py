@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _ROUTES: Final = {(route.method, route.path): route for route in ROUTES}
 _OK: Final = 200
+_RETRY_AFTER: Final = re.compile(rb"Retry-After: (\d+)\r")
 
 
 @dataclass(slots=True)
@@ -45,6 +47,7 @@ class Sending:
         arrived_ns: When it came to the exchange; None while it has not.
         serial: Its number at the exchange, where that accepted it.
         refused: Whether its sender was told for certain, and truly, that it is not there.
+        pause_s: How long its sender was asked to wait then, in seconds.
         ended_ns: When its sender's call ended; None where it never did.
     """
 
@@ -58,6 +61,7 @@ class Sending:
     arrived_ns: int | None = None
     serial: int | None = None
     refused: bool = False
+    pause_s: int = 0
     ended_ns: int | None = None
 
 
@@ -75,6 +79,8 @@ class _Exchange:
     closed: bool = False
     parking: Parking | None = None
     honest: bool = False
+    certain: bool = False
+    pause_s: int = 0
     visit: Visit | None = None
 
     def wake(self) -> None:
@@ -162,6 +168,8 @@ class Wire:
                 if not left or process.wait(until_ns, lambda parking: setattr(exchange, "parking", parking)) is None:
                     words = "nothing came in time; the request had left"
                     raise NoAnswer(f"{exchange.host}: {words}", host=exchange.host)
+            if sending is not None:
+                sending.refused, sending.pause_s = exchange.certain, exchange.pause_s
         finally:
             if sending is not None:
                 sending.ended_ns = process.world.loop.now_ns
@@ -232,8 +240,8 @@ class Wire:
             return Raw((), closes=True)
         if fate.answer == "truncated":
             return truncated(whole, chance)
-        if fate.answer == "list":
-            return list_garbage(body, chance)
+        if fate.answer in {"list", "half"}:
+            return list_garbage(body, chance, fate.answer.removeprefix("list"))
         if fate.answer.startswith("garbage "):
             return garbage(fate.answer.removeprefix("garbage "), body, chance)
         if fate.answer == "nameless" and sending is not None and sending.serial is not None:
@@ -241,8 +249,9 @@ class Wire:
         certain = sending is not None and sending.serial is None and _is_certain(status, body)
         if fate.answer.startswith("refusal "):
             whole, certain = refusal(fate.answer.removeprefix("refusal "), chance, headers["Date"]), True
-        if sending is not None:
-            sending.refused = certain
+        exchange.certain = certain
+        found = _RETRY_AFTER.search(whole) if certain else None
+        exchange.pause_s = 0 if found is None else int(found.group(1))
         exchange.honest = not fate.answer or fate.answer == "drip"
         return dripping(whole, chance) if fate.answer == "drip" else Raw((whole,))
 
