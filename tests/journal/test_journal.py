@@ -48,6 +48,37 @@ def test_a_living_owner_keeps_its_claim(journal):
         child.communicate()
 
 
+OTHER_PLAN = PLAN.replace("0011", "2233")
+
+
+def our_parent():
+    """Another process that lives."""
+    return Owner(this_process().host, os.getppid(), _started(os.getppid()))
+
+
+def test_a_living_owner_keeps_the_whole_login(journal):
+    journal.claim(intent(), "other", our_parent())
+    answer = journal.claim(intent(OTHER_PLAN), "run", this_process())
+    assert isinstance(answer, Held)
+    assert (answer.entry.intent.plan_id, answer.entry.owner, answer.ours) == (PLAN, our_parent(), False)
+    assert isinstance(journal.claim(intent(OTHER_PLAN), "other", our_parent()), Claimed)
+
+
+def test_an_unresolved_order_holds_its_whole_login(journal):
+    journal.claim(intent(), "other", our_parent())
+    journal.append([report(ReportKind.UNRESOLVED)])
+    answer = journal.claim(intent(OTHER_PLAN), "run", this_process())
+    assert isinstance(answer, Held)
+    assert answer.entry.state.unresolved
+    accepted(journal)
+    assert isinstance(journal.claim(intent(OTHER_PLAN), "run", this_process()), Claimed)
+
+
+def test_what_a_dead_owner_left_before_its_bell_holds_no_login(journal):
+    journal.claim(intent(), "other", DEAD)
+    assert isinstance(journal.claim(intent(OTHER_PLAN), "run", this_process()), Claimed)
+
+
 def test_a_dead_owners_claim_is_taken_over_before_its_bell(journal):
     journal.claim(intent(), "other", DEAD)
     answer = journal.claim(intent(), "run", this_process())

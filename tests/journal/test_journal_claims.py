@@ -6,7 +6,7 @@ import pytest
 from journal_orders import intent, report
 
 from firstbell.journal.base import Entry, Owner
-from firstbell.journal.claims import OUT_OF_SIGHT_NS, Decision, decide
+from firstbell.journal.claims import OUT_OF_SIGHT_NS, Decision, decide, stands_against
 from firstbell.model.order import fold
 from firstbell.model.order_status import ReportKind
 
@@ -77,3 +77,37 @@ def test_what_has_left_is_never_denied():
 
 def test_our_own():
     assert judge(held(HERE), BELL_NS).answer is Decision.OURS
+
+
+S, R = [ReportKind.SUBMITTED], [ReportKind.SUBMITTED, ReportKind.REFUSED]
+UNKNOWN = [ReportKind.SUBMITTED, ReportKind.UNRESOLVED]
+
+
+@pytest.mark.parametrize(
+    ("owner", "kinds", "early_ns", "alive", "stands"),
+    [
+        # A living process has the login; our own orders are no hindrance.
+        (ALSO_HERE, [], 60 * 10**9, True, True),
+        (ALSO_HERE, R, -1, True, True),
+        (HERE, [], 1, True, False),
+        (HERE, S, -1, True, False),
+        # What is unresolved stands against everybody, whoever had it.
+        (HERE, UNKNOWN, -1, True, True),
+        (ALSO_HERE, UNKNOWN, -1, False, True),
+        # A dead one's that cannot have left stands against nobody, one that may have does.
+        (ALSO_HERE, [], 1, False, False),
+        (ALSO_HERE, [], 0, False, True),
+        (ALSO_HERE, S, 60 * 10**9, False, True),
+        (ELSEWHERE, [], OUT_OF_SIGHT_NS + 1, False, False),
+        (ELSEWHERE, [], OUT_OF_SIGHT_NS, False, True),
+        # What has come to an end is over.
+        (ALSO_HERE, [ReportKind.DENIED], -1, True, False),
+        (ALSO_HERE, [ReportKind.SUBMITTED, ReportKind.ACCEPTED], -1, True, False),
+        (ALSO_HERE, [ReportKind.SUBMITTED, ReportKind.REJECTED], -1, True, False),
+    ],
+)
+def test_another_order_of_the_login(owner, kinds, early_ns, alive, stands):
+    found = stands_against(
+        held(owner, *kinds), HERE, BELL_NS - early_ns, lambda _: alive, out_of_sight_ns=OUT_OF_SIGHT_NS
+    )
+    assert found is stands

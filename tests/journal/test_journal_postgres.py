@@ -461,7 +461,7 @@ def test_a_forks_parent_keeps_its_connection(journal, place):
     child = os.fork()
     if child == 0:
         try:
-            journal.claim(intent("another"), "run", this_process())
+            journal.claim(replace(intent("another"), login="another's"), "run", this_process())
             journal.close()
             os._exit(0)
         finally:

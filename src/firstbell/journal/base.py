@@ -84,10 +84,10 @@ class AlreadyPlaced:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Somebody else has the plan, or nobody knows what became of it: nothing may be sent.
+    """Somebody else has the plan or its login, or nobody knows what became of one of its orders: nothing may be sent.
 
     Attributes:
-        entry: The order that holds the plan.
+        entry: The order that holds the plan, or one of another plan that holds its login.
         ours: Whether this very process holds it already.
     """
 

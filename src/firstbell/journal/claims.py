@@ -100,6 +100,41 @@ def _left_behind(held: Entry, here: str, now_ns: int, out_of_sight_ns: int) -> V
     return Verdict(Decision.FREE, ReportKind.DENIED, f"{held.owner} ended before the bell; nothing had left")
 
 
+def stands_against(
+    other: Entry,
+    claimant: Owner,
+    now_ns: int,
+    alive: Callable[[Owner], bool],
+    *,
+    out_of_sight_ns: int = 0,
+    here: str | None = None,
+) -> bool:
+    """Whether another order of the same login keeps `claimant` from claiming anything of it.
+
+    A login is one customer: one process at a time has it, for only within one are its interval and its money kept; and
+    nothing new may leave while an order of it is unresolved, or may have been left behind so.
+
+    Args:
+        other: The newest order of another plan of the login.
+        claimant: Who asks.
+        now_ns: Now, in ns since the epoch.
+        alive: Whether an owner lives.
+        out_of_sight_ns: As for `decide`.
+        here: Likewise.
+    """
+    state = other.state
+    if state.status in DONE or state.status in PLACED:
+        return False
+    if state.unresolved:
+        return True
+    if other.owner == claimant:
+        return False
+    if alive(other.owner) or state.status is not OrderStatus.INITIALIZED:
+        return True
+    may_live_ns = 0 if other.owner.host == (here or claimant.host) else out_of_sight_ns
+    return now_ns >= other.intent.bell_ns - may_live_ns
+
+
 def later_round(intent: Intent, round_: int) -> Order:
     """The order of `intent` under the name that it has in a later round."""
     if round_ == 1:

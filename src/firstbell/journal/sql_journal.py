@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstbell.errors import JournalError
 from firstbell.journal.base import AlreadyPlaced, Claimed, Held, ReportMisfit
-from firstbell.journal.claims import Decision, decide, later_round
+from firstbell.journal.claims import Decision, decide, later_round, stands_against
 from firstbell.journal.owner import this_process
 from firstbell.journal.rows import (
     note_row,
@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 
 _LATE_NS = 1_000_000_000
 """How long a taking-over may take to become durable before its owner may have missed it, in ns."""
+_ENDED = ("DENIED", "REJECTED", "ACCEPTED", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED")
+_OPEN = (
+    "NOT EXISTS (SELECT 1 FROM reports r WHERE r.client_order_id = orders.client_order_id"  # noqa: S608 - only question marks are put in
+    f" AND r.kind IN ({','.join('?' * len(_ENDED))}))"
+)
+"""What finds the orders that are neither done nor known to be at the broker; takes the values of `_ENDED`."""
 
 
 class SqlJournal:
@@ -83,9 +89,9 @@ class SqlJournal:
         return read_run(rows[0]) if rows else None
 
     def claim(self, intent: Intent, run_id: RunId, owner: Owner) -> ClaimAnswer:
-        """Claim a plan, durably. Processes that claim the same plan at once are served one after another."""
+        """Claim a plan, durably. Processes that claim plans of one login at once are served one after another."""
         answer, told, left = self._store.write(
-            lambda session: self._claim(session, intent, run_id, owner), (intent.plan_id,)
+            lambda session: self._claim(session, intent, run_id, owner), (intent.plan_id, intent.login)
         )
         self._hand_on(told)
         if isinstance(answer, Claimed) and left is not None and self._may_be_missed(left):
@@ -125,13 +131,7 @@ class SqlJournal:
 
     def open_entries(self) -> tuple[Entry, ...]:
         """Orders that are neither done nor known to be at the broker."""
-        ended = ("DENIED", "REJECTED", "ACCEPTED", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED")
-        marks = ",".join("?" * len(ended))
-        return self._entries(
-            f"NOT EXISTS (SELECT 1 FROM reports r WHERE r.client_order_id = orders.client_order_id"  # noqa: S608 - only question marks are put in
-            f" AND r.kind IN ({marks}))",
-            ended,
-        )
+        return self._entries(_OPEN, _ENDED)
 
     def reports(self, client_order_id: ClientOrderId) -> tuple[ExecutionReport, ...]:
         """All reports on one order, oldest first."""
@@ -155,6 +155,9 @@ class SqlJournal:
             return AlreadyPlaced(held), told, None
         if held is not None and verdict.answer is not Decision.FREE:
             return Held(held, ours=verdict.answer is Decision.OURS), told, None
+        against = self._against(session, intent, owner, now_ns)
+        if against is not None:
+            return Held(against, ours=False), told, None
         round_ = 1 if held is None else int(newest[0]["round"]) + 1
         order = later_round(intent, round_)
         claimed_at = instant(self._clock.wall_ns())
@@ -162,6 +165,19 @@ class SqlJournal:
         session.add("orders", [row])
         self._tell(session, told, order, run_id, ReportKind.INITIALIZED, None)
         return Claimed(order), told, held if verdict.report is not None else None
+
+    def _against(self, session: Session, intent: Intent, owner: Owner, now_ns: int) -> Entry | None:
+        """An order of another plan of the login that keeps this one from being claimed."""
+        others = session.rows(
+            f"SELECT * FROM orders WHERE login = ? AND plan_id <> ? AND {_OPEN}"  # noqa: S608 - our own words
+            " AND NOT (owner_host = ? AND owner_pid = ? AND owner_started = ?) ORDER BY seq",
+            (intent.login, intent.plan_id, *_ENDED, owner.host, owner.pid, owner.started),
+        )
+        out_of_sight_ns, here = self._store.out_of_sight_ns, this_process().host
+        for other in _read(session, others):
+            if stands_against(other, owner, now_ns, session.alive, out_of_sight_ns=out_of_sight_ns, here=here):
+                return other
+        return None
 
     def _may_be_missed(self, left: Entry) -> bool:
         """Whether an owner out of sight who lives after all may have looked before his order was taken from him."""

@@ -275,11 +275,24 @@ class Arming:
                 armed.around[answer.order.client_order_id] = around
             else:
                 # Who has one slice of a plan has the plan: it was sized against the same money.
-                if isinstance(answer, AlreadyPlaced) or answer.entry.state.unresolved:
+                if answer.entry.intent.plan_id != intent.plan_id:
+                    self._login_held(armed, line.account, answer.entry)
+                elif isinstance(answer, AlreadyPlaced) or answer.entry.state.unresolved:
                     self._note(line.account, STANDS_FOR, None, answer.entry)
                 else:
                     self._held(armed, line.account, answer.entry)
                 return
+
+    def _login_held(self, armed: Armed, account: str, entry: Entry) -> None:
+        """Another order of the login stands against this one; see `firstbell.journal.claims.stands_against`."""
+        name, unresolved = entry.intent.order.client_order_id, entry.state.unresolved
+        if entry.run_id == self._context.run_id and not unresolved:
+            armed.elsewhere.add(AccountName(account))
+            return
+        why = f"this login's order {name} is unresolved; nothing new until it is known"
+        if not unresolved:
+            why = f"{entry.owner} has this login: its order {name}, in run {entry.run_id}"
+        self._note(account, NOT_SENT, why)
 
     def _held(self, armed: Armed, account: str, entry: Entry) -> None:
         if entry.run_id == self._context.run_id:
