@@ -33,7 +33,7 @@ class Fate:
         lost: ``reset`` or ``silence``, where the request never comes.
         unseen: Whether the exchange never looks at it, though there is an answer.
         answer: What comes instead of the honest answer: ``garbage NAME``, ``refusal NAME``, ``truncated``, ``drip``,
-            ``reset``, ``silence``, ``nameless`` (accepted, and no number said), ``half`` or ``list``; empty for the honest one.
+            ``reset``, ``silence``, ``nameless`` (accepted, and no number said), ``half`` or ``list``; empty for none.
         hidden_ns: How long the lists do not show the order, in ns.
         ends_tokens: Whether every token of the account ends with it.
     """
