@@ -80,3 +80,41 @@ def test_a_busy_file_is_waited_for_outside_of_sqlite(journal, tmp_path):
     other.close()
     assert worked
     assert journal.entry(order().client_order_id).state.status is OrderStatus.SUBMITTED
+
+
+@pytest.mark.parametrize("companion", ["-wal", "-shm", "-journal"])
+def test_a_link_beside_the_journal_is_refused_and_not_followed(tmp_path, companion):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / f"journal.db{companion}").symlink_to(victim)
+    with pytest.raises(JournalError, match=f"journal.db{companion} is a symbolic link"):
+        SqliteJournal(tmp_path / "journal.db", SystemClock()).entries()
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "CREATE TRIGGER planted AFTER INSERT ON reports BEGIN INSERT INTO notes (run_id) VALUES ('x'); END",
+        "CREATE TEMP TRIGGER planted AFTER INSERT ON main.reports BEGIN SELECT 1; END",
+        "CREATE VIEW planted AS SELECT * FROM orders",
+        "CREATE TABLE planted (x)",
+        "CREATE INDEX planted ON orders (account)",
+        "DROP TRIGGER orders_never_update",
+        "DROP INDEX orders_by_day",
+    ],
+)
+def test_whatever_is_planted_in_the_journals_schema_is_refused(tmp_path, planted):
+    path = tmp_path / "journal.db"
+    SqliteJournal(path, SystemClock()).entries()
+    with sqlite3.connect(path) as db:
+        db.execute(planted)
+    db.close()
+    journal = SqliteJournal(path, SystemClock())
+    if "TEMP" in planted:
+        # It lives and dies with the connection that made it.
+        assert journal.entries() == ()
+        journal.close()
+    else:
+        with pytest.raises(JournalDamaged):
+            journal.entries()

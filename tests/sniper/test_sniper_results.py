@@ -225,3 +225,27 @@ def test_results_that_cannot_be_written_are_said(tmp_path, journal, record):
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="cannot be written"):
         results.write(tmp_path / "file", document(journal, record))
+
+
+def test_a_link_in_place_of_the_runs_folder_leads_nowhere(journal, record, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "orders.json").write_text("precious")
+    (tmp_path / "order_results").mkdir()
+    (tmp_path / "order_results" / "run").symlink_to(elsewhere)
+    with pytest.raises(RunError, match="cannot be written"):
+        results.write(tmp_path / "order_results", document(journal, record))
+    assert (elsewhere / "orders.json").read_text() == "precious"
+    assert [path.name for path in elsewhere.iterdir()] == ["orders.json"]
+
+
+def test_a_link_in_place_of_the_results_is_replaced_and_not_followed(journal, record, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    folder = tmp_path / "order_results" / "run"
+    folder.mkdir(parents=True, mode=0o755)
+    (folder / "orders.json").symlink_to(victim)
+    path = results.write(tmp_path / "order_results", document(journal, record))
+    assert victim.read_text() == "precious"
+    assert not path.is_symlink()
+    assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(folder.stat().st_mode)) == (0o600, 0o700)

@@ -12,6 +12,7 @@ import click
 
 from firstbell import __version__
 from firstbell.cli.shell import Shell
+from firstbell.config.private_process import be_private
 from firstbell.errors import ConfigError, FirstbellError
 from firstbell.log import lines
 
@@ -89,6 +90,7 @@ def cli(context: click.Context, config_path: Path, *, as_json: bool, verbose: in
 
 def main() -> None:
     """Run the command line, and leave with its exit status."""
+    be_private()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A script that starts us in the background has it ignored; an order must be stoppable all the same.
         signal.signal(signal.SIGINT, signal.default_int_handler)

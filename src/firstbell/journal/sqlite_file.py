@@ -34,6 +34,10 @@ def open_file(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Made here, not by SQLite, so that it is never for a moment readable by others; SQLite copies the mode to -wal.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+    for companion in ("-wal", "-shm", "-journal"):
+        # SQLite itself would follow one, and write where it leads.
+        if path.with_name(path.name + companion).is_symlink():
+            raise JournalError(f"{path}{companion} is a symbolic link: remove it")
     if wal_file.is_damaged(path):
         raise JournalDamaged(_damaged(path))
     db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)

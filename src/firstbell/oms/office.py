@@ -9,6 +9,7 @@ from firstbell.brokers.captcha import make_solver
 from firstbell.brokers.registry import open_broker
 from firstbell.cache import TtlCache
 from firstbell.clock import SystemClock
+from firstbell.config.private_folder import guard_folder
 from firstbell.errors import ConfigError, Problem
 from firstbell.journal.address import Address
 from firstbell.journal.opening import open_journal
@@ -49,10 +50,12 @@ class Office:
 
     Raises:
         ConfigError: The journal's address cannot be used.
+        RunError: The state folder is not ours alone.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
+        guard_folder(settings.firstbell.state_dir)
         self.clock: Clock = clock or SystemClock()
         self.journal: Journal = open_journal(journal_address(settings), self.state_dir / "journal.db", self.clock)
         self._lock = threading.Lock()

@@ -14,6 +14,8 @@ from locust import events
 from locust.argument_parser import parse_locustfile_option
 
 from firstbell.config import load
+from firstbell.config.private_folder import guard_folder
+from firstbell.config.private_process import be_private
 from firstbell.errors import FirstbellError
 from firstbell.oms.office import Office
 from firstbell.sniper.conductor import Conductor
@@ -37,6 +39,7 @@ _USAGE = 2
 
 def _arm_locust() -> None:
     """Make the classes and follow Locust's events; what stands against it is said, and nothing begins."""
+    be_private()
     if wishes().leashed:
         forget_current_folder()
     # Locust's own annotation of it is of another version.
@@ -69,6 +72,7 @@ def _conduct(options: Namespace) -> dict[str, type[TradingUser]]:
 
 def _join(options: Namespace) -> dict[str, type[TradingUser]]:
     """Take part in the run of the master that Locust is told of."""
+    guard_folder(STATE_DIR)
     seal = Seal.from_environment()
     lock(seal, alone=False)
     roster = read_roster(ask_for_roster(options.master_host, options.master_port, seal), STATE_DIR / "dealt")

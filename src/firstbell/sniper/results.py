@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+import secrets
 import statistics
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from firstbell.clock import rfc3339
+from firstbell.config.private_folder import OWNER_FILE, open_own_folder
 from firstbell.errors import RunError
 from firstbell.log import json_lines, redact
 from firstbell.model.instant import instant
@@ -22,6 +23,7 @@ from firstbell.model.terms import OrderOutcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import tzinfo
+    from pathlib import Path
 
     from firstbell.journal.base import Entry, Journal, Note, RunLine, RunRecord
     from firstbell.model.identifiers import ClientOrderId
@@ -121,18 +123,24 @@ def write(results_dir: Path, results: Mapping[str, Any]) -> Path:
     """
     folder = results_dir / str(results["run"])
     text = json_lines(json.dumps(results, ensure_ascii=False, indent=1)) + "\n"
+    draft = f".orders-{secrets.token_hex(8)}.json"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".orders-", suffix=".json", dir=folder)
+        handle = open_own_folder(folder)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(folder / "orders.json")
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            # By the folder's handle: a link that takes its name meanwhile leads nowhere.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            try:
+                with os.fdopen(os.open(draft, flags, OWNER_FILE, dir_fd=handle), "w", encoding="utf-8") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(draft, "orders.json", src_dir_fd=handle, dst_dir_fd=handle)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(draft, dir_fd=handle)
+                raise
+        finally:
+            os.close(handle)
     except OSError as error:
         raise RunError(f"the results cannot be written to {folder}: {error.strerror}") from error
     return folder / "orders.json"

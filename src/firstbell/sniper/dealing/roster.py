@@ -5,6 +5,7 @@ No user name and no password is in it. Certificates travel with it, since their 
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import SecretStr
 from firstbell import __version__
 from firstbell.brokers.base import Capabilities
 from firstbell.config.models import AccountSettings, BrokerSettings, RiskSettings, RunSettings, Settings
+from firstbell.config.private_folder import OWNER_FILE, open_own_folder
 from firstbell.errors import RunError
 from firstbell.journal.address import Address, Tls
 from firstbell.log import hide
@@ -232,8 +234,14 @@ def _put(path: Path, text: str | None) -> Path | None:
     if text is None:
         return None
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.write_text(text, encoding="ascii")
+        folder = open_own_folder(path.parent)
+        try:
+            path.unlink(missing_ok=True)
+            file = os.open(path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, OWNER_FILE, dir_fd=folder)
+        finally:
+            os.close(folder)
+        with os.fdopen(file, "w", encoding="ascii") as writer:
+            writer.write(text)
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}") from None
     return path.absolute()
