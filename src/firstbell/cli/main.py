@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import signal
 import sys
 from pathlib import Path
@@ -13,8 +14,8 @@ import click
 from firstbell import __version__
 from firstbell.cli.shell import Shell
 from firstbell.config.private_process import be_private
-from firstbell.errors import ConfigError, FirstbellError
-from firstbell.log import lines
+from firstbell.errors import FirstbellError
+from firstbell.log import complain, guard_tracebacks
 
 _COMMANDS: Final = {
     "init": ("firstbell.cli.setup", "init", "Write a commented config.ini."),
@@ -91,6 +92,7 @@ def cli(context: click.Context, config_path: Path, *, as_json: bool, verbose: in
 def main() -> None:
     """Run the command line, and leave with its exit status."""
     be_private()
+    guard_tracebacks()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A script that starts us in the background has it ignored; an order must be stoppable all the same.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -100,12 +102,11 @@ def main() -> None:
         click.echo("Interrupted.", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except click.ClickException as error:
-        error.show()
-        sys.exit(EXIT_USAGE)
-    except ConfigError as error:
-        click.echo(lines(str(error)), err=True)
+        said = io.StringIO()
+        error.show(file=said)
+        complain(said.getvalue())
         sys.exit(EXIT_USAGE)
     except FirstbellError as error:
-        click.echo(lines(f"{error}"), err=True)
+        complain(str(error))
         sys.exit(EXIT_USAGE)
     sys.exit(status if isinstance(status, int) else 0)

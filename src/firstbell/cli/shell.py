@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from rich.console import Console
 
-from firstbell.log import json_lines, lines
+from firstbell.log import json_lines, lines, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,11 +50,11 @@ class Shell:
 
     def print_json(self, document: Any) -> None:
         """Print the one JSON document of a ``--json`` call, Persian text as it is."""
-        sys.stdout.write(json_lines(json.dumps(document, ensure_ascii=False, indent=2)) + "\n")
+        sys.stdout.write(json_lines(json.dumps(_cleaned(document), ensure_ascii=False, indent=2)) + "\n")
 
 
 class _PlainConsole(Console):
-    """A console on which no text can do more than be read.
+    """A console on which no text can do more than be read, and none has a secret in it.
 
     Brokers' words, and rows that somebody changed, reach tables and errors; `rich` would let through the sequences in
     them by which a terminal is told to do things, and the marks that turn its writing direction.
@@ -62,7 +62,18 @@ class _PlainConsole(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Make of a text what is printed; every text comes by here, a table's cells among them."""
-        return super().render_str(lines(text), **options)
+        return super().render_str(lines(redact(text)), **options)
+
+
+def _cleaned(value: Any) -> Any:
+    """A document without secrets in its texts. Numbers stay, also those that are written as texts: they are ids."""
+    if isinstance(value, str):
+        return value if value.isdecimal() else redact(value)
+    if isinstance(value, dict):
+        return {key: _cleaned(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(each) for each in value]
+    return value
 
 
 @functools.cache

@@ -9,7 +9,19 @@ from __future__ import annotations
 from firstbell.log.escape import json_lines, lines, one_line
 from firstbell.log.events import EventLog
 from firstbell.log.redaction import redact, redact_value
-from firstbell.log.run_log import guard, set_up
+from firstbell.log.run_log import complain, guard, guard_tracebacks, set_up
 from firstbell.log.secrets import hide
 
-__all__ = ["EventLog", "guard", "hide", "json_lines", "lines", "one_line", "redact", "redact_value", "set_up"]
+__all__ = [
+    "EventLog",
+    "complain",
+    "guard",
+    "guard_tracebacks",
+    "hide",
+    "json_lines",
+    "lines",
+    "one_line",
+    "redact",
+    "redact_value",
+    "set_up",
+]

@@ -46,8 +46,8 @@ _PATTERNS: Final = tuple(
         r"(?P<a>\beyJ[\w-]{5,}\.[\w-]{2,}(?:\.[\w-]*)?)",
         r"(?P<a>(?<![\d:])\d{5,12}(?::|%3a)[\w-]{20,})",
         r"/bot(?P<a>\d+(?::|%3a)[^/\s\"'?]+)",
-        # https://user:password@host
-        r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/?#@:\"']*:(?P<a>[^\s/?#\"']*)@",
+        # https://user:pa$$@host; "user:password@host", word for word, is how we say what an address looks like.
+        r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/?#@:\"']*:(?!password@)(?P<a>[^\s/?#\"']*)@",
         r"(?P<a>-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,20}PRIVATE KEY-----|\Z))",
     )
 )

@@ -157,10 +157,21 @@ def set_up(logs_dir: Path, *, verbose: int = 0, console: bool, tz: tzinfo = TEHR
         stream.addFilter(lambda record: record.name != _UNCAUGHT)
         _install(root, stream, _CONSOLE_LEVELS[min(verbose, 2)])
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    guard_tracebacks()
+    return path
+
+
+def guard_tracebacks() -> None:
+    """Have nobody's uncaught exception printed or logged with a secret in it."""
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
     sys.unraisablehook = _unraisable
-    return path
+
+
+def complain(text: str) -> None:
+    """Say something on standard error, secrets removed, each line by itself."""
+    for line in redact(text).splitlines():
+        _say(sys.stderr, line)
 
 
 def guard() -> None:
@@ -208,7 +219,8 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
     if issubclass(kind, KeyboardInterrupt):
         return
     text = redact("".join(traceback.format_exception(kind, error, trace)))
-    logging.getLogger(_UNCAUGHT).critical("%s", text)
+    if logging.root.handlers:
+        logging.getLogger(_UNCAUGHT).critical("%s", text)
     # For people, line by line; the console handler leaves it to us.
     for line in text.splitlines():
         _say(sys.stderr, line)

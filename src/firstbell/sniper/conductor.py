@@ -21,7 +21,7 @@ from firstbell.clock import exchange_now
 from firstbell.errors import FirstbellError, RunError
 from firstbell.journal.base import Note
 from firstbell.journal.owner import is_alive, this_process
-from firstbell.log import guard, set_up
+from firstbell.log import complain, guard, set_up
 from firstbell.model.identifiers import AccountName
 from firstbell.model.instant import epoch_ns
 from firstbell.oms.recovery import recover
@@ -206,7 +206,7 @@ class Conductor:
             dress(web_ui, _StopButton(self), self._office.clock)
         except RunError as error:
             # Raised, it would be logged by Locust, which would open the page all the same.
-            sys.stderr.write(f"{error}\n")
+            complain(str(error))
             sys.exit(_USAGE)
 
     def _conduct(self, follower: Follower) -> None:

@@ -17,6 +17,7 @@ from firstbell.config import load
 from firstbell.config.private_folder import guard_folder
 from firstbell.config.private_process import be_private
 from firstbell.errors import FirstbellError
+from firstbell.log import complain, guard_tracebacks
 from firstbell.oms.office import Office
 from firstbell.sniper.conductor import Conductor
 from firstbell.sniper.dealing.joining import ask_for_roster
@@ -40,6 +41,7 @@ _USAGE = 2
 def _arm_locust() -> None:
     """Make the classes and follow Locust's events; what stands against it is said, and nothing begins."""
     be_private()
+    guard_tracebacks()
     if wishes().leashed:
         forget_current_folder()
     # Locust's own annotation of it is of another version.
@@ -47,7 +49,7 @@ def _arm_locust() -> None:
     try:
         classes = _join(options) if options.worker else _conduct(options)
     except FirstbellError as error:
-        sys.stderr.write(f"{error}\n")
+        complain(str(error))
         sys.exit(_USAGE)
     except KeyboardInterrupt:
         sys.exit(_USAGE)
@@ -65,7 +67,7 @@ def _conduct(options: Namespace) -> dict[str, type[TradingUser]]:
         refuse_master_by_hand(office.journal.is_local)
     conductor = Conductor(office, wanted)
     for warning in settings.warnings:
-        sys.stderr.write(f"{warning}\n")
+        complain(warning)
     conductor.listen(events)
     return make_user_classes(settings, logins_of(settings.enabled), conductor.runs)
 

@@ -17,7 +17,7 @@ from firstbell.clock import SystemClock
 from firstbell.errors import FirstbellError, JournalError
 from firstbell.journal.opening import open_journal
 from firstbell.journal.owner import this_process
-from firstbell.log import guard, redact, set_up
+from firstbell.log import complain, guard, redact, set_up
 from firstbell.market import calendar
 from firstbell.model.instant import instant
 from firstbell.oms.run_budget import RunBudget
@@ -117,9 +117,7 @@ class DealtWorker:
         try:
             known = self._journal.run(roster.run_id)
         except JournalError as error:
-            sys.stderr.write(
-                f"{error}\nThe journal's address is in the master's config; it must lead there from here.\n"
-            )
+            complain(f"{error}\nThe journal's address is in the master's config; it must lead there from here.")
             sys.exit(_USAGE)
         if known is None:
             sys.stderr.write(
