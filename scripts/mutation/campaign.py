@@ -169,7 +169,7 @@ class Campaign:
                     yield done, result
 
     def _tests(self, mutant: Mutant) -> list[str]:
-        """The tests that a mutant meets, in their order: those that caught its neighbors, then the quickest."""
+        """The tests that a mutant meets, in order: those that caught its neighbors, its own room's, the quickest."""
         change = mutant.change
         if mutant.place.function_line is not None:
             first: set[str] = self._map.running(mutant.path, range(change.first_line, change.last_line + 1))
@@ -178,13 +178,16 @@ class Campaign:
             first = self._users(mutant.place.qualname.rpartition(".")[2])
             rest = self._map.running_any(mutant.path) or self._importers(mutant.path)
             # Of a file that holds nothing but names and tables no line runs in a test.
-            own = f"tests/{mutant.room}/"
-            rest = rest or {test for test in self._map.tests if test.startswith(own)}
+            rest = rest or {test for test in self._map.tests if test.startswith(f"tests/{mutant.room}/")}
         killers = self._killers.get((mutant.path, mutant.place.qualname), ())
         before = [test for test in killers if test in first or test in rest]
+        own = f"tests/{mutant.room}/"
+        near = {test for test in first | rest if test.startswith(own)}
         chosen: list[str] = []
         seconds = 0.0
-        for test in (*before, *self._quickest(first - {*before}), *self._quickest(rest - first - {*before})):
+        for test in dict.fromkeys(
+            (*before, *self._quickest(near), *self._quickest(first - near), *self._quickest(rest - near))
+        ):
             seconds += self._map.tests[test]
             if chosen and (seconds > self._budget_s or len(chosen) >= _MOST_TESTS):
                 break

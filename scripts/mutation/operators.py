@@ -22,7 +22,6 @@ _UNTOUCHED_NAMES: Final = {"__all__", "__slots__"}
 _TYPE_MAKERS: Final = {"NewType", "TypeVar", "ParamSpec"}
 _DROPPED: Final = {
     ast.Raise: ("raise dropped", "pass"),
-    ast.Delete: ("del dropped", "pass"),
     ast.Break: ("break → continue", "continue"),
     ast.Continue: ("continue → break", "break"),
 }
@@ -80,9 +79,16 @@ class Finder(Expressions):
             ast.AugAssign: self._assignment,
             ast.Expr: self._bare,
             ast.Raise: self._raise,
+            ast.Delete: self._delete,
             ast.Return: self._return,
         }
         yield from finders.get(type(node), self._compound)(node)
+
+    def _delete(self, node: ast.Delete) -> Iterator[tuple[Place, Change]]:
+        # That of a name only says that an argument is not needed.
+        if not all(isinstance(target, ast.Name) for target in node.targets):
+            yield self.change("del dropped", node, "pass")
+        yield from self._compound(node)
 
     def _raise(self, node: ast.Raise) -> Iterator[tuple[Place, Change]]:
         yield from self.expression(node.exc, message=True)

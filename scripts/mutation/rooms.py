@@ -18,7 +18,7 @@ _SNIPER: Final = ("arming", "bell", "carrier", "firing", "login_runs", "logins",
 ROOMS: Final = ("model", "journal", "risk", "oms", "sniper")
 """The packages."""
 
-TESTS: Final = tuple(f"tests/{room}" for room in (*ROOMS, "brokers", "histories"))
+TESTS: Final = tuple(f"tests/{room}" for room in (*ROOMS, "histories"))
 """The folders of tests, all of them in one process; tests of whole processes do not see a mutant."""
 
 
