@@ -218,6 +218,8 @@ def test_redacting_settles(text: str) -> None:
         "token ",
         '"captcha": {',
         "eyJ",
+        "-eyJaaaaaa",
+        "eyJaaaaaaaa-.",
         "/bot1:",
         "a_",
     ],

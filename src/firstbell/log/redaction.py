@@ -43,7 +43,8 @@ _PATTERNS: Final = tuple(
         r"(?<![a-z])(?:password|passwd|pwd|token|secret|api[_-]?key)\s{0,9}:\s{0,9}(?P<a>[^\s\"',;]+)",
         # Tokens by their looks.
         r"\b(?:bearer|basic)(?:\s|%20|\+){1,9}(?P<a>(?=\S{0,64}[\d=]|\S{16})[\w.~+/=-]{4,})",
-        r"(?P<a>\beyJ[\w-]{5,}\.[\w-]{2,}(?:\.[\w-]*)?)",
+        # Each word is looked through once, and only where it is the first part of something: in time with its length.
+        r"(?<![\w-])(?=[\w-]++\.[\w-]{2})[\w-]*?(?P<a>\beyJ[\w-]{5,}\.[\w-]{2,}(?:\.[\w-]*)?)",
         r"(?P<a>(?<![\d:])\d{5,12}(?::|%3a)[\w-]{20,})",
         r"/bot(?P<a>\d+(?::|%3a)[^/\s\"'?]+)",
         # https://user:pa$$@host; "user:password@host", word for word, is how we say what an address looks like.
