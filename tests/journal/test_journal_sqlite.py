@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import stat
 import threading
 
 import pytest
-from journal_orders import intent, order, report
+from journal_orders import accepted, intent, order, report
 
 from firstbell.clock import SystemClock
 from firstbell.errors import JournalDamaged, JournalError
@@ -118,3 +119,19 @@ def test_whatever_is_planted_in_the_journals_schema_is_refused(tmp_path, planted
     else:
         with pytest.raises(JournalDamaged):
             journal.entries()
+
+
+def test_a_report_on_an_order_that_is_not_there_is_damage(tmp_path):
+    """Nobody asks for it, so nobody would see that its digest fits no more."""
+    path = tmp_path / "journal.db"
+    journal = SqliteJournal(path, SystemClock())
+    journal.claim(intent(), "run", this_process())
+    accepted(journal)
+    journal.close()
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        (made,) = db.execute("SELECT sql FROM sqlite_schema WHERE name = 'reports_never_update'").fetchone()
+        db.execute("DROP TRIGGER reports_never_update")
+        db.execute("UPDATE reports SET client_order_id = 'another' WHERE kind = 'ACCEPTED'")
+        db.execute(made)
+    with pytest.raises(JournalDamaged, match="damaged"):
+        journal.entries()

@@ -83,6 +83,9 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     verdict = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
         raise JournalDamaged(_damaged(path))
+    # Nobody would ever read, and so check, a report on an order that is not there.
+    if db.execute("PRAGMA foreign_key_check").fetchone() is not None:
+        raise JournalDamaged(_damaged(path))
 
 
 def _tables(db: sqlite3.Connection) -> list[tuple[str, ...]]:
