@@ -120,6 +120,8 @@ def test_401_is_refused_and_asks_for_a_new_log_in(body: object) -> None:
         {"serialNumber": 4711},
         {"Code": 1017, "result": {"serial": "4711"}},
         {"result": {"order": [{"serialNumber": 4711}]}},
+        {"isSuccess": {}, "serialNumber": 4711},
+        [{"serialNumber": 4711}],
     ],
 )
 def test_a_refusing_status_with_an_accepting_body_is_no_certain_refusal(status: int, body: object) -> None:

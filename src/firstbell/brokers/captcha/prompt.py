@@ -124,19 +124,22 @@ class PromptSolver:
 def _show(asked: Terminal, picture: bytes, path: Path, account: str) -> None:
     console = Console(file=asked.screen, highlight=False, soft_wrap=True)
     if console.color_system in _COLORS and console.encoding.startswith("utf"):
-        with contextlib.suppress(
-            UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError
-        ):
-            console.print(_as_pixels(picture, console.width))
+        pixels = pixels_of(picture, console.width)
+        if pixels is not None:
+            console.print(pixels)
     # Text, so that brackets in a path are not taken for markup.
     console.print(Text(f"Captcha for {account}: {path}"))
 
 
-def _as_pixels(picture: bytes, width: int) -> Pixels:
-    with Image.open(io.BytesIO(picture), formats=("PNG", "JPEG")) as image:
-        if image.width * image.height > _MOST_PIXELS:
-            raise ValueError("too large for a captcha")
-        columns = max(1, min(image.width, width - 1))
-        rows = max(2, round(image.height * columns / image.width))
-        pixels: Pixels = Pixels.from_image(image.convert("RGB"), resize=(columns, rows))
-        return pixels
+def pixels_of(picture: bytes, width: int) -> Pixels | None:
+    """A picture for a terminal of a width in characters; None where it is none, or none that can be shown."""
+    try:
+        with Image.open(io.BytesIO(picture), formats=("PNG", "JPEG")) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                return None
+            columns = max(1, min(image.width, width - 1))
+            rows = max(2, round(image.height * columns / image.width))
+            pixels: Pixels = Pixels.from_image(image.convert("RGB"), resize=(columns, rows))
+            return pixels
+    except _NOT_A_PICTURE:
+        return None

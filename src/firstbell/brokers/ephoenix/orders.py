@@ -7,6 +7,7 @@ broker's own lists can end that.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from firstbell.brokers import strict_json
@@ -65,13 +66,13 @@ def read_order_answer(status: int, headers: Mapping[str, str], body: bytes) -> O
     Returns:
         What it means. Never an error: what cannot be read is `UNRESOLVED`.
     """
-    try:
-        said = _Said(strict_json.read(body))
-    except Unreadable:
-        said = None
+    document, said = None, None
+    with contextlib.suppress(Unreadable):
+        document = strict_json.read(body)
+        said = _Said(document)
     code = said.code if said else None
     message = said.message if said else None
-    if status in {_UNAUTHORIZED, _TOO_MANY} and said is not None and said.says_yes:
+    if status in {_UNAUTHORIZED, _TOO_MANY} and _says_yes(document):
         return Outcome(AttemptOutcome.UNRESOLVED, code, message)
     if status == _UNAUTHORIZED:
         return Outcome(AttemptOutcome.REJECTED, code, message, again=True, token_ended=True)
@@ -140,7 +141,7 @@ class _Said:
         self.refused = self.success is False or True in errors or bool(numbers - {0})
         self.serial = VenueOrderId(str(next(iter(serials)))) if len(serials) == 1 else None
         self.names_order = bool(serials or _names(layers, _TRACKINGS))
-        self.says_yes = any(map(_is_yes, _inside(document)))
+        self.says_yes = _says_yes(document)
         self.no_inside = any(map(_is_no, _inside(document)))
 
 
@@ -165,6 +166,10 @@ def _inside(document: Any) -> Iterator[tuple[str, Any]]:
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
+
+
+def _says_yes(document: Any) -> bool:
+    return any(map(_is_yes, _inside(document)))
 
 
 def _is_yes(mark: tuple[str, Any]) -> bool:
