@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
@@ -10,8 +11,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from killing import plays
 from killing.case import Case
-from killing.matrix import Wanted, nurseries, play, play_all
+from killing.matrix import Tally, Wanted, nurseries, play, play_all
+from killing.plays import into_private_mounts
 from killing.scenario import SCENARIOS
 from killing.strace import Point
 from killing.words import Broken, say, why_no_strace
@@ -26,13 +29,17 @@ _INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play what was asked for; the exit status: 0 where nothing was wrong, 1 where something was, 2 without strace."""
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(given)
+    into_private_mounts(given)
     if (why := why_no_strace()) is not None:
         say(why)
         return 2
     folder = Path(tempfile.mkdtemp(prefix="firstbell-kills-"))
     try:
-        return _cases(options, folder) if options.case else _matrix(options, folder)
+        if options.case:
+            return _cases(options, folder)
+        return _plays(options, folder) if options.plays else _matrix(options, folder)
     except KeyboardInterrupt:
         say("Interrupted.")
         return _INTERRUPTED
@@ -65,16 +72,38 @@ def _matrix(options: argparse.Namespace, folder: Path) -> int:
     return 1 if any(tally.wrong for tally in tallies.values()) else 0
 
 
+def _plays(options: argparse.Namespace, folder: Path) -> int:
+    began_s, tally = time.monotonic(), Tally()
+    names = []
+    for name in list(plays.PLAYS)[:: options.every]:
+        if (why := plays.why_not(name)) is not None:
+            say(f"{name}: skipped: {why}")
+        else:
+            names.append(name)
+    with nurseries(folder) as homes:
+        for verdict in plays.play_all(folder, names, homes[1], options.jobs):
+            tally.take(verdict)
+            _tell(tally.cases, len(names), verdict)
+    if options.json:
+        sys.stdout.write(json.dumps({"seconds": round(time.monotonic() - began_s, 1), "plays": tally.as_json()}) + "\n")
+    else:
+        sys.stdout.write(f"{tally.cases} cases, {len(tally.wrong)} wrong, {time.monotonic() - began_s:.0f} s\n")
+    return 1 if tally.wrong else 0
+
+
 def _cases(options: argparse.Namespace, folder: Path) -> int:
     verdicts: list[Verdict] = []
+    named = [name for name in options.case if name in plays.PLAYS]
     cases = []
     for name in options.case:
-        scenario, call, number = name.split("/")
-        cases.append(Case(SCENARIOS[scenario], Point(call, int(number))))
+        if name not in named:
+            scenario, call, number = name.split("/")
+            cases.append(Case(SCENARIOS[scenario], Point(call, int(number))))
     with nurseries(folder) as homes:
-        for verdict in play_all(folder, cases, homes, options.jobs):
+        struck = play_all(folder, cases, homes, options.jobs)
+        for verdict in itertools.chain(struck, plays.play_all(folder, named, homes[1], options.jobs)):
             verdicts.append(verdict)
-            _tell(len(verdicts), len(cases), verdict)
+            _tell(len(verdicts), len(options.case), verdict)
     if options.json:
         facts = [vars(verdict) for verdict in verdicts]
         sys.stdout.write(json.dumps(facts) + "\n")
@@ -109,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th case")
     parser.add_argument("--from", dest="begin", metavar="CASE", help="begin with this case, like plain/sendto/1")
     parser.add_argument("--case", action="append", metavar="CASE", help="play this case alone; may be repeated")
+    parser.add_argument("--plays", action="store_true", help="instead: deaths at instants, full disks, torn journals")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="so many runs at once [2]")
     parser.add_argument("--json", action="store_true", help="print JSON for programs on standard output")
     return parser

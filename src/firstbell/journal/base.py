@@ -208,6 +208,14 @@ class Journal(Protocol):
         """All reports on one order, oldest first."""
         ...
 
+    def verify(self) -> None:
+        """See that every row is as it was written; it reads them all, so it is for a start.
+
+        Raises:
+            JournalDamaged: One is not; the text names it.
+        """
+        ...
+
     def subscribe(self, subscriber: Subscriber) -> None:
         """Have every later report handed on, once it is durable."""
         ...

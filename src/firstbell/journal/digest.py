@@ -52,6 +52,9 @@ _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 """What it is made of; all but the number that the database gives a row, which its indexes hold as well."""
 
+TABLES: Final = tuple(_COLUMNS)
+"""The tables whose rows have one."""
+
 
 def with_digest(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
     """A row that is about to be written, with its digest."""

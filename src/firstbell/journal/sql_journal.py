@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from firstbell.errors import JournalError
 from firstbell.journal.base import AlreadyPlaced, Claimed, Held, ReportMisfit
 from firstbell.journal.claims import Decision, decide, later_round, stands_against
+from firstbell.journal.digest import TABLES, check
 from firstbell.journal.owner import this_process
 from firstbell.journal.rows import (
     note_row,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
     Told = list[tuple[ExecutionReport, Order]]
 
+_AT_ONCE = 5_000
+"""So many rows are read at once where all are."""
 _LATE_NS = 1_000_000_000
 """How long a taking-over may take to become durable before its owner may have missed it, in ns."""
 _ENDED = ("DENIED", "REJECTED", "ACCEPTED", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED")
@@ -69,6 +72,15 @@ class SqlJournal:
     def close(self) -> None:
         """Let go of the store; the next call opens it again."""
         self._store.close()
+
+    def verify(self) -> None:
+        """See that every row is as it was written."""
+        for table in TABLES:
+            seen = 0
+            while rows := self._rows(f"SELECT * FROM {table} WHERE seq > ? ORDER BY seq LIMIT {_AT_ONCE}", (seen,)):  # noqa: S608 - our own names
+                for row in rows:
+                    check(table, row)
+                seen = rows[-1]["seq"]
 
     def alive(self, owner: Owner) -> bool:
         """Whether the owner's process still lives, as far as the store can tell."""

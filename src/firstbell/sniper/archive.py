@@ -49,9 +49,11 @@ def recover_all(journal: Journal, clock: Clock, run_id: RunId, tz: tzinfo) -> tu
         Every order that is unresolved now.
 
     Raises:
+        JournalDamaged: A row of the journal is not as it was written, whatever run it is of.
         JournalError: The journal cannot be read or written.
         RunError: The results cannot be written.
     """
+    journal.verify()
     before = {entry.intent.order.client_order_id: entry for entry in journal.open_entries()}
     unresolved = recover(journal, clock, run_id)
     changed = [entry.run_id for name, entry in before.items() if (now := journal.entry(name)) and now != entry]
