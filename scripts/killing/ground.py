@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import shutil
@@ -53,6 +54,7 @@ class Ground:
     commands: Nursery
     wrong: list[str] = field(default_factory=list)
     _mounted: list[Path] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def begin(self, *, warm: bool = True) -> None:
         """Write the config, and log in beforehand."""
@@ -215,6 +217,8 @@ class Ground:
         return found
 
     def _start(self, name: str, *arguments: str) -> Running:
+        # Each has files of its own: a case may ask several times.
+        name = f"{next(self._numbers):02}-{name}"
         return self.commands.start(name, ["-c", "config.ini", *arguments], self.folder)
 
 

@@ -79,7 +79,8 @@ def _play(folder: Path, name: str, venue: Venue, commands: Nursery) -> Verdict:
     try:
         PLAYS[name](ground)
         if ground.journal.exists():
-            verdict.final.update(ground.outcomes(ground.reconciled()) if name.startswith("instant/") else [])
+            if name.startswith("instant/"):
+                verdict.final.update(ground.outcomes(ground.reconciled()))
     except (Broken, OSError, ValueError, KeyError) as error:
         ground.wrong.append(f"it could not be judged: {type(error).__name__}: {error}")
     finally:
