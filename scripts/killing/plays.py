@@ -78,9 +78,8 @@ def _play(folder: Path, name: str, venue: Venue, commands: Nursery) -> Verdict:
     verdict.folder = str(ground.folder)
     try:
         PLAYS[name](ground)
-        if ground.journal.exists():
-            if name.startswith("instant/"):
-                verdict.final.update(ground.outcomes(ground.reconciled()))
+        if ground.journal.exists() and name.startswith("instant/"):
+            verdict.final.update(ground.outcomes(ground.reconciled()))
     except (Broken, OSError, ValueError, KeyError) as error:
         ground.wrong.append(f"it could not be judged: {type(error).__name__}: {error}")
     finally:
