@@ -67,7 +67,7 @@ class OrderState:
         order: What was asked for.
         status: Where it stands.
         venue_order_id: The broker's name for it, once known.
-        filled_qty: How much has traded (FIX 14).
+        filled_qty: How much has traded (FIX 14), as far as reports have told.
         filled_value: The sum of price times quantity over the fills whose price is known.
         priced_qty: How much of `filled_qty` has a known price.
         trade_ids: The trades counted so far; one that comes twice counts once.
@@ -134,17 +134,23 @@ class OrderState:
 
 
 def _filled(state: OrderState, report: ExecutionReport) -> OrderState:
+    """What has traded by now: all the trades that are known, or the largest sum that was told, whichever is more.
+
+    A sum says nothing of which trades are in it, so a trade is never added to one: told in whatever order, what has
+    traded is never said to be more than it is.
+    """
     fill = report.fill
     if fill is not None and fill.trade_id not in state.trade_ids:
-        return replace(
+        priced_qty = state.priced_qty + fill.last_qty
+        state = replace(
             state,
-            filled_qty=state.filled_qty + fill.last_qty,
+            filled_qty=max(state.filled_qty, priced_qty),
             filled_value=state.filled_value + fill.last_qty * fill.last_px,
-            priced_qty=state.priced_qty + fill.last_qty,
+            priced_qty=priced_qty,
             trade_ids=state.trade_ids | {fill.trade_id},
         )
     if report.cum_qty is not None and report.cum_qty > state.filled_qty:
-        return replace(state, filled_qty=report.cum_qty)
+        state = replace(state, filled_qty=report.cum_qty)
     return state
 
 

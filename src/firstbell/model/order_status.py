@@ -24,7 +24,7 @@ class OrderStatus(StrEnum):
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     """Some of it has traded and the rest works."""
     FILLED = "FILLED"
-    """All of it has traded. Done."""
+    """All of it has traded. Done, but not each trade need have been told of yet."""
     REJECTED = "REJECTED"
     """The broker said no, for certain. Done."""
     PENDING_CANCEL = "PENDING_CANCEL"
@@ -121,7 +121,8 @@ _MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
     # A done order never reopens, but what traded before it ended is still counted.
     _S.CANCELED: {_K.PARTIALLY_FILLED: _S.CANCELED, _K.FILLED: _S.FILLED},
     _S.EXPIRED: {_K.PARTIALLY_FILLED: _S.EXPIRED, _K.FILLED: _S.FILLED},
-    _S.FILLED: {},
+    # Trades may be told of in any order, the last one first; and twice.
+    _S.FILLED: {_K.PARTIALLY_FILLED: _S.FILLED, _K.FILLED: _S.FILLED},
     _S.REJECTED: {},
     _S.DENIED: {},
 }

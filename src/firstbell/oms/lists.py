@@ -128,7 +128,8 @@ def reading(row: VenueOrder, state: OrderState) -> ReportKind | None:
         return None
     if kind is ReportKind.ACCEPTED and state.status is OrderStatus.ACCEPTED and state.venue_order_id is not None:
         return None
-    if kind is ReportKind.PARTIALLY_FILLED and row.filled_qty <= state.filled_qty:
+    told = kind is ReportKind.PARTIALLY_FILLED or state.status is OrderStatus.FILLED
+    if told and row.filled_qty <= state.filled_qty:
         return None
     return kind
 
