@@ -121,6 +121,9 @@ def test_401_is_refused_and_asks_for_a_new_log_in(body: object) -> None:
         {"Code": 1017, "result": {"serial": "4711"}},
         {"result": {"order": [{"serialNumber": 4711}]}},
         {"isSuccess": {}, "serialNumber": 4711},
+        {"serialNumber": 10**28},
+        {"serialNumber": "fb-4711"},
+        {"serialNumber": [4711]},
         [{"serialNumber": 4711}],
     ],
 )
@@ -204,6 +207,8 @@ def test_429_is_refused_and_never_hurried(said: dict[str, str], seconds: float) 
         {"Code": 1017, "serialNumber": 4711},
         {"Code": 1011, "result": {"serialNumber": 4711}},
         {"Code": 1017, "serialNumber": 4711, "result": {"serialNumber": 4712}},
+        {"Code": 1017, "serialNumber": 10**28},
+        {"Code": 1017, "serialNumber": "fb-4711"},
         {"Code": 1018, "details": {"order": [{"SerialNo": "۴۷۱۱"}]}},
         {"Code": 1017, "details": {"isSuccess": "true"}},
         {"isSuccess": True, "serialNumber": 4711, "details": [{"isSuccess": False}]},

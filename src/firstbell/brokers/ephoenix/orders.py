@@ -175,8 +175,9 @@ def _says_yes(document: Any) -> bool:
 def _is_yes(mark: tuple[str, Any]) -> bool:
     name, item = mark
     if name in _YES_NAMES:
-        number = _whole(number_in(item))
-        return number is not None and number > 0
+        number = number_in(item)
+        # What is no number may be a name all the same.
+        return item not in _UNSAID and item is not False if number is None else number > 0
     return name == _SUCCESS and _flag(item) is True
 
 
