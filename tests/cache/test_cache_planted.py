@@ -1,6 +1,8 @@
 """Whoever can write into the cache's folder gets nothing executed, opened or removed."""
 
+import json
 import logging
+import math
 import os
 import pickle
 import sqlite3
@@ -392,3 +394,14 @@ def test_a_read_only_folder_is_an_error_and_no_damage(folder: Path) -> None:
     finally:
         folder.parent.chmod(0o700)
     assert damaged(folder) == []
+
+
+@pytest.mark.parametrize("times", [{"store_time": -math.inf}, {"expire_time": math.inf}])
+def test_what_was_stored_never_or_lives_for_ever_is_damage(folder: Path, times: dict[str, object]) -> None:
+    fresh(folder)
+    plant_row(folder, **times)
+    with TtlCache(folder) as cache:
+        stats = cache.stats()
+        json.dumps(stats.as_json(), allow_nan=False)
+        assert stats.entries == 0
+        assert cache.get(Kind.TOKEN, "a") is None

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from firstbell.cache import text
 from firstbell.cache.disk import DamagedRow
@@ -52,7 +52,7 @@ def read(cache: GuardedCache, kind: Kind, key: str, *, count: bool) -> JsonValue
 
 
 def _checked(kind: Kind, stored: object, ends_at: object) -> JsonValue:
-    if not isinstance(stored, str) or not isinstance(ends_at, float):
+    if not isinstance(stored, str) or not _is_instant(ends_at):
         raise DamagedRow
     if ends_at > time.time() + LONGEST_LIFE_S.get(kind, math.inf):
         raise DamagedRow
@@ -94,9 +94,13 @@ def _meaning(cache: GuardedCache, row: tuple[object, ...]) -> _Entry | _Count:
     held = cache.disk.fetch(mode, filename, value, read=False)
     if name in (_HITS, _MISSES) and isinstance(held, int) and held >= 0:
         return _Count(name, Kind(rest), held)
-    if isinstance(held, str) and isinstance(stored_at, float) and isinstance(ends_at, float) and _HASH.fullmatch(rest):
-        return _Entry(Kind(name), stored_at, ends_at)
+    if isinstance(held, str) and _is_instant(stored_at) and _is_instant(ends_at) and _HASH.fullmatch(rest):
+        return _Entry(Kind(name), float(stored_at), float(ends_at))
     raise DamagedRow
+
+
+def _is_instant(value: object) -> TypeGuard[float]:
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def tally(cache: GuardedCache) -> CacheStats:
