@@ -74,6 +74,8 @@ class Written(Plain):
         hide(_SECRET)
         clean = redact(text)
         expect(_SECRET not in clean, "a known secret is left")
-        expect(len(text) > 10_000 or redact(clean) == clean, "redacting it again changes it")
+        # Where a secret stood right before a word, the word begins only once it is gone.
+        again = redact(clean) if len(text) < 10_000 else clean
+        expect(len(text) >= 10_000 or redact(again) == again, "redacting it never settles")
         line = one_line(clean)
         expect(not any(unicodedata.category(char) in {"Cc", "Zl", "Zp"} for char in line), "a line is no line")

@@ -1,0 +1,126 @@
+"""Value and fee never exceed the buying power, and nothing that it pays for is left out; for any numbers there are."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from firstbell.brokers.base import Estimate
+from firstbell.config import AccountSettings, OrdersMode
+from firstbell.market import fee_rate, tick_size
+from firstbell.model.instrument import Instrument
+from firstbell.model.price_band import PriceBand
+from firstbell.model.terms import Side
+from firstbell.oms.plan import MOST_SLICES, DayUsed, Facts, plan_login
+from firstbell.oms.sizing import affordable, cost, cut_to_lot
+from firstbell.risk.checks import Limits
+
+D = Decimal
+RATE = fee_rate("XTEH", Side.BUY)
+DAY = date(2026, 11, 21)
+ISINS = ("IRO1MHRN0001", "IRO1BORS0001", "IRO1FOLD0001")
+RATES = st.sampled_from([RATE, D(0), D("0.0145"), D("0.00116"), D(1)]) | st.decimals(0, 1, places=8)
+MONEY = st.integers(-(10**6), 10**15).map(D) | st.decimals(-100, 10**13, places=3)
+PRICES = st.integers(1, 10**8).map(D) | st.decimals("0.000001", 100, places=6).filter(bool)
+
+
+@given(MONEY, PRICES, RATES, st.integers(1, 5000))
+def test_money_pays_for_a_quantity_and_for_no_lot_more(money, price, rate, lot):
+    quantity = affordable(money, price, rate, D(lot))
+    assert quantity >= 0
+    assert quantity % lot == 0
+    assert quantity == 0 or cost(quantity, price, rate) <= money
+    if price * lot >= 1:
+        assert money <= 0 or cost(quantity + lot, price, rate) > money
+
+
+@given(MONEY, PRICES, RATES, st.integers(1, 5000))
+def test_more_money_never_buys_less(money, price, rate, lot):
+    if price * lot >= 1:
+        assert affordable(money + 1, price, rate, D(lot)) >= affordable(money, price, rate, D(lot))
+
+
+@st.composite
+def instruments(draw, isin):
+    low = draw(st.integers(1, 10**5))
+    high = low + draw(st.integers(0, 10**4))
+    tick = int(tick_size("XTEH", D(high)))
+    lot = draw(st.sampled_from([1, 1, 10, 100]))
+    smallest = lot * draw(st.integers(1, 5))
+    largest = smallest + draw(st.integers(0, 400_000))
+    band = PriceBand(D(low), D(max(low, high - high % tick)))
+    return Instrument(isin, "", "", band, D(smallest), D(largest), D(lot))
+
+
+@st.composite
+def logins(draw):
+    """One login's sections, what its broker says, and a calculator that says anything."""
+    known = {isin: draw(instruments(isin)) for isin in ISINS}
+    accounts = [
+        AccountSettings(
+            name=f"Order_{number}",
+            username="u",
+            password=SecretStr("p"),
+            broker_code="gs",
+            isin=isin,
+            side=draw(st.sampled_from(Side)),
+            orders=draw(st.sampled_from(OrdersMode)),
+            quantity=draw(st.none() | st.integers(1, 10**6).map(D)),
+            max_value=draw(st.none() | st.integers(1, 10**12).map(D)),
+        )
+        for number, isin in enumerate(draw(st.lists(st.sampled_from(ISINS), min_size=1, max_size=4)))
+    ]
+    money = draw(st.integers(-1000, 10**12) | st.integers(0, 10**6))
+    holdings = draw(st.dictionaries(st.sampled_from(ISINS), st.integers(-5, 10**6).map(D)))
+    words = draw(st.none() | st.builds(Estimate, st.integers(-5, 10**7).map(D), st.none() | MONEY, st.none() | MONEY))
+    return accounts, Facts(D(money), known, holdings=holdings), words
+
+
+@given(logins())
+def test_all_orders_of_a_login_together_are_paid_for_and_each_can_be_taken(login):
+    accounts, facts, words = login
+    lines = plan_login(accounts, facts, lambda *_: words, day=DAY, market="XTEH", limits=Limits(), used=DayUsed())
+    assert [line.account for line in lines] == [account.name for account in accounts]
+    spent, sold = D(0), dict.fromkeys(ISINS, D(0))
+    for account, line in zip(accounts, lines, strict=True):
+        assert bool(line.orders) != (line.denied is not None)
+        assert len(line.orders) <= (1 if account.orders is OrdersMode.ONE else MOST_SLICES)
+        assert len({order.client_order_id for order in line.orders}) == len(line.orders)
+        total = D(0)
+        for order in line.orders:
+            instrument = facts.instruments[order.instrument]
+            assert instrument.band.holds(order.price)
+            assert instrument.min_quantity <= order.quantity <= instrument.max_quantity
+            assert order.quantity % instrument.lot_size == 0
+            total += order.quantity
+            if order.side is Side.BUY:
+                spent += cost(order.quantity, order.price, line.sizing.fee_rate)
+            else:
+                sold[order.instrument] += order.quantity
+        assert account.quantity is None or total <= account.quantity
+        if account.max_value is not None:
+            assert sum(order.value for order in line.orders) <= account.max_value
+    assert spent <= max(facts.buying_power, 0)
+    for isin, shares in sold.items():
+        assert shares <= max(facts.holdings.get(isin, D(0)), 0)
+
+
+@given(st.integers(1, 10**13), instruments(ISINS[0]))
+def test_a_plan_without_limits_leaves_nothing_over(money, instrument):
+    account = AccountSettings(
+        name="Order_A", username="u", password=SecretStr("p"), broker_code="gs", isin=ISINS[0], orders=OrdersMode.ALL
+    )
+    facts = Facts(D(money), {ISINS[0]: instrument})
+    (line,) = plan_login([account], facts, lambda *_: None, day=DAY, market="XTEH", limits=Limits(), used=DayUsed())
+    price, lot = instrument.band.high, instrument.lot_size
+    left = money - sum(cost(order.quantity, price, RATE) for order in line.orders)
+    largest = cut_to_lot(instrument.max_quantity, lot)
+    if largest < instrument.min_quantity or len(line.orders) == MOST_SLICES:
+        return
+    # What is left pays for no further order; each slice's fee is rounded up by itself.
+    smallest = cut_to_lot(instrument.min_quantity + lot - 1, lot)
+    assert left < cost(smallest, price, RATE) + len(line.orders)
