@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -291,55 +290,3 @@ def wait_for_page(person, address):
         else:
             return
     pytest.fail("the page never answered")
-
-
-def plug_in_a_solver(venue, folder):
-    """A program of the user's own that solves captchas, and keeps a note of its answers elsewhere."""
-    answers = folder / "answers"
-    solver = folder / "solver.py"
-    solver.write_text(
-        "import base64, json, sys, urllib.request\n"
-        "picture = base64.b64encode(sys.stdin.buffer.read()).decode()\n"
-        f"request = urllib.request.Request('{venue.said['practice_address']}/practice/captcha',\n"
-        "    data=json.dumps({'base64': picture}).encode(), headers={'Content-Type': 'application/json'})\n"
-        "answer = urllib.request.urlopen(request).read().decode()\n"
-        f"open({str(answers)!r}, 'a').write(answer + '\\n')\n"
-        "print(answer)\n"
-    )
-    venue.edit("solver = url\n", f"solver = command\ncommand = {sys.executable} {solver}\n")
-    venue.config.write_text(re.sub(r"(?m)^url = .*\n", "", venue.config.read_text()))
-    return answers
-
-
-def tokens_in(cache):
-    with contextlib.closing(sqlite3.connect(next(cache.rglob("*.db")))) as db:
-        text = " ".join(str(value) for (value,) in db.execute("SELECT value FROM Cache"))
-    return set(re.findall(r"[\w-]+\.[\w-]+\.[\w-]+", text))
-
-
-def test_planted_secrets_are_nowhere_but_in_the_config_and_the_cache(open_venue, tmp_path_factory):
-    venue = open_venue("--accounts", "2", "--bell-in", "1s", "--fault", "http_500_after_accept:n=1")
-    answers = plug_in_a_solver(venue, tmp_path_factory.mktemp("solver"))
-    process = venue.start(
-        "run", "-v", "-v", "--at", venue.in_seconds(9), "--", "--html", "report.html", "--csv", "stats"
-    )
-    lines = set()
-    while process.poll() is None:
-        listed = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True)
-        lines |= set(listed.stdout.splitlines())
-        time.sleep(0.2)
-    out, err = process.communicate()
-    passwords = {account["password"] for account in venue.said["accounts"]}
-    tokens = tokens_in(venue.folder / ".firstbell-practice" / "cache")
-    secrets = passwords | tokens | set(answers.read_text().split())
-    assert len(tokens) == len(answers.read_text().split()) == 2
-    places = {"process list": "\n".join(lines), "stdout": out, "stderr": err}
-    for path in venue.folder.rglob("*"):
-        in_cache = "cache" in path.relative_to(venue.folder).parts
-        if path.is_file() and path != venue.config and not in_cache:
-            places[str(path)] = path.read_bytes().decode("utf-8", "replace")
-    assert any(name.endswith("report.html") for name in places)
-    assert any(name.endswith("firstbell.log") for name in places)
-    assert any(name.endswith("journal.db") for name in places)
-    found = [(name, secret[:3]) for name, text in places.items() for secret in secrets if secret in text]
-    assert found == []

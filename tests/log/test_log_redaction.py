@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 from urllib.parse import quote, quote_plus
 
@@ -241,3 +242,21 @@ def test_many_secrets_are_found_where_few_are(planted: list[str], between: str) 
         patch.setattr(secrets, "_FEW", 0)
         assert sorted(memory.spans(text)) == few
     assert few
+
+
+@pytest.mark.parametrize("before", ["", "u:", "user:"])
+@pytest.mark.parametrize("secret", ["s3cr,et/%+ ;#=", "گذرواژه؟ من", "<b>&'\"quoted"])
+def test_a_remembered_secret_is_found_within_base64_hex_and_html(before: str, secret: str) -> None:
+    hide(secret)
+    data = f"{before}{secret}:after".encode()
+    for text in (
+        base64.b64encode(data).decode(),
+        base64.urlsafe_b64encode(data).decode(),
+        data.hex(),
+        data.hex().upper(),
+    ):
+        assert "***" in redact(text), text
+    assert secret.encode() not in base64.b64decode(
+        redact(base64.b64encode(data).decode()).replace("***", "AAAA") + "=="
+    )
+    assert redact(f"<pre>{html.escape(secret)}</pre>") == "<pre>***</pre>"

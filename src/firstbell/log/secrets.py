@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import threading
@@ -17,8 +18,11 @@ SHORTEST: Final = 4
 _LONGEST_NUMBER: Final = 8
 """Digits. A secret number up to this length is looked for as a whole number, or it would be found inside others."""
 
-_FEW: Final = 100
+_FEW: Final = 400
 """Up to so many forms each is looked for by itself; more of them, as with a thousand accounts, are looked up."""
+_LONG_ENOUGH: Final = 7
+"""Bytes. What is left of a shorter one within base64 may stand anywhere."""
+_URL_SAFE: Final = str.maketrans("+/", "-_")
 _NUMBER: Final = re.compile(r"(?<!\d)\d{1,8}(?!\d)")
 
 
@@ -113,10 +117,23 @@ def _forms_of(secret: str) -> set[str]:
         json.dumps(escaped)[1:-1],
         repr(secret)[1:-1],
         repr(encoded)[2:-1],
+        html.escape(secret),
         base64.b64encode(encoded).decode().rstrip("="),
         base64.urlsafe_b64encode(encoded).decode().rstrip("="),
     }
+    if len(encoded) >= _LONG_ENOUGH:
+        forms |= {encoded.hex(), encoded.hex().upper(), *_within_base64(encoded)}
     return {form for form in forms if len(form) >= SHORTEST}
+
+
+def _within_base64(data: bytes) -> Iterator[str]:
+    """What is always the same in base64 of something that has `data` in it, at each of the three places in a group."""
+    for before in range(3):
+        packed = base64.b64encode(bytes(before) + data).decode().rstrip("=")
+        # The first characters and the last one depend on what stands beside it.
+        first, last = (before * 8 + 5) // 6, len(packed) - ((before + len(data)) % 3 != 0)
+        yield packed[first:last]
+        yield packed[first:last].translate(_URL_SAFE)
 
 
 def _lower_percents(text: str) -> str:
