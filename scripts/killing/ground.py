@@ -182,7 +182,7 @@ class Ground:
         """Take away what was mounted."""
         while self._mounted:
             place = self._mounted.pop()
-            subprocess.run(["umount", "-l", str(place)], check=True)  # noqa: S607 - as a person finds it
+            subprocess.run(["umount", "-l", str(place)], check=True)  # noqa: S607 - as a person finds it  # nosec B607
 
     def wait_for_nobody(self) -> None:
         """Wait until no process of this case is left: one that was orphaned winds up by itself.

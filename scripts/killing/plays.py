@@ -56,7 +56,7 @@ def into_private_mounts(arguments: Sequence[str]) -> None:
         Path(folder).rmdir()
     if tried.returncode == 0:
         command = [*unshare, sys.executable, "-m", "killing", *arguments]
-        os.execvpe(command[0], command, {**os.environ, _PRIVATE: "1"})  # noqa: S606 - we become it
+        os.execvpe(command[0], command, {**os.environ, _PRIVATE: "1"})  # noqa: S606 - we become it  # nosec B606
 
 
 def play_all(folder: Path, names: Sequence[str], commands: Nursery, jobs: int) -> Iterator[Verdict]:

@@ -31,7 +31,7 @@ def why_no_strace() -> str | None:
     strace = shutil.which("strace")
     if strace is None:
         return "no strace on this machine (on Debian and Ubuntu: apt-get install strace)"
-    sleeper = subprocess.Popen(["sleep", "5"])  # noqa: S607 - as a person finds it
+    sleeper = subprocess.Popen(["sleep", "5"])  # noqa: S607 - as a person finds it  # nosec B607
     try:
         command = [strace, "-p", str(sleeper.pid), "-e", "inject=all:signal=KILL:when=1", "-o", "/dev/null"]
         tried = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)

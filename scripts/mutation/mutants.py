@@ -85,7 +85,7 @@ def sample(mutants: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:
     """So many of them, by chance but the same for the same seed, in their order."""
     if count >= len(mutants):
         return list(mutants)
-    chosen = sorted(random.Random(seed).sample(range(len(mutants)), count))  # noqa: S311 - a sample, no secret
+    chosen = sorted(random.Random(seed).sample(range(len(mutants)), count))  # noqa: S311 - a sample, no secret  # nosec B311
     return [mutants[number] for number in chosen]
 
 

@@ -61,7 +61,7 @@ def play(seed: int, folder: Path, *, recording: bool = False) -> Played:
         folder: A folder of this process's own, for the locks of log-ins.
         recording: Whether its log is kept.
     """
-    chance = random.Random(seed)  # noqa: S311 - histories are to be repeatable, not unguessable
+    chance = random.Random(seed)  # noqa: S311 - histories are to be repeatable, not unguessable  # nosec B311
     scenario = draw(chance, folder)
     with _own_secrets(), _rows_read_once():
         world = World(scenario, chance, recording=recording)

@@ -328,7 +328,7 @@ def _rewritten(function: FunctionType, patch: Patch) -> FunctionType:
     text = source.replace(patch.old, patch.new, 1)
     made: dict[str, Any] = {}
     flags = __future__.annotations.compiler_flag
-    exec(compile(text, f"<{patch.name}, changed>", "exec", flags=flags), function.__globals__, made)  # noqa: S102
+    exec(compile(text, f"<{patch.name}, changed>", "exec", flags=flags), function.__globals__, made)  # noqa: S102  # nosec B102
     rewritten = made[function.__name__]
     if not isinstance(rewritten, FunctionType):
         raise TypeError(f"{patch.name} did not become a function")

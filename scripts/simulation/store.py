@@ -34,7 +34,7 @@ class Database:
         return [
             str(tuple(row))
             for table in ("runs", "orders", "reports", "notes")
-            for row in self.connection.execute(f"SELECT * FROM {table} ORDER BY seq")  # noqa: S608 - our own names
+            for row in self.connection.execute(f"SELECT * FROM {table} ORDER BY seq")  # noqa: S608 - our own names  # nosec B608
         ]
 
 
@@ -113,7 +113,7 @@ class DatabaseSession:
     def add(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows."""
         columns, marks = ", ".join(rows[0]), ", ".join("?" * len(rows[0]))
-        query = f"INSERT INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - our own names
+        query = f"INSERT INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - our own names  # nosec B608
         for row in rows:
             self._db.execute(query, tuple(row.values()))
 

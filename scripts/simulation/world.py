@@ -255,11 +255,11 @@ class World:
         return exchange
 
     def _desk(self) -> Desk:
-        captchas: Any = SimulatedCaptchas(random.Random(self.chance.getrandbits(64)))  # noqa: S311 - repeatable
+        captchas: Any = SimulatedCaptchas(random.Random(self.chance.getrandbits(64)))  # noqa: S311 - repeatable  # nosec B311
         desk_of: CaptchaDesk = captchas
         tokens = TokenDesk(
             self.scenario.token_life_ns,
-            random.Random(self.chance.getrandbits(64)),  # noqa: S311 - likewise
+            random.Random(self.chance.getrandbits(64)),  # noqa: S311 - likewise  # nosec B311
         )
         return Desk(self.exchange, ExchangeClock(), self.scenario.investors, desk_of, tokens)
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from random import Random
 
 
-IN_MEMORY: Final = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - names in it are made by tempfile
+IN_MEMORY: Final = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - names in it are made by tempfile  # nosec B108
 """Where files of cases go: a folder that no disk is asked for, where the system has one."""
 
 

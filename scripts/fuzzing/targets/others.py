@@ -123,7 +123,7 @@ def _roster(owner: Any) -> dict[str, Any]:
         "port": 5432,
         "database": "j",
         "user": "u",
-        "password": "pw",
+        "password": "pw",  # made up  # nosec B105
         "tls": "disable",
         "ca": None,
     }
@@ -217,7 +217,7 @@ class Strangers(Plain):
                 "side": None,
                 "includeStatus": [],
             },
-            {"loginName": "ali", "password": "x", "captcha": {"hash": "h", "salt": "s", "value": "1"}},
+            {"loginName": "ali", "password": "x", "captcha": {"hash": "h", "salt": "s", "value": "1"}},  # made up  # nosec B105
         )
 
     def make(self, rng: Random) -> bytes:

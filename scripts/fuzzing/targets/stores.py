@@ -91,7 +91,7 @@ class JournalRows(Folder):
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             db.execute("PRAGMA journal_mode = DELETE")
             db.row_factory = sqlite3.Row
-            self._rows = {table: [dict(row) for row in db.execute(f"SELECT * FROM {table}")] for table in _TABLES}  # noqa: S608 - our own names
+            self._rows = {table: [dict(row) for row in db.execute(f"SELECT * FROM {table}")] for table in _TABLES}  # noqa: S608 - our own names  # nosec B608
 
     def make(self, rng: Random) -> bytes:
         """A few cells: table, row, column, what is to stand there, and whether the digest is made to fit."""
@@ -152,10 +152,10 @@ class JournalRows(Folder):
                 value: Any = base64.b64decode(cell["text"]) if text else cell
                 mark = "CAST(? AS TEXT)" if text else "?"
                 with contextlib.suppress(sqlite3.IntegrityError):
-                    db.execute(f"UPDATE {table} SET {column} = {mark} WHERE seq = ?", (value, row["seq"]))  # noqa: S608 - our own names
+                    db.execute(f"UPDATE {table} SET {column} = {mark} WHERE seq = ?", (value, row["seq"]))  # noqa: S608 - our own names  # nosec B608
                     if fit:
                         digest = with_digest(table, _now(db, table, row["seq"]))[DIGEST]
-                        db.execute(f"UPDATE {table} SET {DIGEST} = ? WHERE seq = ?", (digest, row["seq"]))  # noqa: S608 - likewise
+                        db.execute(f"UPDATE {table} SET {DIGEST} = ? WHERE seq = ?", (digest, row["seq"]))  # noqa: S608 - likewise  # nosec B608
                     # A later digest fits whatever stands in its row by then.
                     (unfit.discard if fit else unfit.add)((table, number))
             for statement in schema.SCRIPT.split("\n"):
@@ -195,7 +195,7 @@ def _stored(cell: Any) -> Any:
 def _now(db: sqlite3.Connection, table: str, seq: int) -> dict[str, Any]:
     db.row_factory = sqlite3.Row
     db.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    return dict(db.execute(f"SELECT * FROM {table} WHERE seq = ?", (seq,)).fetchone())  # noqa: S608 - our own names
+    return dict(db.execute(f"SELECT * FROM {table} WHERE seq = ?", (seq,)).fetchone())  # noqa: S608 - our own names  # nosec B608
 
 
 def _fill(journal: SqliteJournal) -> None:
@@ -263,7 +263,7 @@ class CacheRows(Folder):
         logging.getLogger("firstbell.cache").setLevel(logging.CRITICAL)
         with TtlCache(self.template / "cache") as cache:
             for kind in Kind:
-                cache.put(kind, _KEY, {"token": "t", "ends_at_ms": 1, "until_ns": 1, "s": 2}, ttl_s=30)
+                cache.put(kind, _KEY, {"token": "t", "ends_at_ms": 1, "until_ns": 1, "s": 2}, ttl_s=30)  # made up  # nosec B105
                 cache.get(kind, _KEY)
             found = _instrument()
             cache.put(Kind.INSTRUMENT, "other", found)
@@ -280,7 +280,7 @@ class CacheRows(Folder):
             return rng.choice((None, 0, 1, 2, 3, 4, -1, 2**63 - 1, -(2**63)))
         if kind == 1:
             return rng.choice((0.0, -1.0, 1e308, 1e18, 1e12, "inf", "-inf"))
-        data = spoiling.document([{"token": "t", "ends_at_ms": 1}, _instrument(), "1000003827"], rng)
+        data = spoiling.document([{"token": "t", "ends_at_ms": 1}, _instrument(), "1000003827"], rng)  # made up  # nosec B105
         if kind == 2:
             return {"blob": base64.b64encode(data).decode("ascii")}
         return {"text": base64.b64encode(data).decode("ascii")}
@@ -297,7 +297,7 @@ class CacheRows(Folder):
                     with contextlib.suppress(sqlite3.Error, ValueError, OverflowError):
                         value, mark = _planted(cell)
                         db.execute(
-                            f"UPDATE Cache SET {_COLUMNS[column]} = {mark} WHERE rowid = "  # noqa: S608 - our own names
+                            f"UPDATE Cache SET {_COLUMNS[column]} = {mark} WHERE rowid = "  # noqa: S608 - our own names  # nosec B608
                             "(SELECT rowid FROM Cache ORDER BY rowid LIMIT 1 OFFSET ?)",
                             (value, row),
                         )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Kind(StrEnum):
     """What an entry is of."""
 
-    TOKEN = "token"  # noqa: S105 - the word, not a token
+    TOKEN = "token"  # noqa: S105 - the word, not a token  # nosec B105
     """The right to act for an account; lives until the token's own end."""
     BUYING_POWER = "buying_power"
     """What an account may spend."""

@@ -30,7 +30,7 @@ _HEAD: Final = """\
 
 _EXAMPLES: Final = {
     "username": "YOUR_USERNAME",
-    "password": "YOUR_PASSWORD",
+    "password": "YOUR_PASSWORD",  # to be filled in  # nosec B105
     "broker_code": "shahr",
     "isin": "IRO1MHRN0001",
 }

@@ -160,7 +160,7 @@ class _Transaction(Generic[T]):
             self.done = []
             result = self._work(_PostgresSession(wire))
             self.done = [result]
-            wire.script(f"INSERT INTO marks (mark) VALUES ('{self._mark}'); COMMIT")  # noqa: S608 - hexadecimal digits
+            wire.script(f"INSERT INTO marks (mark) VALUES ('{self._mark}'); COMMIT")  # noqa: S608 - hexadecimal digits  # nosec B608
         except BaseException:
             if not wire.broken:
                 with contextlib.suppress(JournalError):

@@ -95,11 +95,11 @@ _ADD_ONLY: Final = "".join(
 SCHEMA_SCRIPT: Final = f"CREATE SCHEMA {SCHEMA}"
 """Makes the schema, unless an administrator has made it for us."""
 
-SCRIPT: Final = f"{_TABLES}INSERT INTO version (version) VALUES ({VERSION});\n{_ADD_ONLY}"  # noqa: S608 - a number of ours
+SCRIPT: Final = f"{_TABLES}INSERT INTO version (version) VALUES ({VERSION});\n{_ADD_ONLY}"  # noqa: S608 - a number of ours  # nosec B608
 """Makes an empty schema into a journal, within the caller's transaction."""
 
 IS_THERE: Final = (
-    f"SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = '{SCHEMA}') AS schema, EXISTS "  # noqa: S608 - our own names
+    f"SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = '{SCHEMA}') AS schema, EXISTS "  # noqa: S608 - our own names  # nosec B608
     f"(SELECT 1 FROM pg_tables WHERE schemaname = '{SCHEMA}' AND tablename = 'version') AS tables"
 )
 """Asks what has been made already. (The functions `to_regclass` and the like may answer from what they knew before.)"""

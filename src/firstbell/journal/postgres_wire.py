@@ -122,7 +122,7 @@ class Wire:
             JournalError: The server refused.
         """
         columns, marks = ", ".join(rows[0]), ", ".join("?" * len(rows[0]))
-        query = f"INSERT INTO {table} ({columns}) VALUES "  # noqa: S608 - our own names
+        query = f"INSERT INTO {table} ({columns}) VALUES "  # noqa: S608 - our own names  # nosec B608
         if len(rows) == 1:
             self.rows(f"{query}({marks})", tuple(rows[0].values()))
             return

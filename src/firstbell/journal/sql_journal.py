@@ -41,7 +41,7 @@ _LATE_NS = 1_000_000_000
 """How long a taking-over may take to become durable before its owner may have missed it, in ns."""
 _ENDED = ("DENIED", "REJECTED", "ACCEPTED", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED")
 _OPEN = (
-    "NOT EXISTS (SELECT 1 FROM reports r WHERE r.client_order_id = orders.client_order_id"  # noqa: S608 - only question marks are put in
+    "NOT EXISTS (SELECT 1 FROM reports r WHERE r.client_order_id = orders.client_order_id"  # noqa: S608 - only question marks are put in  # nosec B608
     f" AND r.kind IN ({','.join('?' * len(_ENDED))}))"
 )
 """What finds the orders that are neither done nor known to be at the broker; takes the values of `_ENDED`."""
@@ -77,7 +77,7 @@ class SqlJournal:
         """See that every row is as it was written."""
         for table in TABLES:
             seen = 0
-            while rows := self._rows(f"SELECT * FROM {table} WHERE seq > ? ORDER BY seq LIMIT {_AT_ONCE}", (seen,)):  # noqa: S608 - our own names
+            while rows := self._rows(f"SELECT * FROM {table} WHERE seq > ? ORDER BY seq LIMIT {_AT_ONCE}", (seen,)):  # noqa: S608 - our own names  # nosec B608
                 for row in rows:
                     check(table, row)
                 seen = rows[-1]["seq"]
@@ -181,7 +181,7 @@ class SqlJournal:
     def _against(self, session: Session, intent: Intent, owner: Owner, now_ns: int) -> Entry | None:
         """An order of another plan of the login that keeps this one from being claimed."""
         others = session.rows(
-            f"SELECT * FROM orders WHERE login = ? AND plan_id <> ? AND {_OPEN}"  # noqa: S608 - our own words
+            f"SELECT * FROM orders WHERE login = ? AND plan_id <> ? AND {_OPEN}"  # noqa: S608 - our own words  # nosec B608
             " AND NOT (owner_host = ? AND owner_pid = ? AND owner_started = ?) ORDER BY seq",
             (intent.login, intent.plan_id, *_ENDED, owner.host, owner.pid, owner.started),
         )
@@ -218,7 +218,7 @@ class SqlJournal:
         return ExecutionReport(order.client_order_id, run_id, kind, at, reason=reason)
 
     def _entries(self, where: str, values: tuple[Any, ...]) -> tuple[Entry, ...]:
-        query = f"SELECT * FROM orders WHERE {where} ORDER BY seq"  # noqa: S608 - `where` is made of our own words
+        query = f"SELECT * FROM orders WHERE {where} ORDER BY seq"  # noqa: S608 - `where` is made of our own words  # nosec B608
         return self._store.read(lambda session: _read(session, session.rows(query, values)))
 
     def _rows(self, query: str, values: tuple[Any, ...] = ()) -> Sequence[Row]:

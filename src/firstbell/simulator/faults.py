@@ -163,7 +163,7 @@ class FaultBox:
     """
 
     def __init__(self, faults: Iterable[Fault] = (), seed: int = 1) -> None:
-        self.chance = random.Random(seed)  # noqa: S311 - delays are to be repeatable, not unguessable
+        self.chance = random.Random(seed)  # noqa: S311 - delays are to be repeatable, not unguessable  # nosec B311
         self._faults = tuple(faults)
 
     def take(self, moment: Moment, call: Call, account: str | None, *, bell_rung: bool) -> list[Fault]:

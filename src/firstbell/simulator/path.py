@@ -31,7 +31,7 @@ class MeasuredPath:
             raise SimulatorError("a path needs at least one measured round trip, and none below zero")
         self._round_trips_ns = tuple(round_trips_ns)
         self._shortest_ns = min(round_trips_ns)
-        self._chance = random.Random(seed)  # noqa: S311 - paths are to be repeatable, not unguessable
+        self._chance = random.Random(seed)  # noqa: S311 - paths are to be repeatable, not unguessable  # nosec B311
 
     def draw(self) -> tuple[int, int]:
         """The way there and the way back of one call, in ns."""

@@ -61,7 +61,7 @@ def made_up(count: int, instruments: Sequence[Instrument], seed: int) -> list[In
         instruments: What they may hold and buy, dealt in turn likewise.
         seed: Where the numbers come from.
     """
-    chance = random.Random(seed)  # noqa: S311 - practice accounts are to be repeatable, not unguessable
+    chance = random.Random(seed)  # noqa: S311 - practice accounts are to be repeatable, not unguessable  # nosec B311
     investors = []
     for index in range(count):
         wanted = instruments[index % len(instruments)]

@@ -84,7 +84,7 @@ def dress(web_ui: WebUI, run: Stoppable, clock: Clock) -> None:
     display_name = options.web_host_display_name if options else None
     app.wsgi_app = Guard(app.wsgi_app, web_ui.host or "", [display_name])  # type: ignore[method-assign]  # Flask's way
     said = "of your own" if password.chosen else password.text
-    scheme, host = "https" if encrypted else "http", web_ui.host or "0.0.0.0"  # noqa: S104 - Locust's own meaning
+    scheme, host = "https" if encrypted else "http", web_ui.host or "0.0.0.0"  # noqa: S104 - Locust's own meaning  # nosec B104
     sys.stderr.write(f"Watch at {scheme}://{host}:{web_ui.port}{base}/   user {USER} password {said}\n")
     sys.stderr.flush()
 

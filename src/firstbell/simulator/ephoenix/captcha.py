@@ -56,7 +56,7 @@ class CaptchaDesk:
     def draw(self) -> Captcha:
         """Make a new captcha."""
         digits = f"{self._chance.randrange(10**DIGITS):0{DIGITS}}"
-        picture = draw_digits(digits, random.Random(self._chance.getrandbits(64)))  # noqa: S311 - it places the noise
+        picture = draw_digits(digits, random.Random(self._chance.getrandbits(64)))  # noqa: S311 - it places the noise  # nosec B311
         salt = self._chance.randbytes(16).hex()
         self._answers[_fingerprint(picture)] = digits
         while len(self._answers) > _REMEMBERED:
