@@ -3,14 +3,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from typing import ClassVar
 
 import pytest
 
 from firstbell.brokers.base import Answer, Outcome, PreparedOrder
-from firstbell.errors import NoAnswer, NotSent, WrongPassword
+from firstbell.errors import CaptchaError, FirstbellError, NoAnswer, NotSent, WrongPassword
 from firstbell.journal.base import Claimed, Intent
 from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
+from firstbell.log import hide
+from firstbell.model.instant import instant
 from firstbell.model.instrument import Instrument
 from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus
@@ -66,7 +69,7 @@ class ScriptedBroker:
         if isinstance(step, NoAnswer):
             raise step
         self.last = step
-        return Answer(200, {}, b"{}", sent_wall, 0, self.clock.wall_ns(), 8 * MS)
+        return Answer(200, {}, self.body, sent_wall, 0, self.clock.wall_ns(), 8 * MS)
 
     def read_answer(self, *_):
         return self.last
@@ -74,9 +77,13 @@ class ScriptedBroker:
     def forget_token(self):
         self.tokens.append("none")
 
+    login_error = None
+    body = b"{}"
+
     def login(self):
-        if self.tokens[-1] == "refused":
-            raise WrongPassword("wrong password")
+        assert self.tokens[-1] == "none"
+        if self.login_error is not None:
+            raise self.login_error
         self.tokens.append("second")
 
 
@@ -124,6 +131,9 @@ def fire(tmp_path, stepped_clock):
         state=TradingState.ACTIVE,
         last_ns=None,
         run_attempts=100,
+        aim=None,
+        body=b"{}",
+        login_error=None,
     ):
         journal = SqliteJournal(tmp_path / "journal.db", stepped_clock)
         journals.append(journal)
@@ -131,12 +141,15 @@ def fire(tmp_path, stepped_clock):
         claimed = journal.claim(Intent(ORDER, "login", NAME, bell_ns, frozenset()), "run", this_process())
         assert isinstance(claimed, Claimed)
         broker = ScriptedBroker(stepped_clock, script)
+        broker.body, broker.login_error = body, login_error
         heard = Heard()
         wall_ns = stepped_clock.wall_ns()
         budget = Budget(max_attempts, fire_at_ns + give_up_ns, wall_ns + fire_at_ns + give_up_ns)
         interrupt = SteppedInterrupt(stepped_clock, stop_at_ns, late_ns)
         pacer = Pacer(350 * MS, last_ns)
         broker.halts = []
+        broker.run_budget = run_budget = RunBudget(run_attempts, "run", journal, stepped_clock)
+        broker.pacer = pacer
         desk = Desk(
             broker=broker,
             carrier=PlainCarrier(broker, stepped_clock, interrupt, budget),
@@ -145,11 +158,11 @@ def fire(tmp_path, stepped_clock):
             clock=stepped_clock,
             pacer=pacer,
             budget=budget,
-            run_budget=RunBudget(run_attempts, "run", journal, stepped_clock),
+            run_budget=run_budget,
             check=FinalCheck({} if around is None else {NAME: around}, lambda: state, pacer),
             interrupt=interrupt,
             halt=broker.halts.append,
-            aim=OurClock(bell_ns),
+            aim=OurClock(bell_ns) if aim is None else aim(bell_ns),
             run_id="run",
             watcher=heard,
         )
@@ -304,3 +317,110 @@ def test_stopped_between_attempts_no_new_one_leaves(fire):
     assert len(broker.sent_ns) == 1
     assert state.status is OrderStatus.REJECTED
     assert state.reason == "stopped before the next attempt"
+
+
+class Elsewhere(OurClock):
+    """An exchange that is 2 ms away, and where again is later than it need be."""
+
+    heard: ClassVar[list[int]] = []
+    later_ns = 0
+
+    def arrival_ns(self, sent_ns, sent_monotonic_ns):
+        del sent_monotonic_ns
+        return sent_ns + 2 * MS
+
+    def again_ns(self, not_before_ns):
+        return not_before_ns + self.later_ns
+
+    def was_too_early(self, sent_monotonic_ns):
+        self.heard.append(sent_monotonic_ns)
+
+
+def test_everything_about_an_attempt_is_written_down(fire, stepped_clock):
+    hide("t0ken-s3cret")
+    refused = replace(CLOSED, message="closed t0ken-s3cret", too_early=True)
+    began_ns = stepped_clock.wall_ns()
+    Elsewhere.heard.clear()
+    state, broker = fire([refused, ACCEPTED], aim=Elsewhere, body=b"t0ken-s3cret \xff answer")
+    first, last = state.attempts
+    sent_ns = began_ns + 100 * MS
+    assert (first.number, first.sent_ns, first.sent_at) == (1, sent_ns, instant(sent_ns))
+    assert (first.arrival_ns, first.lateness_us) == (sent_ns + 2 * MS, 2000)
+    assert (first.answered_at, first.round_trip_us) == (instant(sent_ns + 8 * MS), 8000)
+    assert (first.http_status, first.code, first.too_early) == (200, 1017, True)
+    assert first.message.startswith("closed ")
+    assert first.raw.endswith(" \ufffd answer")
+    assert "s3cret" not in first.message + first.raw
+    assert (last.number, last.code, last.message, last.too_early) == (2, None, None, False)
+    assert Elsewhere.heard == [100 * MS]
+    assert broker.pacer.last_ns == broker.sent_ns[-1]
+
+
+def test_an_accept_needs_no_reason_whatever_it_says(fire):
+    state, _ = fire([replace(ACCEPTED, message="well done")])
+    assert state.reason is None
+    assert state.attempts[0].message == "well done"
+
+
+def test_what_nobody_answered_is_written_down_with_when_it_began(fire, stepped_clock):
+    hide("t0ken-s3cret")
+    began_ns = stepped_clock.wall_ns()
+    state, broker = fire([CLOSED, NoAnswer("cut t0ken-s3cret")])
+    attempt = state.attempts[-1]
+    assert (attempt.number, attempt.outcome) == (2, AttemptOutcome.UNRESOLVED)
+    assert attempt.sent_ns == began_ns + 450 * MS
+    assert attempt.lateness_us == 350_000
+    assert attempt.message.startswith("cut ")
+    assert state.reason == attempt.message
+    assert "s3cret" not in state.reason
+    # The next order of this login waits from when the call ended: it may have left as late as that.
+    assert broker.pacer.last_ns == 458 * MS
+
+
+def test_what_never_left_is_numbered_and_says_why(fire):
+    state, _ = fire([NotSent("refused"), NotSent("closed"), ACCEPTED])
+    assert [(each.number, each.message) for each in state.attempts] == [(1, "refused"), (2, "closed"), (3, None)]
+    assert [each.lateness_us for each in state.attempts[:2]] == [None, None]
+
+
+@pytest.mark.parametrize("error", [WrongPassword("wrong password"), CaptchaError("no captcha")])
+def test_a_log_in_that_fails_ends_the_order_with_its_words(fire, error):
+    state, broker = fire([TOKEN, ACCEPTED], login_error=error)
+    assert state.status is OrderStatus.REJECTED
+    assert state.reason == f"the token ended and a new log-in failed: {error}"
+    assert len(broker.sent_ns) == 1
+
+
+def test_what_was_stopped_or_came_too_late_costs_the_run_nothing(fire):
+    _, broker = fire([ACCEPTED], stop_at_ns=50 * MS, run_attempts=1)
+    assert broker.run_budget.take() is None
+
+
+def test_stopped_already_nothing_is_even_looked_at(fire):
+    state, broker = fire([ACCEPTED], stop_at_ns=0, around=None)
+    assert state.reason == "stopped before the bell"
+    assert broker.sent_ns == []
+
+
+@pytest.mark.parametrize(("later_ns", "second_ns"), [(0, 450 * MS), (50 * MS, 500 * MS), (10_000 * MS, 1095 * MS)])
+def test_a_last_attempt_is_made_in_time_rather_than_at_the_best_instant(fire, later_ns, second_ns):
+    aim = type("Later", (Elsewhere,), {"later_ns": later_ns})
+    _, broker = fire([CLOSED, ACCEPTED], aim=aim, give_up_ns=1_000 * MS)
+    assert broker.sent_ns == [100 * MS, second_ns]
+
+
+def test_one_that_is_allowed_only_at_the_very_end_waits_for_that(fire):
+    aim = type("Later", (Elsewhere,), {"later_ns": 10_000 * MS})
+    _, broker = fire([CLOSED, ACCEPTED], aim=aim, give_up_ns=352 * MS)
+    assert broker.sent_ns == [100 * MS, 450 * MS]
+
+
+def test_the_words_of_one_that_was_held_up(fire):
+    state, _ = fire([ACCEPTED], late_ns=31_000 * MS)
+    assert state.reason == "the time to give up had passed before it could leave"
+
+
+def test_an_order_that_is_gone_from_the_journal_is_a_fault(fire, monkeypatch):
+    monkeypatch.setattr(SqliteJournal, "entry", lambda *_: None)
+    with pytest.raises(FirstbellError, match="is not in the journal, though it was claimed"):
+        fire([ACCEPTED])
