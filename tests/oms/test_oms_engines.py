@@ -105,3 +105,43 @@ def test_a_folder_that_cannot_be_used_is_said(tmp_path):
     (tmp_path / "state").write_text("a file where the folder should be")
     with pytest.raises(RunError, match="engines cannot be written to"):
         Engines.of(tmp_path / "state").enlist()
+
+
+def test_everything_is_for_the_owner_alone_and_may_be_made_anew(tmp_path):
+    engines = Engines.of(tmp_path / "not" / "there yet")
+    before = os.umask(0)
+    try:
+        engines.enlist()
+        engines.stopped()
+    finally:
+        os.umask(before)
+    folder = tmp_path / "not" / "there yet" / "engines"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_resigning_twice_is_resigning(engines):
+    engines.enlist()
+    engines.resign()
+    engines.resign()
+    assert engines.living() == []
+
+
+def test_a_dead_ones_word_that_it_had_stopped_goes_with_it(engines, other, tmp_path):
+    (owner,) = engines.living()
+    engines.tell(owner)
+    assert other.stdout.readline() == "told\n"
+    assert len(list((tmp_path / "state" / "engines").iterdir())) == 2
+    os.kill(owner.pid, signal.SIGKILL)
+    other.wait()
+    assert engines.living() == []
+    assert list((tmp_path / "state" / "engines").iterdir()) == []
+
+
+def test_a_stranger_that_may_not_be_signaled_is_named(engines, monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert engines.tell(this_process()) == "it belongs to another user"
