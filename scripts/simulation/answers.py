@@ -226,8 +226,10 @@ def list_garbage(honest: bytes, chance: random.Random, name: str = "") -> Raw:
     document: Any = json.loads(honest)
     if name == "truncated":
         return truncated(written(200, honest), chance)
-    if name in {"half", "rows"} and isinstance(document, dict) and document.get("rows"):
-        rows = document["rows"]
+    rows = document.get("rows", []) if isinstance(document, dict) else []
+    if name == "half" and not rows:
+        return Raw((written(200, honest),))
+    if name in {"half", "rows"} and rows:
         if name == "half":
             document["rows"] = rows[: len(rows) // 2]
         else:

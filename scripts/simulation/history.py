@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from unittest import mock
 
-from firstbell.journal import rows
+from firstbell.journal import rows, sql_journal
 from firstbell.journal.codec import read_report
 from firstbell.journal.digest import check
+from firstbell.journal.rows import read_entry
 from firstbell.log import secrets as log_secrets
 from simulation.jobs import Reconcile, Run
 from simulation.oracle import Oracle
@@ -22,10 +23,12 @@ from simulation.world import BELL_NS, World
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from firstbell.journal.base import Entry
     from firstbell.journal.store import Row
+    from firstbell.model.report import ExecutionReport
     from simulation.scenario import Scenario
 
 _NO_MORE_STARTS_NS: Final = 150 * NS
@@ -170,8 +173,18 @@ def _rows_read_once() -> Iterator[None]:
             check(table, row)
             checked.add(key)
 
+    entries: dict[tuple[str, tuple[int, ...]], Entry] = {}
+
+    def read_once(row: Row, reports: Iterable[ExecutionReport]) -> Entry:
+        # The reports are kept by the cache of `read_report`: their places in memory are names for them.
+        key = row["digest"], tuple(map(id, reports := tuple(reports)))
+        if key not in entries:
+            entries[key] = read_entry(row, reports)
+        return entries[key]
+
     with (
         mock.patch.object(rows, "check", check_once),
+        mock.patch.object(sql_journal, "read_entry", read_once),
         mock.patch.object(rows, "read_report", functools.lru_cache(maxsize=None)(read_report)),
     ):
         yield

@@ -104,8 +104,8 @@ MUTANTS: Final = (
         (
             "brokers.ephoenix.orders",
             "_refused",
-            "return Outcome(AttemptOutcome.UNRESOLVED, code, message)",
-            "return Outcome(AttemptOutcome.REJECTED, code, message)",
+            "if code in STOP or (",
+            "if code is not None or code in STOP or (",
         ),
     ),
     _bug(
