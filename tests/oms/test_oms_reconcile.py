@@ -79,11 +79,13 @@ def test_what_is_open_is_asked_for_and_what_is_done_is_not(journal, stepped_cloc
     ordered(journal, "working", ReportKind.SUBMITTED, ReportKind.ACCEPTED, login="two")
     ordered(journal, "filled", ReportKind.SUBMITTED, ReportKind.ACCEPTED, ReportKind.FILLED, login="three")
     ordered(journal, "waiting", login="four")
-    brokers = {name: Lists((row(),)) for name in ("one", "two", "three", "four")}
+    # Its owner is about to send it again, or has just done so: what he writes next has to fit.
+    ordered(journal, "refused once", ReportKind.SUBMITTED, ReportKind.REFUSED, login="five")
+    brokers = {name: Lists((row(),)) for name in ("one", "two", "three", "four", "five")}
     result = Reconciler(brokers, journal, stepped_clock, "later").look()
     assert set(result.looked) == {"unresolved", "working"}
     assert (result.unresolved, result.unreachable) == ((), {})
-    assert [brokers[name].days for name in ("one", "two", "three", "four")] == [[DAY], [DAY], [], []]
+    assert [broker.days for broker in brokers.values()] == [[DAY], [DAY], [], [], []]
     assert journal.entry("unresolved").state.venue_order_id == "9"
     assert journal.entry("working").state.venue_order_id == "9"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError
-from firstbell.model.order_status import DONE
+from firstbell.model.order_status import DONE, PLACED
 from firstbell.oms.inquiry import Inquiry, needs_asking
 from firstbell.oms.lists import MIN_ABSENCE_NS
 
@@ -60,7 +60,9 @@ class Reconciler:
         self._inquiries: dict[str, Inquiry] = {}
 
     def look(self, only: str | None = None) -> Reconciliation:
-        """Ask once for everything that is unresolved or still at work.
+        """Ask once for everything that is unresolved or works at its broker.
+
+        What a living process is sending is left to it: it asks by itself, and what it writes must fit.
 
         Args:
             only: The one login to ask for; by default all.
@@ -69,7 +71,7 @@ class Reconciler:
         looked: list[ClientOrderId] = []
         groups: dict[tuple[str, str], list[Entry]] = {}
         for entry in self._journal.entries(login=only):
-            if needs_asking(entry) or (entry.state.status not in DONE and entry.state.attempts):
+            if needs_asking(entry) or entry.state.status in PLACED - DONE:
                 groups.setdefault((entry.intent.login, entry.intent.order.day.isoformat()), []).append(entry)
         for (login, _), entries in groups.items():
             broker = self._brokers.get(login)
