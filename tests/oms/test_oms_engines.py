@@ -93,7 +93,10 @@ def test_a_process_that_has_only_the_number_of_an_engine_is_never_signaled(engin
         signal.signal(HALT_SIGNAL, before)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"host": 1}', '{"host":"x","pid":"y","started":0}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"host": 1}', '{"host":"x","pid":"y","started":0}', '{"host":"x","pid":Infinity,"started":0}'],
+)
 def test_what_cannot_be_read_is_passed_over(engines, tmp_path, text):
     engines.enlist()
     (tmp_path / "state" / "engines" / "1-1.json").write_text(text)

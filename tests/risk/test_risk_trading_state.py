@@ -49,7 +49,12 @@ def test_the_first_to_halt_is_remembered(file):
     assert file.read() == HALT
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"since": 1}', '{"since":"x","by":"","why":""}', "[" * 9999])
+FIRST_DAY = '{"since":"0001-01-01T00:00:00+14:00","by":"","why":""}'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"since": 1}', '{"since":"x","by":"","why":""}', "[" * 9999, FIRST_DAY]
+)
 def test_what_cannot_be_read_is_a_halt(file, text):
     file.path.parent.mkdir()
     file.path.write_text(text)

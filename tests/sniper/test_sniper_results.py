@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from firstbell.errors import RunError
+from firstbell.errors import JournalDamaged, RunError
 from firstbell.journal.base import Intent, Note, RunLine, RunRecord
 from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
@@ -249,3 +249,12 @@ def test_a_link_in_place_of_the_results_is_replaced_and_not_followed(journal, re
     assert victim.read_text() == "precious"
     assert not path.is_symlink()
     assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(folder.stat().st_mode)) == (0o600, 0o700)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", "7", "[" * 100_000, '{"uncertainty_ms": NaN}', '{"uncertainty_ms": "much"}']
+)
+def test_a_note_that_is_no_document_is_damage(journal, record, text):
+    journal.note(record.run_id, [Note("", results.CLOCK, text)])
+    with pytest.raises(JournalDamaged, match="cannot be read"):
+        document(journal, record)

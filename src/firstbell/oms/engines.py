@@ -113,7 +113,7 @@ def _read(path: Path) -> Owner | None:
         with os.fdopen(file, "rb") as opened:
             document = json.loads(opened.read(_LARGEST))
         return Owner(str(document["host"]), int(document["pid"]), float(document["started"]))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return None
 
 

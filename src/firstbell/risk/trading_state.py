@@ -87,7 +87,7 @@ class HaltFile:
             document = json.loads(os.read(file, _LARGEST))
             since = datetime.fromisoformat(document["since"]).astimezone(UTC)
             return Halt(since, str(document["by"]), str(document["why"]))
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
             return Halt.unreadable(f"{self.path} is damaged")
         finally:
             os.close(file)

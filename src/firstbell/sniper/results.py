@@ -9,11 +9,11 @@ import os
 import secrets
 import statistics
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from firstbell.clock import rfc3339
 from firstbell.config.private_folder import OWNER_FILE, open_own_folder
-from firstbell.errors import RunError
+from firstbell.errors import JournalDamaged, RunError
 from firstbell.log import json_lines, redact
 from firstbell.model.instant import instant
 from firstbell.model.money import plain
@@ -162,7 +162,7 @@ def _rows(line: RunLine, run: RunView, timezone: tzinfo) -> list[dict[str, Any]]
         return [_row(line, entry, run, timezone) for entry in stands_for]
     dry = [note.text for note in run.notes if note.account == line.account and note.kind == DRY and note.text]
     if dry:
-        return [{**_line(line), **json.loads(text), "outcome": OrderOutcome.NOT_SENT.value} for text in dry]
+        return [{**_line(line), **_facts(text), "outcome": OrderOutcome.NOT_SENT.value} for text in dry]
     reasons = [note.text for note in run.notes if note.account == line.account and note.kind == NOT_SENT]
     never = "never reached" if run.ended else "not reached yet"
     return [{**_line(line), "outcome": OrderOutcome.NOT_SENT.value, "reason": reasons[-1] if reasons else never}]
@@ -254,12 +254,32 @@ def lateness(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _facts(text: str) -> dict[str, Any]:
+    """What a note says as a document.
+
+    Raises:
+        JournalDamaged: It says none.
+    """
+    try:
+        facts = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise JournalDamaged("a note in the journal cannot be read as the document that it should be")
+    return facts
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(word)
+
+
 def _clock(notes: Iterable[Note]) -> dict[str, Any]:
     """The clocks by which the run aimed: at the top the host whose clock is known worst, then every host."""
-    said = [json.loads(note.text) for note in notes if note.kind == CLOCK and note.text is not None]
-    hosts = list({facts["url"]: facts for facts in said}.values())
+    said = [_facts(note.text) for note in notes if note.kind == CLOCK and note.text is not None]
+    if not all(isinstance(facts.get("uncertainty_ms"), int | float | None) for facts in said):
+        raise JournalDamaged("what the journal holds of a host's clock cannot be read")
+    hosts = list({str(facts.get("url")): facts for facts in said}.values())
     # A host whose clock was not read at all is known worse than any.
-    worst: dict[str, Any] = max(
-        hosts, key=lambda facts: math.inf if facts["uncertainty_ms"] is None else facts["uncertainty_ms"], default={}
-    )
+    uncertain = [(math.inf if (ms := facts.get("uncertainty_ms")) is None else ms, facts) for facts in hosts]
+    _, worst = max(uncertain, key=lambda each: each[0], default=(0, dict[str, Any]()))
     return {**{name: worst.get(name) for name in ("offset_ms", "uncertainty_ms", "lead_ms")}, "hosts": hosts}
