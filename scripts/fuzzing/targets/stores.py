@@ -9,6 +9,7 @@ import logging
 import shutil
 import sqlite3
 import tempfile
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -97,7 +98,7 @@ class JournalRows(Folder):
         """A few cells: table, row, column, what is to stand there, and whether the digest is made to fit."""
         cells = []
         for _ in range(rng.choice((1, 1, 2, 4))):
-            table = rng.choice(("orders", "reports", "reports", "runs", "notes"))
+            table = rng.choice(("orders", "reports", "reports", "runs", "notes", "notes"))
             number = rng.randrange(len(self._rows[table]))
             column = rng.choice([name for name in self._rows[table][number] if name not in {"seq", DIGEST}])
             if (table, column) == ("notes", "run_id"):
@@ -147,17 +148,19 @@ class JournalRows(Folder):
                 for verb in ("update", "delete"):
                     db.execute(f"DROP TRIGGER {table}_never_{verb}")
             for table, number, column, cell, fit in cells:
-                row = {**self._rows[table][number], column: _stored(cell)}
+                before, seq = self._rows[table][number][column], self._rows[table][number]["seq"]
                 text = isinstance(cell, dict)
                 value: Any = base64.b64decode(cell["text"]) if text else cell
                 mark = "CAST(? AS TEXT)" if text else "?"
                 with contextlib.suppress(sqlite3.IntegrityError):
-                    db.execute(f"UPDATE {table} SET {column} = {mark} WHERE seq = ?", (value, row["seq"]))  # noqa: S608 - our own names  # nosec B608
+                    db.execute(f"UPDATE {table} SET {column} = {mark} WHERE seq = ?", (value, seq))  # noqa: S608 - our own names  # nosec B608
                     if fit:
-                        digest = with_digest(table, _now(db, table, row["seq"]))[DIGEST]
-                        db.execute(f"UPDATE {table} SET {DIGEST} = ? WHERE seq = ?", (digest, row["seq"]))  # noqa: S608 - likewise  # nosec B608
-                    # A later digest fits whatever stands in its row by then.
-                    (unfit.discard if fit else unfit.add)((table, number))
+                        # It fits whatever stands in its row by then.
+                        digest = with_digest(table, _now(db, table, seq))[DIGEST]
+                        db.execute(f"UPDATE {table} SET {DIGEST} = ? WHERE seq = ?", (digest, seq))  # noqa: S608 - likewise  # nosec B608
+                        unfit.discard((table, number))
+                    elif value != (before.encode() if isinstance(before, str) else before):
+                        unfit.add((table, number))
             for statement in schema.SCRIPT.split("\n"):
                 if statement.startswith("CREATE TRIGGER"):
                     db.execute(statement)
@@ -200,7 +203,8 @@ def _now(db: sqlite3.Connection, table: str, seq: int) -> dict[str, Any]:
 
 def _fill(journal: SqliteJournal) -> None:
     line = RunLine(AccountName("Order_A"), BrokerCode("gs"), InstrumentId("IRO1MHRN0001"), Side.BUY)
-    journal.begin_run(RunRecord(_RUN, _AT, (line,), "order_results"))
+    lines = (line, replace(line, account=AccountName("Order_B")))
+    journal.begin_run(RunRecord(_RUN, _AT, lines, "order_results"))
     attempt = Attempt(1, _AT, 412, _AT, 8120, 200, None, "ok", AttemptOutcome.ACCEPTED, '{"serialNumber":77}', 5, 6)
     known = frozenset({VenueOrderId("1"), VenueOrderId("2")})
     for number in range(3):
@@ -228,7 +232,11 @@ def _fill(journal: SqliteJournal) -> None:
         elif number == 2:
             kinds += [(ReportKind.UNRESOLVED, {"attempt": attempt, "reason": "no answer"})]
         journal.append([ExecutionReport(name, _RUN, kind, _AT, **facts) for kind, facts in kinds])
-    journal.note(_RUN, [Note(line.account, "warning", "words"), Note(line.account, "finished")])
+    other = replace(line, account=AccountName("Order_B"))
+    clock = '{"url": "https://h", "offset_ms": 1.5, "uncertainty_ms": 0.5, "lead_ms": 4.0}'
+    would = '{"quantity": 5, "price": 5860, "reason": "dry run"}'
+    notes = [(line, "warning", "words"), (line, "finished", None), (other, "dry", would), (other, "clock", clock)]
+    journal.note(_RUN, [Note(each.account, kind, text) for each, kind, text in notes])
 
 
 def _all_of(journal: SqliteJournal) -> Any:

@@ -63,7 +63,7 @@ class Written(Plain):
         """Pieces of what secrets stand in, a few times or until they fill an answer."""
         few = [rng.choice(_PIECES) if rng.randrange(8) else junk.text(rng)[:300] for _ in range(rng.randrange(1, 9))]
         text = "".join(few) * rng.choice((1, 1, 1, 3, 3, 50, 1000)) + "".join(rng.choice(_PIECES) for _ in range(3))
-        size = 1 << (19 if rng.randrange(40) == 0 else 13)
+        size = 1 << (18 if rng.randrange(50) == 0 else 12)
         if size > len(text) > 0 and rng.randrange(4) == 0:
             text *= size // len(text)
         return text[:size].encode("utf-8", "surrogatepass")
