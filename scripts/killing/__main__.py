@@ -32,9 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
     into_private_mounts(given)
-    if (why := why_no_strace()) is not None:
-        say(why)
-        return 2
+    if any(name not in plays.PLAYS for name in options.case or [""] * (not options.plays)):
+        why = why_no_strace()
+        if why is not None:
+            say(why)
+            return 2
     folder = Path(tempfile.mkdtemp(prefix="firstbell-kills-"))
     try:
         if options.case:
@@ -93,20 +95,27 @@ def _plays(options: argparse.Namespace, folder: Path) -> int:
 
 def _cases(options: argparse.Namespace, folder: Path) -> int:
     verdicts: list[Verdict] = []
-    named = [name for name in options.case if name in plays.PLAYS]
+    named, skipped = [], {}
+    for name in options.case:
+        if (why := plays.why_not(name)) is not None:
+            skipped[name] = why
+        elif name in plays.PLAYS:
+            named.append(name)
     cases = []
     for name in options.case:
-        if name not in named:
+        if name not in plays.PLAYS:
             scenario, call, number = name.split("/")
             cases.append(Case(SCENARIOS[scenario], Point(call, int(number))))
     with nurseries(folder) as homes:
-        struck = play_all(folder, cases, homes, options.jobs)
+        struck = play_all(folder, cases, homes, options.jobs, hurry=options.hurry)
         for verdict in itertools.chain(struck, plays.play_all(folder, named, homes[1], options.jobs)):
             verdicts.append(verdict)
             _tell(len(verdicts), len(options.case), verdict)
     if options.json:
         facts = [vars(verdict) for verdict in verdicts]
-        sys.stdout.write(json.dumps(facts) + "\n")
+        sys.stdout.write(json.dumps({"verdicts": facts, "skipped": skipped}) + "\n")
+    for name, why in skipped.items():
+        say(f"{name}: skipped: {why}")
     return 1 if any(verdict.wrong for verdict in verdicts) else 0
 
 
@@ -139,6 +148,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--from", dest="begin", metavar="CASE", help="begin with this case, like plain/sendto/1")
     parser.add_argument("--case", action="append", metavar="CASE", help="play this case alone; may be repeated")
     parser.add_argument("--plays", action="store_true", help="instead: deaths at instants, full disks, torn journals")
+    parser.add_argument(
+        "--hurry", action="store_true", help="with --case: do not wait until what is lost is known to be"
+    )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="so many runs at once [2]")
     parser.add_argument("--json", action="store_true", help="print JSON for programs on standard output")
     return parser

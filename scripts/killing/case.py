@@ -30,6 +30,7 @@ _RECONCILE_S: Final = 150.0
 _SHOW_S: Final = 60.0
 _STOP_S: Final = 10.0
 _GIVE_UP: Final = "8s"
+_GIVE_UP_SOON: Final = "3s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Stage:
         locust: Starts the runs.
         commands: Starts the commands.
         live: Held while a run is under way: so many at once.
+        hurry: Whether to ask once instead of until everything is known: what is at the exchange has to be known then.
     """
 
     folder: Path
@@ -92,6 +94,7 @@ class Stage:
     locust: Nursery
     commands: Nursery
     live: threading.Semaphore
+    hurry: bool = False
 
     def record(self, scenario: Scenario) -> tuple[list[Point], float]:
         """The system calls of a run that nobody kills, and its bell, in seconds since the epoch.
@@ -135,7 +138,8 @@ class Stage:
         try:
             status = run.wait(_LIVE_S)
             if status is None:
-                verdict.wrong.append(f"it neither died nor ended within {_LIVE_S:.0f} s")
+                state = Path(f"/proc/{run.pid}/status").read_text(encoding="ascii").partition("State:")[2].split("\n")[0]
+                verdict.wrong.append(f"it neither died nor ended within {_LIVE_S:.0f} s; its state is{state}")
         finally:
             run.kill()
             strace.end()
@@ -169,10 +173,19 @@ class Stage:
         self._compare(json.loads(newest.read_text(encoding="utf-8")), accounts, verdict, "again", known=False)
 
     def _reconcile(self, folder: Path, name: str, accounts: tuple[Account, ...], verdict: Verdict) -> dict[str, Any]:
-        document = self._show(folder, name, "orders", "reconcile", timeout_s=_RECONCILE_S)
+        once = ["--once"] if self.hurry else []
+        document = self._show(folder, name, "orders", "reconcile", *once, timeout_s=_RECONCILE_S)
         if document is None:
             raise Broken(f"{name}: reconcile said nothing: {(folder / f'{name}.err').read_text()[-400:]}")
-        self._compare(document, accounts, verdict, name, known=True)
+        self._compare(document, accounts, verdict, name, known=not self.hurry)
+        if self.hurry:
+            there = self.venue.accepted(accounts)
+            unknown = [row["account"] for row in document["orders"] if there[row["account"]]]
+            verdict.wrong += [
+                f"{name}: {row['account']} is there, and {row['outcome']}"
+                for row in document["orders"]
+                if row["account"] in unknown and row["outcome"] != "accepted"
+            ]
         return document
 
     def _compare(
@@ -224,7 +237,8 @@ class Stage:
     def _write_config(self, folder: Path, accounts: tuple[Account, ...]) -> None:
         path = folder / "config.ini"
         path.touch(mode=0o600)
-        path.write_text(self.venue.config(accounts, give_up_after=_GIVE_UP), encoding="utf-8")
+        give_up = _GIVE_UP_SOON if self.hurry else _GIVE_UP
+        path.write_text(self.venue.config(accounts, give_up_after=give_up), encoding="utf-8")
 
 
 def _await_stop(pid: int) -> None:

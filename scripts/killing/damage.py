@@ -51,8 +51,7 @@ def full_after_claim(ground: Ground, name: str) -> None:
     """The disk fills up between the claim and the answer: the order is at the exchange, and nobody denies it."""
     ground.begin()
     place = ground.on_small_disk(name, _DISK)
-    bell_s = time.time() + LEAD_S
-    run = ground.run("run", bell_s)
+    run, bell_s = ground.run_and_claim()
     until(bell_s - _FILLED_S)
     ballast = ground.fill(place)
     document = ground.ended(run, _UNKNOWN)
@@ -92,8 +91,7 @@ def held_before(ground: Ground) -> None:
 def held_at_the_bell(ground: Ground) -> None:
     """Another process holds the journal from before the bell until long after it: what left is not denied."""
     ground.begin()
-    bell_s = time.time() + LEAD_S
-    run = ground.run("run", bell_s)
+    run, bell_s = ground.run_and_claim()
     until(bell_s - _FILLED_S)
     with ground.locked():
         until(bell_s + 13)
@@ -119,14 +117,15 @@ def two_at_once(ground: Ground) -> None:
     _works_again(ground)
 
 
-def turned(ground: Ground, text: bytes) -> None:
+def turned(ground: Ground, what: str) -> None:
     """One bit of the journal has turned: nothing leaves until a person has looked."""
     ground.begin()
     ground.ended(ground.run("first", None), 0)
     # The first to look closes it in order: everything is in one file then.
     ground.reconciled()
     data = bytearray(ground.journal.read_bytes())
-    at = data.rindex(text) + len(text) - 1
+    text = {"status": "ACCEPTED", "isin": ground.accounts[0].isin, "code": ground.accounts[0].broker_code}[what]
+    at = data.rindex(text.encode()) + len(text) - 1
     data[at] ^= 1
     ground.journal.write_bytes(data)
     run = ground.run("run", None)
@@ -139,8 +138,7 @@ def turned(ground: Ground, text: bytes) -> None:
 def torn(ground: Ground, less: int) -> None:
     """A run is killed before its bell and the end of the journal's log is torn off: the next run carries on."""
     ground.begin()
-    run = ground.run("first", time.time() + LEAD_S)
-    until(time.time() + LEAD_S - 2 * _FILLED_S)
+    run, _ = ground.run_and_claim()
     run.kill()
     run.wait(10)
     ground.wait_for_nobody()
@@ -195,8 +193,7 @@ DAMAGE: Final[Mapping[str, Callable[[Ground], None]]] = MappingProxyType(
         "held-before": held_before,
         "held-at-the-bell": held_at_the_bell,
         "two-at-once": two_at_once,
-        "turned-status": partial(turned, text=b"ACCEPTED"),
-        "turned-isin": partial(turned, text=b"IRO1MHRN0001"),
+        **{f"turned-{what}": partial(turned, what=what) for what in ("status", "isin", "code")},
         "cut": cut,
         **{f"torn-{less}": partial(torn, less=less) for less in (1, 4097)},
     }

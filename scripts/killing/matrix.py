@@ -110,7 +110,13 @@ def nurseries(folder: Path) -> Iterator[tuple[Nursery, Nursery]]:
 
 @contextlib.contextmanager
 def stage(
-    folder: Path, scenario: Scenario, most: int, homes: tuple[Nursery, Nursery], live: threading.Semaphore
+    folder: Path,
+    scenario: Scenario,
+    most: int,
+    homes: tuple[Nursery, Nursery],
+    live: threading.Semaphore,
+    *,
+    hurry: bool = False,
 ) -> Iterator[Stage]:
     """Have an exchange for so many cases of a scenario at the most."""
     options = ["--port-per-broker"] if scenario.accounts > 1 else []
@@ -122,7 +128,7 @@ def stage(
         for number in range(0, count, scenario.accounts):
             options += ["--fault", f"{fault}{joined}account=practice{number + 1:02}"]
     with Venue(Path(tempfile.mkdtemp(prefix=f"exchange-{scenario.name}-", dir=folder)), count, options) as venue:
-        yield Stage(folder, venue, *homes, live)
+        yield Stage(folder, venue, *homes, live, hurry)
 
 
 def play(folder: Path, wanted: Wanted, told: Callable[[int, int, Verdict], None]) -> dict[str, Tally]:
@@ -152,13 +158,15 @@ def play(folder: Path, wanted: Wanted, told: Callable[[int, int, Verdict], None]
     return tallies
 
 
-def play_all(folder: Path, cases: Sequence[Case], homes: tuple[Nursery, Nursery], jobs: int) -> Iterator[Verdict]:
+def play_all(
+    folder: Path, cases: Sequence[Case], homes: tuple[Nursery, Nursery], jobs: int, *, hurry: bool = False
+) -> Iterator[Verdict]:
     """Play cases, several at once; the verdicts as they come."""
     live = threading.Semaphore(jobs)
     counts = Counter(case.scenario.name for case in cases)
     with contextlib.ExitStack() as stack:
         stages = {
-            name: stack.enter_context(stage(folder, SCENARIOS[name], count, homes, live))
+            name: stack.enter_context(stage(folder, SCENARIOS[name], count, homes, live, hurry=hurry))
             for name, count in counts.items()
         }
         pool = ThreadPoolExecutor(jobs * _WAITING_EACH)

@@ -9,6 +9,7 @@ import sys
 import threading
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,6 @@ from firstbell.log import EventLog, guard, hide, run_log, set_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PLANTED = "pl4nt3d/S3cret گذرواژه"
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+03:30 (DEBUG|INFO|WARNING|ERROR|CRITICAL) +\[\d+\] \S+: ")
@@ -261,3 +261,14 @@ def test_the_log_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         logging.getLogger("a").info("line %d", number)
     assert len(list(tmp_path.glob("firstbell.log*"))) == 6
     assert lines(path)[-1].endswith("line 199")
+
+
+def test_a_log_that_a_full_disk_does_not_take_ends_nothing(tmp_path):
+    set_up(tmp_path, console=False)
+    (ours,) = [handler for handler in logging.getLogger().handlers if isinstance(handler, run_log.RotatingFile)]
+    full = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - the handler closes it
+    full.write("what the disk does not take")
+    ours.stream = full
+    set_up(tmp_path, console=False)
+    logging.getLogger("after").warning("and it goes on")
+    assert "and it goes on" in (tmp_path / "firstbell.log").read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shutil
 import sqlite3
 import time
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _BUSY_S = 10.0
 """How long another process may hold the file before we give up, in seconds."""
 _POLL_S = 0.01
+_LEAST_FREE = 1 << 18
+"""With fewer bytes free than this the disk is as good as full: a few pages and what SQLite keeps beside the file."""
 _DAMAGE = ("malformed", "not a database", "corrupt", "could not decode")
 
 
@@ -134,6 +137,15 @@ def _into_wal_mode(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode = WAL")
 
 
+def _remark(path: Path) -> str:
+    """SQLite says of some writes on a full disk only that they failed."""
+    try:
+        free = shutil.disk_usage(path.parent).free
+    except OSError:
+        return ""
+    return "; its disk is full" if free < _LEAST_FREE else ""
+
+
 def _damaged(path: Path) -> str:
     return f"the journal {path} is damaged; nothing is sent until a person has moved it aside and checked the broker"
 
@@ -151,6 +163,6 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         if any(word in str(error).lower() for word in _DAMAGE):
             raise JournalDamaged(_damaged(path)) from error
-        raise JournalError(f"the journal {path} cannot be used: {error}") from error
+        raise JournalError(f"the journal {path} cannot be used: {error}{_remark(path)}") from error
     except OSError as error:
         raise JournalError(f"the journal {path} cannot be opened: {error.strerror}") from error

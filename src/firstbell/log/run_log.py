@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
@@ -148,7 +149,9 @@ def set_up(logs_dir: Path, *, verbose: int = 0, console: bool, tz: tzinfo = TEHR
     root = logging.getLogger()
     for ours in [handler for handler in root.handlers if getattr(handler, _OURS, False)]:
         root.removeHandler(ours)
-        ours.close()
+        # What a full disk did not take has been complained of; a run does not end for it.
+        with contextlib.suppress(OSError):
+            ours.close()
     guard()
     _install(root, RotatingFile(path, LineFormatter(tz)), logging.DEBUG if verbose else logging.INFO)
     if console:
