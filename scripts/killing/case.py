@@ -138,7 +138,11 @@ class Stage:
         try:
             status = run.wait(_LIVE_S)
             if status is None:
-                state = Path(f"/proc/{run.pid}/status").read_text(encoding="ascii").partition("State:")[2].split("\n")[0]
+                os.kill(run.pid, signal.SIGUSR1)
+                time.sleep(1)
+                state = (
+                    Path(f"/proc/{run.pid}/status").read_text(encoding="ascii").partition("State:")[2].split("\n")[0]
+                )
                 verdict.wrong.append(f"it neither died nor ended within {_LIVE_S:.0f} s; its state is{state}")
         finally:
             run.kill()

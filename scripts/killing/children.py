@@ -82,16 +82,8 @@ class Nursery:
         self._running: dict[int, Running] = {}
         self._lock = threading.Lock()
         self._stderr = (folder / f"nursery-{kind}.err").open("wb")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "killing.nursery", kind],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=environment(),
-            start_new_session=True,
-        )
+        self._process: subprocess.Popen[bytes] | None = None
         self._ready = threading.Event()
-        threading.Thread(target=self._listen, daemon=True).start()
 
     def start(self, name: str, arguments: Sequence[str], folder: Path, *, stopped: bool = False, **env: str) -> Running:
         """Start a command.
@@ -106,7 +98,8 @@ class Nursery:
         Raises:
             Broken: The nursery is gone.
         """
-        if not self._ready.wait(_READY_S) or self._process.stdin is None:
+        process = self._begun()
+        if not self._ready.wait(_READY_S) or process.stdin is None:
             raise Broken(f"the nursery of {self._kind} did not come up")
         number = next(self._numbers)
         out, err = folder / f"{name}.out", folder / f"{name}.err"
@@ -122,14 +115,29 @@ class Nursery:
         }
         with self._lock:
             self._waiting[number] = started
-            self._process.stdin.write(json.dumps(job).encode() + b"\n")
-            self._process.stdin.flush()
+            process.stdin.write(json.dumps(job).encode() + b"\n")
+            process.stdin.flush()
         if not started[0].wait(_FORK_S):
             raise Broken(f"the nursery of {self._kind} does not answer")
         return self._running[started[1][0]]
 
-    def _listen(self) -> None:
-        for line in self._process.stdout or ():
+    def _begun(self) -> subprocess.Popen[bytes]:
+        """The process itself; it is begun when it is first needed."""
+        with self._lock:
+            if self._process is None:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "killing.nursery", self._kind],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._stderr,
+                    env=environment(),
+                    start_new_session=True,
+                )
+                threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
+            return self._process
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        for line in process.stdout or ():
             self._take(json.loads(line))
 
     def _take(self, words: dict[str, Any]) -> None:
@@ -147,7 +155,8 @@ class Nursery:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.wait(_FORK_S)
+        if self._process is not None:
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            self._process.wait(_FORK_S)
         self._stderr.close()

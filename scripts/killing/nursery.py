@@ -11,6 +11,7 @@ Usage: ``python -m killing.nursery locust`` or ``… firstbell``.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import importlib
 import json
 import os
@@ -19,6 +20,7 @@ import sys
 from typing import Any, Final
 
 import gevent
+import gevent.util
 from gevent import monkey
 
 _LOOK_S: Final = 0.02
@@ -99,6 +101,9 @@ def _become(job: dict[str, Any]) -> None:
     if job["stopped"]:
         os.kill(os.getpid(), signal.SIGSTOP)
     gevent.reinit()
+    # A run that hangs is asked where it is.
+    signal.signal(signal.SIGUSR1, lambda *_: gevent.util.print_run_info())
+    faulthandler.register(signal.SIGUSR1, chain=True)
 
 
 def main() -> None:
