@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         mutants = _chosen(options)
         with Campaign(options.jobs, options.budget, Progress()) as campaign:
-            campaign.prepare()
+            campaign.prepare(options.only or ROOMS)
             left_out = list(campaign.left_out)
             verdicts.extend(campaign.run(mutants))
     except KeyboardInterrupt:

@@ -78,9 +78,9 @@ class Campaign:
         """Tests that take no part: they fail by themselves under a server, or take too long."""
         return self._map.left_out
 
-    def prepare(self) -> None:
-        """Start the servers that hold the tests, and learn which test runs which line."""
-        self._hot = [Helper(number, ["hot", *test_folders()]) for number in range(self._jobs)]
+    def prepare(self, rooms: Sequence[str]) -> None:
+        """Start the servers that hold the tests of some rooms, and learn which test runs which line."""
+        self._hot = [Helper(number, ["hot", *test_folders(rooms)]) for number in range(self._jobs)]
         tests = [helper.wait()["tests"] for helper in self._hot].pop()
         self._map = measure(tests, self._measured)
 

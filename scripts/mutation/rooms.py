@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 """The clone."""
@@ -18,8 +21,14 @@ _SNIPER: Final = ("arming", "bell", "carrier", "firing", "login_runs", "logins",
 ROOMS: Final = ("model", "journal", "risk", "oms", "sniper")
 """The packages."""
 
-TESTS: Final = tuple(f"tests/{room}" for room in (*ROOMS, "histories"))
-"""The folders of tests, all of them in one process; tests of whole processes do not see a mutant."""
+_TESTED_BY: Final = {
+    "model": ("model", "journal", "oms"),
+    "journal": ("journal", "oms"),
+    "risk": ("risk", "oms"),
+    "oms": ("oms", "sniper"),
+    "sniper": ("sniper",),
+}
+"""Whose tests may notice a room's mutants: its own, and the next ones up. Those of whole processes do not see them."""
 
 
 def files_of(room: str) -> list[Path]:
@@ -30,9 +39,9 @@ def files_of(room: str) -> list[Path]:
     return sorted(folder.rglob("*.py"))
 
 
-def test_folders() -> list[str]:
-    """The folders of tests that exist."""
-    return [folder for folder in TESTS if (ROOT / folder).is_dir()]
+def test_folders(rooms: Iterable[str]) -> list[str]:
+    """The folders of tests for some rooms."""
+    return [f"tests/{folder}" for folder in dict.fromkeys(each for room in rooms for each in _TESTED_BY[room])]
 
 
 def module_of(path: Path) -> str:
