@@ -258,7 +258,8 @@ def _weather(chance: random.Random) -> Weather:
     if odds(chance, 12):
         begins_ns = chance.randrange(-5 * S, 20 * S)
         answer = chance.choice(("half", "half", "silence", "garbage json 503", "garbage html 200"))
-        weather.outages.append((begins_ns, begins_ns + chance.randrange(5 * S, 200 * S), _LISTS, answer))
+        length_ns = chance.choice((chance.randrange(5 * S, 60 * S), 200 * S))
+        weather.outages.append((begins_ns, begins_ns + length_ns, _LISTS, answer))
     if odds(chance, 12):
         weather.bad_disk.append(_spell(chance))
     if odds(chance, 4):
@@ -287,7 +288,7 @@ def _starts(chance: random.Random) -> tuple[Start, ...]:
         dies = Death("both", chance.randrange(-S, S), "order sent", 1, 60 * S, "reconcile")
         starts[0] = replace(starts[0], deaths=(dies,))
         starts.append(Start(again_ns, now=again_ns >= 0))
-    if odds(chance, 10):
+    if odds(chance, 20):
         starts.append(Start(chance.randrange(-20 * S, 60 * S), command="reconcile"))
     if odds(chance, 15):
         starts.append(_start(chance, chance.randrange(10 * S, 120 * S), now=True))
