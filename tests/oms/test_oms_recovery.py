@@ -49,7 +49,7 @@ def journal(tmp_path, stepped_clock):
 
 def claimed(journal, name, bell_ns, owner=ELSEWHERE, *kinds):
     order = Order(name, "Order_A", "gs", "IRO1MHRN0001", Side.BUY, Decimal(5860), Decimal(100), date(2026, 11, 21))
-    journal.claim(Intent(order, "login", name, bell_ns, None), "run", owner)
+    journal.claim(Intent(order, f"login of {name}", name, bell_ns, None), "run", owner)
     journal.append([ExecutionReport(name, "run", kind, AT) for kind in kinds])
 
 

@@ -167,6 +167,15 @@ def test_a_claimed_order_may_have_left_from_its_bell_on(journal, record):
         assert results.document(run, TEHRAN)["orders"][0]["outcome"] == outcome
 
 
+def test_an_order_that_was_refused_and_is_being_sent_again_is_unresolved_until_that_has_ended(journal, record):
+    happen(journal, "A", ReportKind.REFUSED, AttemptOutcome.REJECTED, reason="1017 too early")
+    row = document(journal, record, ended=False)["orders"][0]
+    assert row["outcome"] == "unresolved"
+    assert row["reason"] == "refused so far (1017 too early); it may have been sent again, and nothing is known yet"
+    happen(journal, "A", ReportKind.REJECTED, AttemptOutcome.REJECTED, reason="1011 no money")
+    assert document(journal, record, ended=False)["orders"][0]["outcome"] == "rejected"
+
+
 @pytest.mark.usefixtures("record")
 def test_an_order_that_another_run_had_and_placed_meanwhile_is_reported_placed(journal):
     later = RunRecord("later", BELL, (line("A"),), "results")

@@ -102,7 +102,8 @@ class OrderState:
         """The state in the four words of a result file."""
         if self.status in PLACED:
             return OrderOutcome.ACCEPTED
-        if self.unresolved:
+        # What has been refused so far is being sent again, and may have arrived by now.
+        if self.unresolved or self.status is OrderStatus.SUBMITTED:
             return OrderOutcome.UNRESOLVED
         if self.status is OrderStatus.REJECTED or any(a.outcome is not AttemptOutcome.NOT_SENT for a in self.attempts):
             return OrderOutcome.REJECTED

@@ -204,6 +204,8 @@ def _row(line: RunLine, entry: Entry, run: RunView, timezone: tzinfo) -> dict[st
         may_have_left = run.ended or run.now_ns >= entry.intent.bell_ns
         outcome = OrderOutcome.UNRESOLVED if may_have_left else OrderOutcome.NOT_SENT
         reason = "armed; it may have left, and nothing is known yet" if may_have_left else "armed; waiting for the bell"
+    elif state.status is OrderStatus.SUBMITTED and not state.unresolved:
+        reason = f"refused so far ({reason}); it may have been sent again, and nothing is known yet"
     if outcome is OrderOutcome.ACCEPTED and state.venue_order_id is None:
         reason = "accepted by an answer that named no id; the broker's list has not shown it yet"
     if outcome is OrderOutcome.ACCEPTED and earlier:
