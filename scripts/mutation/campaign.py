@@ -169,7 +169,7 @@ class Campaign:
                     yield done, result
 
     def _tests(self, mutant: Mutant) -> list[str]:
-        """The tests that a mutant meets, in order: those that caught its neighbors, its own room's, the quickest."""
+        """The tests that a mutant meets, in order: its neighbors' killers, its file's, its room's, the quickest."""
         change = mutant.change
         if mutant.place.function_line is not None:
             first: set[str] = self._map.running(mutant.path, range(change.first_line, change.last_line + 1))
@@ -183,10 +183,20 @@ class Campaign:
         before = [test for test in killers if test in first or test in rest]
         own = f"tests/{mutant.room}/"
         near = {test for test in first | rest if test.startswith(own)}
+        named = f"_{mutant.path.stem.rstrip('s')}"
+        nearest = {test for test in near if named in test.partition("::")[0]}
         chosen: list[str] = []
         seconds = 0.0
         for test in dict.fromkeys(
-            (*before, *self._quickest(near), *self._quickest(first - near), *self._quickest(rest - near))
+            (
+                *before,
+                *self._quickest(nearest & first),
+                *self._quickest(nearest),
+                *self._quickest(near & first),
+                *self._quickest(near),
+                *self._quickest(first - near),
+                *self._quickest(rest - near),
+            )
         ):
             seconds += self._map.tests[test]
             if chosen and (seconds > self._budget_s or len(chosen) >= _MOST_TESTS):

@@ -46,7 +46,7 @@ def changes():
         mutated = (data[: change.start] + change.text.encode() + data[change.end :]).decode()
         compile(mutated, "f.py", "exec")
         before, after = SOURCE.splitlines(), mutated.splitlines()
-        yield place.qualname, [new.strip() for old, new in zip(before, after, strict=True) if old != new][0]
+        yield place.qualname, next(new.strip() for old, new in zip(before, after, strict=True) if old != new)
 
 
 def test_what_is_broken_and_what_is_left_alone():
