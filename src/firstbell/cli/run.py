@@ -35,7 +35,7 @@ from firstbell.sniper import results
 from firstbell.sniper.archive import put_back
 from firstbell.sniper.bell import choose_bell
 from firstbell.sniper.context import new_run_id, record_of
-from firstbell.sniper.dealing.sealing import refuse_master_by_hand
+from firstbell.sniper.dealing.sealing import refuse_master_by_hand, refuse_open_port
 from firstbell.sniper.environment import RunWishes
 from firstbell.sniper.page_password import refuse_told_open
 
@@ -104,6 +104,7 @@ def run(
         office.keep_order_log()
         print_warnings(shell, settings.warnings)
         _refuse_roles(locust_options, journal_is_local=office.journal.is_local)
+        refuse_open_port(locust_options)
         if web:
             refuse_told_open(locust_options)
         now = exchange_now(office.clock, office.calendar.tz)

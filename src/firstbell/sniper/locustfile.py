@@ -23,7 +23,7 @@ from firstbell.sniper.conductor import Conductor
 from firstbell.sniper.dealing.joining import ask_for_roster
 from firstbell.sniper.dealing.locked_port import lock
 from firstbell.sniper.dealing.roster import STATE_DIR, read_roster
-from firstbell.sniper.dealing.sealing import Seal, refuse_master_by_hand
+from firstbell.sniper.dealing.sealing import Seal, refuse_master_by_hand, refuse_open_port
 from firstbell.sniper.dealing.worker import DealtWorker
 from firstbell.sniper.environment import wishes
 from firstbell.sniper.logins import logins_of
@@ -61,6 +61,8 @@ def _arm_locust() -> None:
 def _conduct(options: Namespace) -> dict[str, type[TradingUser]]:
     """Conduct a run, with this process's config."""
     wanted = wishes()
+    # Asked again where the port is opened; but then Locust has its forks already, and leaves them waiting.
+    refuse_open_port(sys.argv[1:])
     settings = load(wanted.config)
     office = Office(settings)
     if options.master:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from argparse import ArgumentError, ArgumentParser
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -18,13 +19,15 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from firstbell.errors import RunError
 from firstbell.log import hide
 from firstbell.model import strict_json
+from firstbell.sniper.here import is_this_machine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 KEY: Final = "FIRSTBELL_KEY"
 """The environment variable that holds the key, on the master and on every worker that is started by hand."""
 
+_LOOPBACK: Final = "127.0.0.1"
 _REMEDY: Final = f"`firstbell key` makes one; set the same {KEY} in the environment of the master and of every worker"
 
 
@@ -119,3 +122,24 @@ def refuse_master_by_hand(journal_is_local: bool, environ: Mapping[str, str] = o
             "see whose an order is: set journal = postgresql://… in [firstbell], or use --processes on this machine"
         )
     Seal.from_environment(environ)
+
+
+def refuse_open_port(options: Sequence[str], environ: Mapping[str, str] = os.environ) -> None:
+    """Refuse to listen for workers beyond this machine without a key that they could have.
+
+    Args:
+        options: Locust's options as they are typed.
+        environ: The environment.
+
+    Raises:
+        RunError: What to do.
+    """
+    parser = ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--master-bind-host", default=environ.get("LOCUST_MASTER_BIND_HOST", _LOOPBACK))
+    try:
+        host = parser.parse_known_args(options)[0].master_bind_host
+    except ArgumentError:
+        # Locust will say what is wrong with them.
+        return
+    if not is_this_machine(host) and not environ.get(KEY):
+        raise RunError(f"--master-bind-host {host}: beyond this machine a master listens with a key only; {_REMEDY}")
