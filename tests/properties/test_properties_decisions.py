@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import pairwise, product
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstbell.brokers.base import Outcome
@@ -102,6 +102,7 @@ OUTCOMES = st.builds(
 )
 
 
+@settings(max_examples=800)
 @given(OUTCOMES, st.integers(1, 12), st.booleans(), st.integers(0, 200), st.integers(1, 10), st.integers(0, 200))
 def test_again_follows_certain_refusals_only_and_never_beyond_the_budget(
     outcome, attempts, logged_in_again, earliest_ns, most, deadline_ns

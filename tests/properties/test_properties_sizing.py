@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -46,12 +46,12 @@ def test_more_money_never_buys_less(money, price, rate, lot):
 
 @st.composite
 def instruments(draw, isin):
-    low = draw(st.integers(1, 10**5))
+    low = draw(st.integers(1, 10**5) | st.integers(1, 3))
     high = low + draw(st.integers(0, 10**4))
     tick = int(tick_size("XTEH", D(high)))
     lot = draw(st.sampled_from([1, 1, 10, 100]))
     smallest = lot * draw(st.integers(1, 5))
-    largest = smallest + draw(st.integers(0, 400_000))
+    largest = smallest + draw(st.integers(0, 400_000) | st.integers(0, 5 * lot))
     band = PriceBand(D(low), D(max(low, high - high % tick)))
     return Instrument(isin, "", "", band, D(smallest), D(largest), D(lot))
 
@@ -74,12 +74,13 @@ def logins(draw):
         )
         for number, isin in enumerate(draw(st.lists(st.sampled_from(ISINS), min_size=1, max_size=4)))
     ]
-    money = draw(st.integers(-1000, 10**12) | st.integers(0, 10**6))
+    money = draw(st.integers(-1000, 10**12) | st.integers(0, 10**6) | st.integers(0, 300))
     holdings = draw(st.dictionaries(st.sampled_from(ISINS), st.integers(-5, 10**6).map(D)))
     words = draw(st.none() | st.builds(Estimate, st.integers(-5, 10**7).map(D), st.none() | MONEY, st.none() | MONEY))
     return accounts, Facts(D(money), known, holdings=holdings), words
 
 
+@settings(max_examples=250)
 @given(logins())
 def test_all_orders_of_a_login_together_are_paid_for_and_each_can_be_taken(login):
     accounts, facts, words = login
