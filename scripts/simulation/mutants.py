@@ -95,8 +95,8 @@ MUTANTS: Final = (
         (
             "brokers.ephoenix.orders",
             "read_order_answer",
-            "    try:\n",
-            "    if status == _OK:\n        return Outcome(AttemptOutcome.ACCEPTED)\n    try:\n",
+            "    document, said = None, None\n",
+            "    document, said = None, None\n    if status == _OK:\n        return Outcome(AttemptOutcome.ACCEPTED)\n",
         ),
     ),
     _bug(
@@ -226,6 +226,39 @@ MUTANTS: Final = (
     _bug(
         "a new run sends while one is unresolved",
         ("sniper.arming", "Arming._unresolved", "if needs_asking(e)", "if False"),
+        (
+            "journal.claims",
+            "stands_against",
+            "    state = other.state\n",
+            "    return False\n    state = other.state\n",
+        ),
+    ),
+    _bug(
+        "two processes have one login",
+        (
+            "journal.claims",
+            "stands_against",
+            "    state = other.state\n",
+            "    return False\n    state = other.state\n",
+        ),
+    ),
+    _bug(
+        "others report on what is being sent",
+        (
+            "oms.reconcile",
+            "Reconciler.look",
+            "entry.state.status in PLACED - DONE",
+            "(entry.state.status not in DONE and entry.state.attempts)",
+        ),
+    ),
+    _bug(
+        "what is being sent again is reported as rejected",
+        (
+            "model.order",
+            "OrderState.outcome",
+            "self.unresolved or self.status is OrderStatus.SUBMITTED",
+            "self.unresolved",
+        ),
     ),
     _bug(
         "401 for ever",
