@@ -220,7 +220,7 @@ def tokens_in(cache):
     return set(re.findall(r"[\w-]+\.[\w-]+\.[\w-]+", values))
 
 
-def test_planted_secrets_are_found_nowhere(hostile, sniffer, record_property):
+def test_planted_secrets_are_found_nowhere(hostile, sniffer):
     env = {"FIRSTBELL_KEY": KEY, "FIRSTBELL_WEB_PASSWORD": WEB, "TELEGRAM_BOT_TOKEN": BOT}
     places = run_and_watch(hostile, sniffer, env)
     shown = ["orders", "show", hostile.results()["orders"][0]["client_order_id"], "--json"]
@@ -248,7 +248,10 @@ def test_planted_secrets_are_found_nowhere(hostile, sniffer, record_property):
     assert hits(cache, tokens)
     assert hits({"config": hostile.config.read_bytes()}, PASSWORDS)
     assert not [path for path in hostile.folder.rglob("*") if path.stat().st_mode & 0o077]
-    record_property("searched", f"{len(places)} places for {len(secrets)} secrets")
+    spellings_of_all = sum(len(spellings(secret)) for secret in secrets)
+    sys.stdout.write(
+        f"{len(places)} places searched for {len(secrets)} secrets in {spellings_of_all} spellings: 0 hits\n"
+    )
 
 
 def test_a_journals_password_is_not_said_when_it_cannot_be_reached(open_venue):
