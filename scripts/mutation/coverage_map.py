@@ -83,7 +83,8 @@ def measure(
     ]
     for file, result in ask(jobs):
         known[file] = result.get("of", {})
-        _keep(file, states[file], known[file])
+        if known[file]:
+            _keep(file, states[file], known[file])
     found = CoverageMap()
     nothing = {"outcome": "failed", "seconds": 0.0, "lines": {}}
     for file, names in by_file.items():
