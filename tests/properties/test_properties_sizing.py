@@ -110,7 +110,8 @@ def test_all_orders_of_a_login_together_are_paid_for_and_each_can_be_taken(login
         assert shares <= max(facts.holdings.get(isin, D(0)), 0)
 
 
-@given(st.integers(1, 10**13), instruments(ISINS[0]))
+@settings(max_examples=200)
+@given(st.integers(1, 10**13) | st.integers(1, 300), instruments(ISINS[0]))
 def test_a_plan_without_limits_leaves_nothing_over(money, instrument):
     account = AccountSettings(
         name="Order_A", username="u", password=SecretStr("p"), broker_code="gs", isin=ISINS[0], orders=OrdersMode.ALL
@@ -125,3 +126,14 @@ def test_a_plan_without_limits_leaves_nothing_over(money, instrument):
     # What is left pays for no further order; each slice's fee is rounded up by itself.
     smallest = cut_to_lot(instrument.min_quantity + lot - 1, lot)
     assert left < cost(smallest, price, RATE) + len(line.orders)
+
+
+@given(st.integers(1, 300), st.integers(1, 3), st.integers(1, 4))
+def test_fees_that_are_rounded_up_slice_by_slice_are_paid_for_too(money, price, largest):
+    instrument = Instrument(ISINS[0], "", "", PriceBand(D(price), D(price)), D(1), D(largest), D(1))
+    account = AccountSettings(
+        name="Order_A", username="u", password=SecretStr("p"), broker_code="gs", isin=ISINS[0], orders=OrdersMode.ALL
+    )
+    facts = Facts(D(money), {ISINS[0]: instrument})
+    (line,) = plan_login([account], facts, lambda *_: None, day=DAY, market="XTEH", limits=Limits(), used=DayUsed())
+    assert sum(cost(order.quantity, D(price), RATE) for order in line.orders) <= money
