@@ -30,6 +30,8 @@ QUIET_UNTIL_S: Final = 0.2
 """From this long before anything leaves until this long after it, nothing but the orders happens."""
 GLANCE_EVERY_S: Final = 0.05
 """How often a master looks meanwhile whether its workers live."""
+GIVE_WAY_S: Final = 0.001
+"""So long at the least others have their turn before an order that is late is looked for again."""
 LOOK_AT_LEAST_S: Final = 5.0
 """The results are brought up to date this often even while one attempt follows the other."""
 GRACE_S: Final = 90.0
@@ -119,7 +121,11 @@ class Follower:
         return None if rung else bell_ns
 
     def _keep_quiet(self, next_ns: int) -> None:
-        """Let nothing happen until just after the next orders; only see whether the workers live."""
+        """Let nothing happen until just after the next orders; only see whether the workers live.
+
+        Others have their turn in any case: an order that is late has not left yet, and needs it.
+        """
+        gevent.sleep(GIVE_WAY_S)
         until_ns, clock = next_ns + int(QUIET_UNTIL_S * _NS), self._context.clock
         while (left_ns := until_ns - clock.monotonic_ns()) > 0 and not self._context.interrupt.is_set():
             if self._overseer is None:
