@@ -138,12 +138,9 @@ class Stage:
         try:
             status = run.wait(_LIVE_S)
             if status is None:
-                os.kill(run.pid, signal.SIGUSR1)
-                time.sleep(1)
-                state = (
-                    Path(f"/proc/{run.pid}/status").read_text(encoding="ascii").partition("State:")[2].split("\n")[0]
-                )
-                verdict.wrong.append(f"it neither died nor ended within {_LIVE_S:.0f} s; its state is{state}")
+                verdict.wrong.append(f"it neither died nor ended within {_LIVE_S:.0f} s; its state: {_state(run.pid)}")
+                os.kill(run.pid, signal.SIGABRT)
+                run.wait(_STOP_S)
         finally:
             run.kill()
             strace.end()
@@ -247,7 +244,12 @@ class Stage:
 
 def _await_stop(pid: int) -> None:
     until_s = time.monotonic() + _STOP_S
-    while Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] not in "Tt":
+    while _state(pid) not in "Tt":
         if time.monotonic() > until_s:
             raise Broken(f"process {pid} did not stop before it began")
         time.sleep(0.01)
+
+
+def _state(pid: int) -> str:
+    """One letter, as `proc(5)` has it."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]

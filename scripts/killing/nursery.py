@@ -20,7 +20,6 @@ import sys
 from typing import Any, Final
 
 import gevent
-import gevent.util
 from gevent import monkey
 
 _LOOK_S: Final = 0.02
@@ -101,9 +100,8 @@ def _become(job: dict[str, Any]) -> None:
     if job["stopped"]:
         os.kill(os.getpid(), signal.SIGSTOP)
     gevent.reinit()
-    # A run that hangs is asked where it is.
-    signal.signal(signal.SIGUSR1, lambda *_: gevent.util.print_run_info())
-    faulthandler.register(signal.SIGUSR1, chain=True)
+    # A run that hangs is asked where it is: by SIGABRT.
+    faulthandler.enable()
 
 
 def main() -> None:

@@ -22,8 +22,8 @@ def say(words: str) -> None:
 
 
 def at_wall(epoch_s: float) -> str:
-    """An instant as ``--at`` takes it: a time at the exchange, with milliseconds."""
-    return f"{datetime.fromtimestamp(epoch_s, _TEHRAN):%H:%M:%S.%f}"[:-3]
+    """An instant as ``--at`` takes it. With its day: a process that comes late on a busy machine fires at once."""
+    return datetime.fromtimestamp(epoch_s, _TEHRAN).isoformat(timespec="milliseconds")
 
 
 def why_no_strace() -> str | None:
