@@ -157,6 +157,7 @@ def draw(chance: random.Random, folder: Path) -> Scenario:
         sections = _sections(chance, number, code, instruments)
         accounts += sections
         investors.append(_investor(chance, sections, instruments))
+    weather = _weather(chance)
     lead = chance.choice((None, None, Decimal(chance.randrange(0, 400))))
     interval_ms = chance.choice((350, 350, 350, 500, 2000))
     settings = Settings(
@@ -172,8 +173,8 @@ def draw(chance: random.Random, folder: Path) -> Scenario:
         settings=settings,
         investors=tuple(investors),
         instruments=instruments,
-        weather=_weather(chance),
-        starts=_starts(chance),
+        weather=weather,
+        starts=_starts(chance, weather),
         moves=_moves(chance, len(investors)),
         ahead_ns=chance.choice((0, chance.randrange(-50 * MS, 50 * MS), chance.randrange(-900 * MS, 900 * MS))),
         aim_error_ns=chance.choice(
@@ -274,7 +275,7 @@ def _spell(chance: random.Random) -> tuple[int, int]:
     return begins_ns, begins_ns + chance.choice((20 * MS, 500 * MS, 5 * S, 40 * S))
 
 
-def _starts(chance: random.Random) -> tuple[Start, ...]:
+def _starts(chance: random.Random, weather: Weather) -> tuple[Start, ...]:
     now = odds(chance, 10)
     first_ns = chance.randrange(S, 30 * S) if now else chance.choice((-100, -100, -100, -85, -62, -30, -11, -6, -2)) * S
     first_ns -= chance.randrange(3 * S)
@@ -283,12 +284,13 @@ def _starts(chance: random.Random) -> tuple[Start, ...]:
         second_ns = first_ns + chance.choice((0, chance.randrange(S), chance.randrange(60 * S)))
         starts.append(_start(chance, second_ns, now=second_ns >= 0))
     if odds(chance, 6):
-        # Somebody starts it once more, just when the first one is at it and dies.
+        # Somebody starts it once more, just when the first one is at it and dies; a slow disk makes it last.
+        weather.slow_disk = 0.6
         again_ns = chance.randrange(-4 * S, S)
         dies = Death("both", chance.randrange(-S, S), "order sent", 1, 60 * S, "reconcile")
         starts[0] = replace(starts[0], deaths=(dies,))
         starts.append(Start(again_ns, now=again_ns >= 0))
-    if odds(chance, 20):
+    if odds(chance, 20) or any(answer == "half" for *_, answer in weather.outages):
         starts.append(Start(chance.randrange(-20 * S, 60 * S), command="reconcile"))
     if odds(chance, 15):
         starts.append(_start(chance, chance.randrange(10 * S, 120 * S), now=True))
