@@ -14,11 +14,12 @@ ROOT = Path(__file__).parents[2]
 STRUCK = (
     "plain/sendto/1",
     "plain/recvmsg/1",
+    "plain/recvmsg/2",
     "plain/pwrite64/2",
     "plain/fdatasync/1",
     "plain/rename/1",
     "dropped/sendto/2",
-    "dropped/recvmsg/2",
+    "dropped/pwrite64/1",
     "dropped/fdatasync/2",
 )
 ON_DISKS = ("damage/full-before", "damage/full-after-claim", "damage/read-only")
@@ -30,7 +31,7 @@ def kills(*cases):
     path = os.pathsep.join([str(ROOT / "scripts"), str(ROOT / "src")])
     named = [part for case in cases for part in ("--case", case)]
     done = subprocess.run(
-        [sys.executable, "-m", "killing", "--json", "--hurry", "--jobs", "4", *named],
+        [sys.executable, "-m", "killing", "--json", "--hurry", "--jobs", "6", *named],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
