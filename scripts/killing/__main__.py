@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     from killing.case import Verdict
 
 _INTERRUPTED = 130
+_SKIPPED = 77
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Play what was asked for; the exit status: 0 where nothing was wrong, 1 where something was, 2 without strace."""
+    """Play what was asked for; the exit status: 0 where nothing was wrong, 1 where something was, 77 without strace."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
     into_private_mounts(given)
@@ -36,18 +38,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         why = why_no_strace()
         if why is not None:
             say(why)
-            return 2
+            return _SKIPPED
     folder = Path(tempfile.mkdtemp(prefix="firstbell-kills-"))
     try:
         if options.case:
-            return _cases(options, folder)
-        return _plays(options, folder) if options.plays else _matrix(options, folder)
+            status = _cases(options, folder)
+        else:
+            status = _plays(options, folder) if options.plays else _matrix(options, folder)
     except KeyboardInterrupt:
         say("Interrupted.")
         return _INTERRUPTED
     except Broken as error:
         say(str(error))
         return 1
+    if status == 0:
+        shutil.rmtree(folder)
+    return status
 
 
 def _matrix(options: argparse.Namespace, folder: Path) -> int:

@@ -57,11 +57,12 @@ class Venue:
     def __init__(self, folder: Path, count: int, options: Sequence[str] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "exchange.ini"
-        command = [sys.executable, "-m", "firstbell", "exchange", "--json", "--write-config", str(config)]
+        # It ends when we do, however that comes about.
+        command = [sys.executable, "-m", "benchmarks.leashed", "exchange", "--json", "--write-config", str(config)]
         self._stderr = (folder / "exchange.err").open("wb")
         self._process = subprocess.Popen(
             [*command, "--accounts", str(count), "--bell-in", "1s", *options],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             env=environment(),
