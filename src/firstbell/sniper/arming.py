@@ -145,7 +145,6 @@ class Arming:
         for order, _ in armed.ready:
             report = ExecutionReport(order.client_order_id, self._context.run_id, ReportKind.DENIED, at, reason=why)
             self._context.journal.append([report])
-        armed.ready.clear()
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
