@@ -310,3 +310,28 @@ def test_a_clock_that_cannot_be_read_is_the_reason_too(house, monkeypatch):
     monkeypatch.setattr(Aims, "look_roughly", broken)
     (row,) = house.run()
     assert row["reason"] == "no clock"
+
+
+@pytest.mark.parametrize(("login", "days"), [("another", 0), (KEY, 1)])
+def test_only_the_logins_own_orders_of_the_day_stand_for_its_plans(house, login, days):
+    earlier(house, "x", *ACCEPTED, login=login, days=days, isin="IRO1MHRN0001", venue_order_id="5")
+    (row,) = house.run(FEW)
+    assert row["client_order_id"] != "x"
+    assert house.notes("stands_for") == []
+
+
+def test_who_holds_an_order_is_said_before_the_money_is_counted(house):
+    """The money that seems to be missing may be in that very order."""
+    name = client_order_id(day(house), "shahr", "u", "IRO1MHRN0001", Side.BUY, 0)
+    owner = Owner("another-machine", 4711, 0.0)
+    earlier(house, name, login=KEY, isin="IRO1MHRN0001", owner=owner)
+    house.broker.money = D(-1)
+    (row,) = house.run()
+    assert row["reason"] == "process 4711 on another-machine has claimed this order, in run other"
+    assert house.broker.times("money") == []
+
+
+def test_several_orders_take_turns_one_after_the_other(house):
+    limit = CONFIG.format(a="quantity = 10", risk="max_total_value = 2000000000")
+    rows = house.run(f"[firstbell]\nstate_dir = {house.folder / 'state'}\n" + limit + SECOND)
+    assert {row["outcome"] for row in rows} == {"accepted"}

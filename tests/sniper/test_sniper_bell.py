@@ -21,7 +21,8 @@ def settings(tmp_path):
 
 
 def test_the_next_order_time_of_a_trading_day(settings):
-    assert choose_bell(None, settings, XTEH, SATURDAY).at == SATURDAY.replace(hour=8, minute=45)
+    bell = choose_bell(None, settings, XTEH, SATURDAY)
+    assert (bell.at, bell.warnings) == (SATURDAY.replace(hour=8, minute=45), ())
 
 
 def test_after_it_the_next_trading_day(settings):
@@ -78,3 +79,8 @@ def test_a_locust_run_on_a_closed_day_takes_the_order_time_it_reaches(settings):
 def test_no_time_is_an_error(settings):
     with pytest.raises(ValueError, match="25:00"):
         choose_bell("25:00", settings, XTEH, SATURDAY)
+
+
+def test_what_the_calendar_is_not_sure_of_is_told(settings, monkeypatch):
+    monkeypatch.setattr(type(XTEH), "warning", lambda _self, day: f"{day} is not sure")
+    assert choose_bell(None, settings, XTEH, SATURDAY).warnings == ("2026-11-21 is not sure",)

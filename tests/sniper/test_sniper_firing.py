@@ -14,7 +14,7 @@ from firstbell.model.identifiers import client_order_id
 from firstbell.model.instant import instant
 from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus, ReportKind
-from firstbell.model.report import ExecutionReport
+from firstbell.model.report import Attempt, ExecutionReport
 from firstbell.model.terms import AttemptOutcome, Side
 from firstbell.oms.inquiry import Inquiry
 from firstbell.sniper.firing import LOOK_AGAIN_S, OPEN_BEFORE_S
@@ -339,3 +339,28 @@ def test_who_is_asked_what_became_of_an_order_is_the_gears_choice(house):
     house.gear["inquire"] = lambda context, broker: Listening(broker, context.journal, context.clock, context.run_id)
     (row,) = house.run(FEW)
     assert asked == [(row["client_order_id"],)]
+
+
+def test_what_was_taken_and_denied_is_not_denied_again(house):
+    def taken():
+        (entry,) = house.journal.entries(run_id="run")
+        name, at = entry.intent.order.client_order_id, instant(house.clock.wall_ns())
+        house.journal.append([ExecutionReport(name, "other", ReportKind.DENIED, at, reason="its owner seemed dead")])
+        return "the master is gone"
+
+    house.gear["why_not"] = taken
+    (row,) = house.run()
+    assert (row["status"], row["reason"]) == ("DENIED", "its owner seemed dead")
+    assert house.notes("not_sent") == []
+
+
+def test_what_another_login_has_just_sent_delays_nobody(house):
+    now_ns = house.clock.wall_ns()
+    context = house.context(FEW, bell_in_s=-1, name="first")
+    order = Order("x", "Order_X", "gs", "IRO1MHRN0001", Side.BUY, D(5860), D(1), context.day)
+    house.journal.claim(Intent(order, "another", "x", 0, frozenset()), "other", Owner("another-machine", 1, 0.0))
+    sent = Attempt(1, instant(now_ns), 0, None, None, None, None, None, AttemptOutcome.REJECTED, sent_ns=now_ns)
+    for kind, attempt in ((ReportKind.SUBMITTED, None), (ReportKind.REFUSED, sent)):
+        house.journal.append([ExecutionReport("x", "other", kind, instant(now_ns), attempt=attempt)])
+    house.carry_out(context)
+    assert house.broker.times("send") == [0]
