@@ -16,9 +16,7 @@ STRUCK = (
     "plain/recvmsg/1",
     "plain/recvmsg/2",
     "plain/pwrite64/2",
-    "plain/fdatasync/1",
     "plain/rename/1",
-    "dropped/sendto/2",
     "dropped/pwrite64/1",
     "dropped/fdatasync/2",
 )
