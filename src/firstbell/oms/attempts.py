@@ -255,7 +255,7 @@ class Attempts:
             at=instant(self._desk.clock.wall_ns()),
             venue_order_id=None if outcome is None else outcome.venue_order_id,
             attempt=attempt,
-            reason=None if kind in {ReportKind.ACCEPTED, ReportKind.SUBMITTED} or reason is None else redact(reason),
+            reason=None if kind is ReportKind.ACCEPTED or reason is None else redact(reason),
         )
 
     def _log_in_again(self) -> str | None:
