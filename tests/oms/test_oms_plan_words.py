@@ -217,6 +217,11 @@ def test_the_fee_is_paid_to_the_last_rial(money, shares):
     assert affordable(D(money), D(5860), RATE) == shares
 
 
+def test_a_rial_buys_what_costs_less_than_one():
+    assert affordable(D(1), D("0.5"), D(0)) == 2
+    assert affordable(D("0.5"), D("0.25"), D(0)) == 2
+
+
 @pytest.mark.parametrize(
     ("quantity", "lot", "cut"),
     [("10", "3", "9"), ("3", "3", "3"), ("2", "3", "0"), ("1.5", "0.25", "1.5"), ("0", "1", "0")],

@@ -112,9 +112,9 @@ def test_only_one_login_is_asked_where_only_one_is_meant(journal, stepped_clock)
 
 @pytest.mark.parametrize("error", [NoAnswer("the log-in failed"), CaptchaError("no captcha")])
 def test_a_login_that_cannot_be_asked_is_named_and_stops_no_other(journal, stepped_clock, error):
+    ordered(journal, "c", *SENT, login="gone")
     ordered(journal, "a", *SENT)
     ordered(journal, "b", *SENT, login="two")
-    ordered(journal, "c", *SENT, login="gone")
     brokers = {"one": Lists(login_error=error), "two": Lists((row(),))}
     result = Reconciler(brokers, journal, stepped_clock, "later").look()
     assert result.unreachable == {"one": str(error), "gone": "Order_gone is not in the config any more"}
