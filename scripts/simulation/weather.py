@@ -103,7 +103,7 @@ class Weather:
         for begins, ends, calls, answer in self.outages:
             if begins <= since_bell_ns < ends and call in calls:
                 fate.name = fate.answer = answer
-                fate.unseen = True
+                fate.unseen = answer != "half"
                 return fate
         if call is Call.ORDER:
             self._of_order(fate, chance)

@@ -240,7 +240,7 @@ class Wire:
             return Raw((), closes=True)
         if fate.answer == "truncated":
             return truncated(whole, chance)
-        if fate.answer in {"list", "half"}:
+        if fate.answer in {"list", "half"} and status == _OK:
             return list_garbage(body, chance, fate.answer.removeprefix("list"))
         if fate.answer.startswith("garbage "):
             return garbage(fate.answer.removeprefix("garbage "), body, chance)
@@ -252,7 +252,7 @@ class Wire:
         exchange.certain = certain
         found = _RETRY_AFTER.search(whole) if certain else None
         exchange.pause_s = 0 if found is None else int(found.group(1))
-        exchange.honest = not fate.answer or fate.answer == "drip"
+        exchange.honest = status == _OK and fate.answer in {"", "drip"}
         return dripping(whole, chance) if fate.answer == "drip" else Raw((whole,))
 
     def _send_back(self, exchange: _Exchange, raw: Raw) -> None:
