@@ -229,8 +229,8 @@ def list_garbage(honest: bytes, chance: random.Random, name: str = "") -> Raw:
     rows = document.get("rows", []) if isinstance(document, dict) else []
     if name == "half" and not rows:
         # The open orders come without a number of how many there are.
-        half = document[: len(document) // 2] if isinstance(document, list) else document
-        return Raw((written(200, json.dumps(half).encode()),))
+        half = json.dumps(document[: len(document) // 2]).encode() if isinstance(document, list) else honest
+        return Raw((written(200, half),))
     if name in {"half", "rows"} and rows:
         if name == "half":
             document["rows"] = rows[: len(rows) // 2]

@@ -241,7 +241,10 @@ class Wire:
         if fate.answer == "truncated":
             return truncated(whole, chance)
         if fate.answer in {"list", "half"} and status == _OK:
-            return list_garbage(body, chance, fate.answer.removeprefix("list"))
+            raw = list_garbage(body, chance, fate.answer.removeprefix("list"))
+            # Half of nothing is all of it.
+            exchange.honest = raw.pieces == (written(_OK, body),)
+            return raw
         if fate.answer.startswith("garbage "):
             return garbage(fate.answer.removeprefix("garbage "), body, chance)
         if fate.answer == "nameless" and sending is not None and sending.serial is not None:
