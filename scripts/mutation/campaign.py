@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mutation.mutants import Mutant
 
-_MOST_TESTS: Final = 200
+_MOST_TESTS: Final = 400
 _REMEMBERED: Final = 3
 
 

@@ -151,3 +151,22 @@ def test_the_longest_numbers_are_read_exactly(text):
 def test_longer_ones_are_none(text):
     with pytest.raises(ValueError, match="too long"):
         parse(text)
+
+
+@pytest.mark.parametrize("name", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_is_named(name):
+    with pytest.raises(ValueError, match=f"it says {name} in place of a number"):
+        parse(f"[{name}]")
+
+
+@pytest.mark.parametrize("text", ["", "{", "nothing", '{"a": 1} {}'])
+def test_what_is_no_document_is_said_without_quoting_it(text):
+    with pytest.raises(ValueError, match="^it is not JSON$"):
+        parse(text)
+
+
+def test_depth_is_counted_over_all_kinds_of_brackets_and_after_any_number_of_others():
+    with pytest.raises(ValueError, match="nests deeper"):
+        parse('[{"a":' * 20 + "1" + "}]" * 20)
+    with pytest.raises(ValueError, match="nests deeper"):
+        parse("[" + "[]," * 40 + "[" * DEEPEST + "]" * DEEPEST + "]")

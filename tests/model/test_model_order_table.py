@@ -51,10 +51,10 @@ def test_the_table_holds_these_moves_and_no_other():
 
 
 @pytest.mark.parametrize("status", OrderStatus)
-@pytest.mark.parametrize("kind", ReportKind)
-def test_every_pair_moves_or_is_refused(status, kind):
-    if (to := MOVES[status].get(kind)) is not None:
-        assert next_status(status, kind) == to
-        return
-    with pytest.raises(IllegalMove, match=f"^a report {kind} does not fit an order that is {status}$"):
-        next_status(status, kind)
+def test_every_pair_moves_or_is_refused(status):
+    for kind in ReportKind:
+        if (to := MOVES[status].get(kind)) is not None:
+            assert next_status(status, kind) == to
+            continue
+        with pytest.raises(IllegalMove, match=f"^a report {kind} does not fit an order that is {status}$"):
+            next_status(status, kind)

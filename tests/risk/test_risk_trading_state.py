@@ -215,3 +215,9 @@ def test_on_a_full_disk_too_it_is_readable_by_its_owner_alone(file, monkeypatch)
         os.umask(before)
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
     assert file.read() == Halt.unreadable(f"{file.path} is damaged")
+
+
+def test_a_folder_that_is_there_already_is_no_hindrance(file):
+    file.path.parent.mkdir()
+    file.write(HALT)
+    assert file.read() == HALT
