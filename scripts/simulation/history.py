@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 _NO_MORE_STARTS_NS: Final = 150 * NS
 """Nobody starts anything later than this after the bell …"""
-_CALM_NS: Final = 420 * NS
-"""… and by then whatever was started has ended, and everything works."""
+_CALM_NS: Final = 700 * NS
+"""… and by then whatever was started has ended, everything works, and the longest pause of a log-in is over."""
 _ROUNDS: Final = 4
 _ROUND_NS: Final = 150 * NS
 

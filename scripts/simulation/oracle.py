@@ -110,7 +110,10 @@ class Oracle:
             self._break("band", f"{order.client_order_id} at {order.price} is in no band of the last minute")
         account = self._account(sending)
         if order.side is Side.BUY:
-            most = max(_held_since(world.money[account], since_ns))
+            sold = sum(
+                (each.filled_value for each in world.exchange.orders_of(account) if each.side is Side.SELL), Decimal(0)
+            )
+            most = max(_held_since(world.money[account], since_ns)) + sold
             rate = fee_rate(world.scenario.settings.firstbell.market, Side.BUY)
             orders = {
                 each.client_order_id: each.prepared.order
