@@ -61,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = _parser().parse_args(arguments)
-    equivalent = {entry["key"]: entry["reason"] for entry in tomllib.loads(_EQUIVALENT.read_text("utf-8"))["mutant"]}
+    equivalent = {
+        entry["key"]: entry["reason"] for entry in tomllib.loads(_EQUIVALENT.read_text("utf-8")).get("mutant", [])
+    }
     verdicts: list[Verdict] = []
     status, left_out = 0, list[str]()
     try:

@@ -113,6 +113,8 @@ class _Hot:
     def _work(self, job: Job) -> Result:
         if "gevent" in sys.modules:
             importlib.import_module("gevent").reinit()
+        # What a mutant writes beside itself goes with its folder.
+        os.chdir(tempfile.gettempdir())
         if job["kind"] == "measure":
             return self._measure(job)
         if not self._swap(job):
