@@ -18,7 +18,7 @@ from gevent.socket import wait_read
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from firstbell.clock import exchange_now
-from firstbell.errors import FirstbellError, RunError
+from firstbell.errors import FirstbellError
 from firstbell.journal.base import Note
 from firstbell.journal.owner import is_alive, this_process
 from firstbell.log import complain, guard, set_up
@@ -125,7 +125,7 @@ class Conductor:
             # Before Locust's first word, which would otherwise set up logging of its own.
             set_up(self._office.logs_dir, verbose=self._wishes.verbose, console=True, tz=self._office.calendar.tz)
         events.init_command_line_parser.add_listener(self._on_parser)
-        events.init.add_listener(self._on_init)
+        events.init.add_listener(self._on_init_or_end)
         events.test_stopping.add_listener(self._on_stopping)
         events.quitting.add_listener(self._on_quitting)
 
@@ -142,7 +142,18 @@ class Conductor:
             stop_timeout=STOP_TIMEOUT_S,
         )
 
-    def _on_init(self, environment: Environment, web_ui: WebUI | None, **_: Any) -> None:
+    def _on_init_or_end(self, environment: Environment, web_ui: WebUI | None, **_: Any) -> None:
+        """Locust logs what a listener raises and goes on: a run that has not begun as a whole must not go on."""
+        try:
+            self._on_init(environment, web_ui)
+        except FirstbellError as error:
+            complain(str(error))
+            sys.exit(_USAGE)
+        except Exception:  # noqa: BLE001 - the last door before Locust, which would go on
+            _log.exception("a fault of firstbell's own: the run has not begun")
+            sys.exit(_USAGE)
+
+    def _on_init(self, environment: Environment, web_ui: WebUI | None) -> None:
         office, options = self._office, environment.parsed_options
         if options is not None and options.skip_log_setup:
             set_up(office.logs_dir, verbose=self._wishes.verbose, console=True, tz=office.calendar.tz)
@@ -196,18 +207,10 @@ class Conductor:
         self._follower = Follower(self._office, self._context, environment.runner, self.runs().volley, overseer)
         self._follower.bring_up_to_date(ended=False)
         if web_ui is not None:
-            self._show(web_ui)
+            dress(web_ui, _StopButton(self), self._office.clock)
         self._conducting = gevent.spawn(partial(self._conduct, self._follower))
         # The loop's own time stood still while everything was imported, and Locust is about to set its run time by it.
         gevent.get_hub().loop.update_now()
-
-    def _show(self, web_ui: WebUI) -> None:
-        try:
-            dress(web_ui, _StopButton(self), self._office.clock)
-        except RunError as error:
-            # Raised, it would be logged by Locust, which would open the page all the same.
-            complain(str(error))
-            sys.exit(_USAGE)
 
     def _conduct(self, follower: Follower) -> None:
         follower.follow()

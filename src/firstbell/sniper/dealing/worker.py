@@ -126,7 +126,12 @@ class DealtWorker:
             sys.exit(_USAGE)
         if not isinstance(environment.runner, WorkerRunner):
             raise TypeError("Locust has not made a worker of this process")
-        self._take_up(environment, environment.runner)
+        try:
+            self._take_up(environment, environment.runner)
+        except FirstbellError as error:
+            # Raised, it would be logged by Locust, which would go on with half a worker.
+            sys.stderr.write(f"{error}\n")
+            sys.exit(_USAGE)
 
     def _takes_part(self, user_class: type[Any]) -> bool:
         return issubclass(user_class, TradingUser) and user_class.account.name in self._roster.chosen
