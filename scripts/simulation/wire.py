@@ -171,7 +171,7 @@ class Wire:
             if sending is not None:
                 sending.refused, sending.pause_s = exchange.certain, exchange.pause_s
         finally:
-            if sending is not None:
+            if sending is not None and process.alive:
                 sending.ended_ns = process.world.loop.now_ns
         return reader
 
