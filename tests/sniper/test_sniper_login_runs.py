@@ -116,3 +116,21 @@ def test_a_clock_is_noted_once_it_can_be(begin, house, caplog):
     runs._note_clock("{}")
     gevent.sleep(0.05)
     assert "the disk is full" in caplog.text
+
+
+def test_what_stands_against_firing_is_asked_for_here_too(house):
+    context = house.context(PLAIN, bell_in_s=-1)
+    runs = LoginRuns(context, GreenInterrupt(), why_not=lambda: "the master is gone")
+    runs.carry_out(logins_of(context.settings.enabled)[0])
+    (row,) = house.rows()
+    assert (row["outcome"], row["reason"]) == ("not_sent", "the master is gone")
+    assert house.broker.times("send") == []
+
+
+@pytest.mark.parametrize(("replaceable", "finished"), [(True, []), (None, ["Order_A"])])
+def test_only_a_worker_leaves_what_was_stopped_to_others(house, replaceable, finished):
+    context = house.context(PLAIN, bell_in_s=-1)
+    house.interrupt.stop_at_ns = 0
+    more = {} if replaceable is None else {"replaceable": replaceable}
+    LoginRuns(context, GreenInterrupt(), **more).carry_out(logins_of(context.settings.enabled)[0])
+    assert [account for account, _ in house.notes("finished")] == finished
