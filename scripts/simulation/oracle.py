@@ -279,8 +279,8 @@ class Oracle:
 
     @staticmethod
     def _left_alone(sending: Sending) -> bool:
-        """Whether its process ended while the sending was under way, as one that is stopped does after 8 s."""
-        return sending.ended_ns is None
+        """Whether its process ended before the sending could be written down, as one that is stopped does after 8 s."""
+        return sending.ended_ns is None or sending.process.exited_ns - sending.ended_ns < NS // 10
 
     def _judge_report(self, report: Report) -> None:
         rows = report.document["orders"]

@@ -28,6 +28,7 @@ class Process:
         owner: What the journal calls it.
         failures: How often its journal has failed it.
         killed: Whether it was killed, rather than ended.
+        exited_ns: When it ended, in ns since the history began; 0 while it lives.
 
     Args:
         world: The history's world.
@@ -42,6 +43,7 @@ class Process:
         self.alive = True
         self.killed = False
         self.failures = 0
+        self.exited_ns = 0
         self.clock = ProcessClock(self)
         self._doom: tuple[str, int] | None = None
         self._parkings: dict[Parking, None] = {}
@@ -85,6 +87,7 @@ class Process:
         if not self.alive:
             return
         self.alive = False
+        self.exited_ns = self.world.loop.now_ns
         for parking in list(self._parkings):
             parking.throw(Killed())
         for call in self._orphans:
