@@ -177,8 +177,8 @@ class Campaign:
         else:
             first = self._users(mutant.place.qualname.rpartition(".")[2])
             rest = self._map.running_any(mutant.path) or self._importers(mutant.path)
-            # Of a file that holds nothing but names and tables no line runs in a test.
-            rest = rest or {test for test in self._map.tests if test.startswith(f"tests/{mutant.room}/")}
+            # Of a table of names no line runs in the test that looks at it.
+            rest |= {test for test in self._map.tests if test.startswith(f"tests/{mutant.room}/")}
         killers = self._killers.get((mutant.path, mutant.place.qualname), ())
         before = [test for test in killers if test in first or test in rest]
         own = f"tests/{mutant.room}/"
