@@ -109,9 +109,8 @@ def test_a_halt_says_more_than_a_stop_and_a_stop_does_not_hide_it(interrupt):
     interrupt.stop()
     assert (interrupt.is_set(), interrupt.is_halt, interrupt.why) == (True, False, "stopped")
     interrupt.halt("halted by reza")
-    assert interrupt.is_halt
     interrupt.stop()
-    assert interrupt.is_halt
+    assert (interrupt.is_set(), interrupt.is_halt, interrupt.why) == (True, True, "halted by reza")
 
 
 def test_disarmed_it_ignores_the_signal(switch, interrupt, tmp_path):

@@ -81,8 +81,9 @@ class KillSwitch:
             self._engines.tell(owner)
 
     def _on_signal(self, *_: object) -> None:
-        # Between any two steps, also while the volley spins and no greenlet runs: only plain flags here.
-        self._interrupt.flag()
+        # Between any two steps, also while the volley spins and no greenlet runs: nothing here may wait for one.
+        halt = None if self._known else self._file.read()
+        self._interrupt.flag(self._interrupt.why if self._known else str(halt or "halted by a signal"))
         self._wake.send()
 
     def _look(self) -> None:

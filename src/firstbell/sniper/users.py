@@ -137,13 +137,13 @@ class GreenInterrupt:
 
     def halt(self, why: str) -> None:
         """Likewise, because trading is halted; `why` says since when, by whom and why."""
-        if not self._is_set or self._is_halt:
-            self._why = why
-        self.flag()
+        self.flag(why)
         self._event.set()
 
-    def flag(self) -> None:
-        """Trading is halted: let no new attempt leave, but wake nobody yet. May be called by a signal's handler."""
+    def flag(self, why: str) -> None:
+        """Likewise, but wake nobody yet: this may be called by a signal's handler."""
+        # The words first, so that nobody who sees the flag finds the wrong ones.
+        self._why = why
         self._is_set = self._is_halt = True
 
     def when_set(self, call: Callable[[], None]) -> None:

@@ -130,7 +130,7 @@ class DealtWorker:
             self._take_up(environment, environment.runner)
         except FirstbellError as error:
             # Raised, it would be logged by Locust, which would go on with half a worker.
-            sys.stderr.write(f"{error}\n")
+            complain(str(error))
             sys.exit(_USAGE)
 
     def _takes_part(self, user_class: type[Any]) -> bool:
