@@ -128,7 +128,9 @@ def test_one_is_placed_exactly_where_somebody_said_so(reports):
 def test_what_is_asked_for_is_what_nobody_knows(reports):
     state, *_ = life(reports)
     entry = Entry(Intent(ORDER, "l", "n", 0, None), state, "run", Owner("h", 1, 1.0), AT)
-    assert needs_asking(entry) == (state.outcome is OrderOutcome.UNRESOLVED)
+    # What is being sent again is in its sender's hands: it is unresolved to whoever reads, and nobody asks for it.
+    assert needs_asking(entry) == state.unresolved
+    assert (state.outcome is OrderOutcome.UNRESOLVED) == (state.status is OrderStatus.SUBMITTED)
 
 
 @st.composite

@@ -268,7 +268,7 @@ def test_where_idle_connections_are_ended_the_order_leaves_once_on_a_fresh_one(h
     assert answer.status == 200
     assert carrier.sent_monotonic_ns >= at_ns
     assert [word for _, word in came(host)] == ["proof", "order"]
-    assert host.connections > 2
+    assert host.connections >= 2
 
 
 def ends(connection):

@@ -173,7 +173,7 @@ def guard_tracebacks() -> None:
 
 def complain(text: str) -> None:
     """Say something on standard error, secrets removed, each line by itself."""
-    for line in redact(text).splitlines():
+    for line in redact(text).rstrip("\n").split("\n"):
         _say(sys.stderr, line)
 
 
