@@ -123,7 +123,8 @@ def test_a_spent_budget_halts_the_run_until_a_person_resumes(open_venue, limit, 
     assert words in run.stderr
     assert 3 <= len(venue.submissions()) <= most
     document = json.loads(run.stdout)
-    assert document["summary"]["rejected"] == 2
+    # On a busy machine one may have used up what both had.
+    assert document["summary"]["rejected"] + document["summary"]["not_sent"] == 2
     assert any(words in row["reason"] for row in document["orders"])
     assert venue.firstbell("run", "--at", "now").returncode == 4
     assert len(venue.submissions()) <= most

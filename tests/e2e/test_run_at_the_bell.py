@@ -51,7 +51,7 @@ def judge(venue, document):
 
 
 def test_six_brokers_one_order_each_and_a_second_run_sends_nothing(open_venue):
-    venue = open_venue("--accounts", "6", "--bell-in", "14s")
+    venue = open_venue("--accounts", "6", "--bell-in", "25s")
     warm = venue.firstbell("warmup", "--json")
     assert warm.returncode == 0, warm.stderr
     assert all(row["ready"] for row in json.loads(warm.stdout)["accounts"])
