@@ -59,7 +59,7 @@ def test_a_placed_order_never_becomes_unplaced_but_by_the_exchange():
         (OrderStatus.FILLED, ReportKind.CANCELED),
         (OrderStatus.REJECTED, ReportKind.ACCEPTED),
         (OrderStatus.DENIED, ReportKind.SUBMITTED),
-        (OrderStatus.CANCELED, ReportKind.ACCEPTED),
+        (OrderStatus.CANCELED, ReportKind.REPLACED),
         (OrderStatus.ACCEPTED, ReportKind.SUBMITTED),
     ],
 )

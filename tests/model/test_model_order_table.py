@@ -8,6 +8,7 @@ from firstbell.model.order_status import TRANSITIONS, IllegalMove, OrderStatus, 
 
 # From each status: report → status, as the field has them.
 WORKING = {
+    **dict.fromkeys(("ACCEPTED", "TRIGGERED", "REPLACED"), "PARTIALLY_FILLED"),
     "PARTIALLY_FILLED": "PARTIALLY_FILLED",
     "FILLED": "FILLED",
     "PENDING_CANCEL": "PENDING_CANCEL",
@@ -16,29 +17,38 @@ WORKING = {
     "EXPIRED": "EXPIRED",
 }
 MOVES = {
-    "INITIALIZED": {"DENIED": "DENIED", "SUBMITTED": "SUBMITTED", "UNRESOLVED": "SUBMITTED"},
+    "INITIALIZED": {
+        "DENIED": "DENIED",
+        "SUBMITTED": "SUBMITTED",
+        "UNRESOLVED": "SUBMITTED",
+        **dict.fromkeys(("REPLACED", "TRIGGERED"), "INITIALIZED"),
+    },
     "SUBMITTED": {
         **dict.fromkeys(("SUBMITTED", "REFUSED", "UNRESOLVED"), "SUBMITTED"),
         **{each: each for each in ("ACCEPTED", "REJECTED", "DENIED")},
         **{each: each for each in ("PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED")},
     },
-    "ACCEPTED": {**WORKING, "ACCEPTED": "ACCEPTED", "REJECTED": "REJECTED"},
+    "ACCEPTED": {
+        **WORKING,
+        **dict.fromkeys(("ACCEPTED", "TRIGGERED", "REPLACED"), "ACCEPTED"),
+        "REJECTED": "REJECTED",
+    },
     "PARTIALLY_FILLED": WORKING,
     "PENDING_CANCEL": {
-        "PENDING_CANCEL": "PENDING_CANCEL",
-        "PARTIALLY_FILLED": "PENDING_CANCEL",
+        **dict.fromkeys(("PENDING_CANCEL", "PARTIALLY_FILLED", "ACCEPTED", "TRIGGERED"), "PENDING_CANCEL"),
         "CANCEL_REJECTED": "ACCEPTED",
         **{each: each for each in ("FILLED", "CANCELED", "EXPIRED")},
     },
     "PENDING_REPLACE": {
-        "PARTIALLY_FILLED": "PENDING_REPLACE",
+        **dict.fromkeys(("PENDING_REPLACE", "PARTIALLY_FILLED", "ACCEPTED", "TRIGGERED"), "PENDING_REPLACE"),
+        "PENDING_CANCEL": "PENDING_CANCEL",
         "REPLACED": "ACCEPTED",
         "REPLACE_REJECTED": "ACCEPTED",
         **{each: each for each in ("FILLED", "CANCELED", "EXPIRED")},
     },
-    "CANCELED": {"PARTIALLY_FILLED": "CANCELED", "FILLED": "FILLED"},
-    "EXPIRED": {"PARTIALLY_FILLED": "EXPIRED", "FILLED": "FILLED"},
-    "FILLED": {"PARTIALLY_FILLED": "FILLED", "FILLED": "FILLED"},
+    "CANCELED": {"ACCEPTED": "CANCELED", "PARTIALLY_FILLED": "CANCELED", "FILLED": "FILLED"},
+    "EXPIRED": {"ACCEPTED": "EXPIRED", "PARTIALLY_FILLED": "EXPIRED", "FILLED": "FILLED"},
+    "FILLED": {"ACCEPTED": "FILLED", "PARTIALLY_FILLED": "FILLED", "FILLED": "FILLED"},
     "REJECTED": {},
     "DENIED": {},
 }

@@ -6,7 +6,7 @@ import pytest
 
 from firstbell.model.broker_codes import BROKER_CODES, EPHOENIX_CODES, MAIN_CODES, PAPER, PLANNED_CODES
 from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
-from firstbell.model.terms import AttemptOutcome, OrderOutcome, OrderType, Side, TimeInForce
+from firstbell.model.terms import AttemptOutcome, OrderOutcome, OrderRole, OrderType, Side, TimeInForce
 
 STATUSES = (
     "INITIALIZED DENIED SUBMITTED ACCEPTED PARTIALLY_FILLED FILLED REJECTED "
@@ -14,7 +14,7 @@ STATUSES = (
 )
 KINDS = (
     "INITIALIZED DENIED SUBMITTED REFUSED UNRESOLVED ACCEPTED REJECTED PARTIALLY_FILLED FILLED "
-    "PENDING_CANCEL CANCEL_REJECTED CANCELED PENDING_REPLACE REPLACE_REJECTED REPLACED EXPIRED"
+    "PENDING_CANCEL CANCEL_REJECTED CANCELED PENDING_REPLACE REPLACE_REJECTED REPLACED TRIGGERED EXPIRED"
 )
 
 
@@ -26,8 +26,9 @@ KINDS = (
         (AttemptOutcome, "ACCEPTED REJECTED UNRESOLVED NOT_SENT"),
         (OrderOutcome, "accepted rejected unresolved not_sent"),
         (Side, "buy sell"),
-        (OrderType, "limit"),
-        (TimeInForce, "day"),
+        (OrderType, "limit market stop stop_limit trailing_stop"),
+        (TimeInForce, "day gtc gtd ioc fok at_the_open at_the_close"),
+        (OrderRole, "entry exit stop_loss take_profit"),
     ],
 )
 def test_the_words_of_a_journal_never_change(kind, words):

@@ -17,6 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from firstbell.model.terms import OrderType, TimeInForce
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date, datetime
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import BrokerCode, InstrumentId, VenueOrderId
     from firstbell.model.instrument import Instrument
     from firstbell.model.order import Order
+    from firstbell.model.quote import Quote
     from firstbell.model.report import Fill
     from firstbell.model.terms import AttemptOutcome, Side
 
@@ -37,11 +40,22 @@ class Capabilities:
         min_interval_ms: The shortest time between two orders of one account, in ms.
         client_order_ids: Whether the broker carries our name for an order and finds it by that name.
         replace: Whether a working order can be changed in place.
+        order_types: The order types that it takes. Of the others, stops are held back by the order manager, and a
+            market order becomes a limit order that crosses the spread.
+        times_in_force: How long it lets orders stay.
+        native_bracket: Whether it takes an entry with its profit and its stop as one.
+        native_oco: Whether it cancels the one when the other fills, by itself.
+        shows_book: Whether its quotes have the book's levels in them.
     """
 
     min_interval_ms: int
     client_order_ids: bool
     replace: bool
+    order_types: frozenset[OrderType] = frozenset({OrderType.LIMIT})
+    times_in_force: frozenset[TimeInForce] = frozenset({TimeInForce.DAY})
+    native_bracket: bool = False
+    native_oco: bool = False
+    shows_book: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +102,7 @@ class VenueOrder:
         created_at: When the broker took it, aware, or None where it does not say.
         status: The broker's own word or number for its state.
         client_order_id: Our name for it, where the broker carries names.
+        avg_px: The average price of what traded, where the broker says it.
     """
 
     venue_order_id: VenueOrderId
@@ -101,6 +116,7 @@ class VenueOrder:
     created_at: datetime | None
     status: str
     client_order_id: str | None = None
+    avg_px: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +262,14 @@ class Broker(Protocol):
 
     def instrument(self, instrument: InstrumentId, *, fresh: bool = False) -> Instrument:
         """The instrument as the broker describes it today, its price band among it.
+
+        Raises:
+            Refused: The broker knows no such instrument.
+        """
+        ...
+
+    def quote(self, instrument: InstrumentId) -> Quote:
+        """What the market says of an instrument now; always asked for anew.
 
         Raises:
             Refused: The broker knows no such instrument.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from firstbell.model.instructions import PLAIN, Instructions
 from firstbell.model.order_status import PLACED, IllegalMove, OrderStatus, ReportKind, next_status
-from firstbell.model.terms import AttemptOutcome, OrderOutcome, OrderType, Side, TimeInForce
+from firstbell.model.terms import AttemptOutcome, OrderOutcome, OrderRole, OrderType, Side, TimeInForce
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
 
     from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId, VenueOrderId
     from firstbell.model.report import Attempt, ExecutionReport
+
+_NOTHING: Final = Decimal(0)
+_COUNTED: Final = frozenset(
+    {
+        OrderStatus.ACCEPTED,
+        OrderStatus.PARTIALLY_FILLED,
+        OrderStatus.PENDING_CANCEL,
+        OrderStatus.CANCELED,
+        OrderStatus.EXPIRED,
+    }
+)
+"""Where a sum that has reached the quantity means that it is filled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +40,13 @@ class Order:
         broker_code: The broker that holds the account.
         instrument: What is traded.
         side: Buy or sell.
-        price: The limit price, in the instrument's currency (rials in Tehran).
+        price: The limit price, in the instrument's currency (rials in Tehran); of an order without a limit, the price
+            that it is valued at, so that no limit on values can be passed by.
         quantity: How many shares.
         day: The trading day it is for.
-        order_type: Limit orders only, for now.
-        time_in_force: Day orders only, for now.
+        order_type: What it asks for.
+        time_in_force: How long it stays.
+        instructions: Its further terms.
 
     Raises:
         ValueError: Price or quantity is not a positive finite number.
@@ -47,6 +62,7 @@ class Order:
     day: date
     order_type: OrderType = OrderType.LIMIT
     time_in_force: TimeInForce = TimeInForce.DAY
+    instructions: Instructions = PLAIN
 
     def __post_init__(self) -> None:
         for name, number in (("price", self.price), ("quantity", self.quantity)):
@@ -57,6 +73,32 @@ class Order:
     def value(self) -> Decimal:
         """Price times quantity, without fees."""
         return self.price * self.quantity
+
+    @property
+    def role(self) -> OrderRole:
+        """What it is for. Where nobody said, a buy enters and a sell exits."""
+        if self.instructions.role is not None:
+            return self.instructions.role
+        return OrderRole.ENTRY if self.side is Side.BUY else OrderRole.EXIT
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What replacements have made of an order's terms; None where they are as they were asked for."""
+
+    price: Decimal | None = None
+    quantity: Decimal | None = None
+    trigger_price: Decimal | None = None
+
+    def by(self, report: ExecutionReport) -> Changed:
+        """The terms once a report has told of others."""
+        if report.price is report.quantity is report.trigger_price is None:
+            return self
+        return Changed(
+            self.price if report.price is None else report.price,
+            self.quantity if report.quantity is None else report.quantity,
+            self.trigger_price if report.trigger_price is None else report.trigger_price,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +116,9 @@ class OrderState:
         unresolved: Whether its last attempt got no answer and no list has answered since.
         attempts: Every attempt, in order.
         reason: The last report's reason, if it had one.
+        changed: What replacements have made of its price, quantity and trigger price.
+        triggered: Whether its trigger price has traded.
+        fees: The sum of the fees that its trades named, in the price's currency.
     """
 
     order: Order
@@ -86,11 +131,30 @@ class OrderState:
     unresolved: bool = False
     attempts: tuple[Attempt, ...] = ()
     reason: str | None = None
+    changed: Changed = Changed()
+    triggered: bool = False
+    fees: Decimal = Decimal(0)
+
+    @property
+    def price(self) -> Decimal:
+        """Its price now (FIX 44)."""
+        return self.order.price if self.changed.price is None else self.changed.price
+
+    @property
+    def quantity(self) -> Decimal:
+        """Its quantity now, what has traded of it included (FIX 38)."""
+        return self.order.quantity if self.changed.quantity is None else self.changed.quantity
+
+    @property
+    def trigger_price(self) -> Decimal | None:
+        """Its trigger price now (FIX 99)."""
+        asked = self.order.instructions.trigger_price
+        return asked if self.changed.trigger_price is None else self.changed.trigger_price
 
     @property
     def leaves_qty(self) -> Decimal:
-        """What is still to trade (FIX 151)."""
-        return self.order.quantity - self.filled_qty
+        """What is still to trade (FIX 151); never less than nothing, whatever was made of its quantity."""
+        return max(self.quantity - self.filled_qty, _NOTHING)
 
     @property
     def avg_px(self) -> Decimal | None:
@@ -130,8 +194,23 @@ class OrderState:
             or (self.unresolved and report.kind is ReportKind.SUBMITTED),
             attempts=(*self.attempts, report.attempt) if report.attempt else self.attempts,
             reason=report.reason,
+            changed=self.changed.by(report),
+            triggered=self.triggered or report.kind is ReportKind.TRIGGERED,
         )
-        return _filled(changed, report)
+        return _settled(_filled(changed, report))
+
+
+def _settled(state: OrderState) -> OrderState:
+    """The status that what has traded by now demands: the same whichever of its reports came first, or got lost.
+
+    While a change is asked for, the sum says nothing: the order may have grown.
+    """
+    if state.status not in _COUNTED or not state.filled_qty:
+        return state
+    status = OrderStatus.FILLED if state.filled_qty >= state.quantity else state.status
+    if status is OrderStatus.ACCEPTED:
+        status = OrderStatus.PARTIALLY_FILLED
+    return state if status is state.status else replace(state, status=status)
 
 
 def _filled(state: OrderState, report: ExecutionReport) -> OrderState:
@@ -149,6 +228,7 @@ def _filled(state: OrderState, report: ExecutionReport) -> OrderState:
             filled_value=state.filled_value + fill.last_qty * fill.last_px,
             priced_qty=priced_qty,
             trade_ids=state.trade_ids | {fill.trade_id},
+            fees=state.fees + (fill.fee or 0),
         )
     if report.cum_qty is not None and report.cum_qty > state.filled_qty:
         state = replace(state, filled_qty=report.cum_qty)

@@ -57,6 +57,9 @@ class ReportKind(StrEnum):
     PENDING_REPLACE = "PENDING_REPLACE"
     REPLACE_REJECTED = "REPLACE_REJECTED"
     REPLACED = "REPLACED"
+    """Its terms have changed: at the broker, or, of one that we hold back, here."""
+    TRIGGERED = "TRIGGERED"
+    """Its trigger price has traded; of one that we hold back: it may leave now."""
     EXPIRED = "EXPIRED"
 
 
@@ -64,6 +67,11 @@ _S = OrderStatus
 _K = ReportKind
 
 _WORKING_MOVES: Final = {
+    # Late, as where the list of the day was quicker than the answer.
+    _K.ACCEPTED: _S.PARTIALLY_FILLED,
+    _K.TRIGGERED: _S.PARTIALLY_FILLED,
+    # Changed by hand at the broker, or its answer came before our own word of having asked.
+    _K.REPLACED: _S.PARTIALLY_FILLED,
     _K.PARTIALLY_FILLED: _S.PARTIALLY_FILLED,
     _K.FILLED: _S.FILLED,
     _K.PENDING_CANCEL: _S.PENDING_CANCEL,
@@ -78,6 +86,9 @@ _MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
         _K.SUBMITTED: _S.SUBMITTED,
         # Found unfinished after its bell: it may have left without a word in the journal, so it is asked for.
         _K.UNRESOLVED: _S.SUBMITTED,
+        # One that we hold back follows the market, or what its bracket has filled; and at last it may leave.
+        _K.REPLACED: _S.INITIALIZED,
+        _K.TRIGGERED: _S.INITIALIZED,
     },
     _S.SUBMITTED: {
         _K.SUBMITTED: _S.SUBMITTED,
@@ -97,6 +108,8 @@ _MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
         **_WORKING_MOVES,
         # The answer that accepted it may not have brought its name; the broker's list does.
         _K.ACCEPTED: _S.ACCEPTED,
+        _K.TRIGGERED: _S.ACCEPTED,
+        _K.REPLACED: _S.ACCEPTED,
         # Exchanges do reject what a broker has accepted.
         _K.REJECTED: _S.REJECTED,
     },
@@ -104,6 +117,8 @@ _MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
     _S.PENDING_CANCEL: {
         # A cancel that got lost is asked for again.
         _K.PENDING_CANCEL: _S.PENDING_CANCEL,
+        _K.ACCEPTED: _S.PENDING_CANCEL,
+        _K.TRIGGERED: _S.PENDING_CANCEL,
         _K.PARTIALLY_FILLED: _S.PENDING_CANCEL,
         _K.FILLED: _S.FILLED,
         _K.CANCELED: _S.CANCELED,
@@ -111,6 +126,11 @@ _MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
         _K.CANCEL_REJECTED: _S.ACCEPTED,
     },
     _S.PENDING_REPLACE: {
+        _K.ACCEPTED: _S.PENDING_REPLACE,
+        _K.TRIGGERED: _S.PENDING_REPLACE,
+        # A change that got lost is asked for again.
+        _K.PENDING_REPLACE: _S.PENDING_REPLACE,
+        _K.PENDING_CANCEL: _S.PENDING_CANCEL,
         _K.PARTIALLY_FILLED: _S.PENDING_REPLACE,
         _K.FILLED: _S.FILLED,
         _K.CANCELED: _S.CANCELED,
@@ -118,11 +138,11 @@ _MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
         _K.REPLACED: _S.ACCEPTED,
         _K.REPLACE_REJECTED: _S.ACCEPTED,
     },
-    # A done order never reopens, but what traded before it ended is still counted.
-    _S.CANCELED: {_K.PARTIALLY_FILLED: _S.CANCELED, _K.FILLED: _S.FILLED},
-    _S.EXPIRED: {_K.PARTIALLY_FILLED: _S.EXPIRED, _K.FILLED: _S.FILLED},
+    # A done order never reopens, but what traded before it ended is still counted; and its name may come late.
+    _S.CANCELED: {_K.ACCEPTED: _S.CANCELED, _K.PARTIALLY_FILLED: _S.CANCELED, _K.FILLED: _S.FILLED},
+    _S.EXPIRED: {_K.ACCEPTED: _S.EXPIRED, _K.PARTIALLY_FILLED: _S.EXPIRED, _K.FILLED: _S.FILLED},
     # Trades may be told of in any order, the last one first; and twice.
-    _S.FILLED: {_K.PARTIALLY_FILLED: _S.FILLED, _K.FILLED: _S.FILLED},
+    _S.FILLED: {_K.ACCEPTED: _S.FILLED, _K.PARTIALLY_FILLED: _S.FILLED, _K.FILLED: _S.FILLED},
     _S.REJECTED: {},
     _S.DENIED: {},
 }

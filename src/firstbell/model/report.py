@@ -58,11 +58,13 @@ class Fill:
         trade_id: The venue's name for the trade (FIX 17).
         last_qty: How many shares traded (FIX 32).
         last_px: At what price (FIX 31).
+        fee: What the broker took for it (FIX 12), in the price's currency, or None where nobody said.
     """
 
     trade_id: str
     last_qty: Decimal
     last_px: Decimal
+    fee: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,9 @@ class ExecutionReport:
         fill: The trade, if the report is of one.
         cum_qty: How much had traded by then (FIX 14), where the broker says only the sum.
         reason: Why, in words: for what is refused, denied or found out later.
+        price: The order's price from now on (FIX 44), where a replacement changed it.
+        quantity: Its quantity from now on (FIX 38), likewise.
+        trigger_price: Its trigger price from now on (FIX 99), likewise, or where a trailing stop has followed.
     """
 
     client_order_id: ClientOrderId
@@ -90,3 +95,6 @@ class ExecutionReport:
     fill: Fill | None = None
     cum_qty: Decimal | None = None
     reason: str | None = None
+    price: Decimal | None = None
+    quantity: Decimal | None = None
+    trigger_price: Decimal | None = None

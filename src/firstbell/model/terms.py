@@ -11,17 +11,63 @@ class Side(StrEnum):
     BUY = "buy"
     SELL = "sell"
 
+    @property
+    def opposite(self) -> Side:
+        """The side that undoes it."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
 
 class OrderType(StrEnum):
     """What an order asks for (FIX 40). Nothing ever defaults to a market order."""
 
     LIMIT = "limit"
+    """At its price or better."""
+    MARKET = "market"
+    """At whatever price there is. Its `Order.price` is what it was valued at, and does not go to the broker."""
+    STOP = "stop"
+    """A market order once its trigger price has traded. Its `Order.price` is what it was valued at."""
+    STOP_LIMIT = "stop_limit"
+    """A limit order once its trigger price has traded."""
+    TRAILING_STOP = "trailing_stop"
+    """A stop whose trigger price follows the market at a distance, and never goes back."""
+
+    @property
+    def has_limit(self) -> bool:
+        """Whether its price is a limit that goes to the broker."""
+        return self in {OrderType.LIMIT, OrderType.STOP_LIMIT}
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for a trigger price before it may trade."""
+        return self in {OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP}
 
 
 class TimeInForce(StrEnum):
     """How long an order stays (FIX 59)."""
 
     DAY = "day"
+    """Until the end of the trading day."""
+    GTC = "gtc"
+    """Until it is canceled."""
+    GTD = "gtd"
+    """Until an instant: `Instructions.expires_at`."""
+    IOC = "ioc"
+    """What does not trade at once is canceled."""
+    FOK = "fok"
+    """All of it at once, or none."""
+    AT_THE_OPEN = "at_the_open"
+    """In the opening auction, or not at all."""
+    AT_THE_CLOSE = "at_the_close"
+    """In the closing auction, or not at all."""
+
+
+class OrderRole(StrEnum):
+    """What an order is for: it opens a position, or ends one, and then why."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+    STOP_LOSS = "stop_loss"
+    TAKE_PROFIT = "take_profit"
 
 
 class AttemptOutcome(StrEnum):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from firstbell.model.order_status import TRANSITIONS, OrderStatus, ReportKind
+from firstbell.model.order_status import PLACED, TRANSITIONS, OrderStatus, ReportKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -126,7 +126,7 @@ def reading(row: VenueOrder, state: OrderState) -> ReportKind | None:
         kind = ReportKind.ACCEPTED
     if kind not in TRANSITIONS[state.status]:
         return None
-    if kind is ReportKind.ACCEPTED and state.status is OrderStatus.ACCEPTED and state.venue_order_id is not None:
+    if kind is ReportKind.ACCEPTED and state.status in PLACED and state.venue_order_id is not None:
         return None
     told = kind is ReportKind.PARTIALLY_FILLED or state.status is OrderStatus.FILLED
     if told and row.filled_qty <= state.filled_qty:
