@@ -15,7 +15,24 @@ from firstbell.sniper.lane_address import LaneAddress
 from firstbell.sniper.waiting import PlainWaiter
 
 S = 1_000_000_000
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def until_stamped(lane, there):
+    """The kernel begins to stamp a moment after a socket has asked for it; until then it tells when it was read."""
+    for _ in range(100):
+        lane.seal(REQUEST)
+        lane.fire()
+        there.recv(1000)
+        there.sendall(ANSWER)
+        assert PlainWaiter().readable(lane.shot()[0].__self__.fileno(), 5)
+        come_ns = time.monotonic_ns()
+        time.sleep(0.01)
+        answer = lane.read(time.monotonic_ns() + 5 * S)
+        if answer.sent_monotonic_ns + answer.round_trip_ns < come_ns + 5_000_000:
+            return
+    raise AssertionError("the kernel stamps nothing")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux stamps what comes on a TCP connection")
@@ -26,8 +43,9 @@ def test_an_answer_that_lies_there_is_timed_by_its_coming():
             lane.open(time.monotonic_ns() + 5 * S)
             there, _ = server.accept()
             with there:
+                until_stamped(lane, there)
                 for _ in range(2):
-                    lane.seal(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                    lane.seal(REQUEST)
                     lane.fire()
                     there.recv(1000)
                     there.sendall(ANSWER)
@@ -55,7 +73,8 @@ def test_what_had_come_before_the_order_left_is_not_its_answer():
             lane.open(time.monotonic_ns() + 5 * S)
             there, _ = server.accept()
             with there:
-                lane.seal(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                until_stamped(lane, there)
+                lane.seal(REQUEST)
                 there.sendall(ANSWER)
                 assert PlainWaiter().readable(lane.shot()[0].__self__.fileno(), 5)
                 lane.fire()
