@@ -15,7 +15,7 @@ SOURCE: Final = ROOT / "src"
 WORK: Final = ROOT / ".mutants"
 """What is kept between two runs."""
 
-_SNIPER: Final = ("arming", "bell", "carrier", "firing", "login_runs", "logins", "reading", "results", "volley")
+_SNIPER: Final = ("arming", "bell", "carrier", "firing", "login_runs", "reading", "results", "volley")
 """The sniper's decision code; dealing and what wires Locust are left to the tests of whole processes."""
 
 ROOMS: Final = ("model", "journal", "risk", "oms", "sniper")

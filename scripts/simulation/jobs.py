@@ -21,6 +21,7 @@ from firstbell.journal.base import Note
 from firstbell.journal.sql_journal import SqlJournal
 from firstbell.model.identifiers import RunId
 from firstbell.model.instant import epoch_ns, instant
+from firstbell.oms.logins import logins_of
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
 from firstbell.oms.recovery import recover
 from firstbell.oms.run_budget import RunBudget
@@ -29,7 +30,6 @@ from firstbell.sniper.archive import current
 from firstbell.sniper.arming import Arming
 from firstbell.sniper.context import RunContext, record_of
 from firstbell.sniper.firing import Gear, LoginRun
-from firstbell.sniper.logins import logins_of
 from simulation.carrier import SimulatedAims, SimulatedCarrier
 from simulation.process import NS, SimulatedInterrupt
 from simulation.shelf import SimulatedShelf
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
     from firstbell.model.order import Order
     from firstbell.model.report import Attempt
     from firstbell.oms.decision import Budget
+    from firstbell.oms.logins import Login
     from firstbell.sniper.aiming import Aims, HostAim
     from firstbell.sniper.arming import Armed
     from firstbell.sniper.firing import Scribe
-    from firstbell.sniper.logins import Login
     from simulation.process import Process
     from simulation.scenario import Start
     from simulation.world import World

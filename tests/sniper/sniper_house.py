@@ -14,12 +14,12 @@ from firstbell.model.instrument import Instrument
 from firstbell.model.price_band import PriceBand
 from firstbell.model.terms import AttemptOutcome
 from firstbell.oms.carrier import PlainCarrier
+from firstbell.oms.logins import logins_of
 from firstbell.oms.run_budget import RunBudget
 from firstbell.sniper import results
 from firstbell.sniper.aiming import HostAim
 from firstbell.sniper.context import RunContext, record_of
 from firstbell.sniper.firing import Gear, LoginRun
-from firstbell.sniper.logins import logins_of
 
 S = 1_000_000_000
 D = Decimal

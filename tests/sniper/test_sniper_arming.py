@@ -19,8 +19,8 @@ from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import OrderOutcome, Side
+from firstbell.oms.logins import login_key, logins_of
 from firstbell.sniper.arming import Arming
-from firstbell.sniper.logins import login_key, logins_of
 
 KEY = login_key("shahr", "u")
 FEW = CONFIG.format(a="quantity = 10", risk="")

@@ -28,6 +28,7 @@ from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.price_band import PriceBand
 from firstbell.model.terms import Side
+from firstbell.oms.logins import logins_of
 from firstbell.oms.recovery import recover
 from firstbell.risk.checks import Limits, Surroundings
 from firstbell.sniper.dealing import roster
@@ -45,7 +46,6 @@ from firstbell.sniper.dealing.documents import (
 )
 from firstbell.sniper.dealing.presence import MasterWatch
 from firstbell.sniper.dealing.sealing import KEY, NotOurs, Seal, new_key, refuse_master_by_hand
-from firstbell.sniper.logins import logins_of
 
 ONE, TWO, THREE = (Owner("here#1", pid, float(pid)) for pid in (1, 2, 3))
 

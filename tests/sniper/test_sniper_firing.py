@@ -17,8 +17,8 @@ from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import Attempt, ExecutionReport
 from firstbell.model.terms import AttemptOutcome, Side
 from firstbell.oms.inquiry import Inquiry
+from firstbell.oms.logins import login_key
 from firstbell.sniper.firing import LOOK_AGAIN_S, OPEN_BEFORE_S
-from firstbell.sniper.logins import login_key
 
 CLOSED = Outcome(AttemptOutcome.REJECTED, 1017, "closed", again=True)
 ALL = CONFIG.format(a="orders = all", risk="")

@@ -15,7 +15,7 @@ from firstbell.model.identifiers import client_order_id
 from firstbell.model.instant import instant
 from firstbell.model.order import Order
 from firstbell.model.terms import Side
-from firstbell.sniper.logins import login_key
+from firstbell.oms.logins import login_key
 
 
 def test_everything_is_read_again_in_the_last_minute_and_the_order_leaves_at_the_bell(house):

@@ -9,9 +9,9 @@ from sniper_house import PLAIN
 
 from firstbell.errors import JournalError
 from firstbell.journal.base import Note
+from firstbell.oms.logins import logins_of
 from firstbell.sniper.arming import Armed
 from firstbell.sniper.login_runs import LoginRuns
-from firstbell.sniper.logins import logins_of
 from firstbell.sniper.users import GreenInterrupt
 
 S = 1_000_000_000

@@ -11,7 +11,7 @@ from sniper_house import CONFIG, PLAIN, SECOND, D, S
 from firstbell.brokers.base import Holding, Token
 from firstbell.errors import CaptchaError, NoAnswer, Refused, RunError, WrongPassword
 from firstbell.model.instant import instant
-from firstbell.sniper.logins import login_key, logins_of
+from firstbell.oms.logins import login_key, logins_of
 from firstbell.sniper.reading import Reading
 
 SELL = CONFIG.format(a="side = sell", risk="")

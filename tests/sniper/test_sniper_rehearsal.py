@@ -17,11 +17,11 @@ from firstbell.errors import RunError
 from firstbell.market import tick_size
 from firstbell.model.identifiers import AccountName, BrokerCode, InstrumentId
 from firstbell.model.terms import Side
+from firstbell.oms.logins import logins_of
 from firstbell.oms.plan import DayUsed, Facts, plan_login
 from firstbell.risk.checks import Limits
 from firstbell.simulator.ephoenix.config_file import write_config
 from firstbell.simulator.record import Decision, Submission
-from firstbell.sniper.logins import logins_of
 from firstbell.sniper.measured import Measured, MeasuredHost
 from firstbell.sniper.rehearsal import on_stage, prepare
 from firstbell.sniper.rehearsal_config import rehearsal_config

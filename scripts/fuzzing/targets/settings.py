@@ -18,7 +18,7 @@ from firstbell.config import values as config_values
 from firstbell.config.template import render
 from firstbell.errors import ConfigError
 from firstbell.journal.address import Address
-from firstbell.sniper.logins import logins_of
+from firstbell.oms.logins import logins_of
 from fuzzing import junk, spoiling
 from fuzzing.targets.base import IN_MEMORY, Plain, expect
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from firstbell.sniper.logins import logins_of
+from firstbell.oms.logins import logins_of
 
 if TYPE_CHECKING:
     from firstbell.brokers.base import Broker

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from firstbell.sniper.logins import logins_of
+from firstbell.oms.logins import logins_of
 from firstbell.sniper.warmup import warm_up
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from firstbell.cli.shell import Shell
+    from firstbell.oms.logins import Login
     from firstbell.oms.office import Office
-    from firstbell.sniper.logins import Login
     from firstbell.sniper.warmup import WarmAccount
 
 

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry, Owner
     from firstbell.model.identifiers import ClientOrderId, InstrumentId, VenueOrderId
     from firstbell.model.order import Order
+    from firstbell.oms.logins import Login
     from firstbell.sniper.aiming import Aims, HostAim
     from firstbell.sniper.context import RunContext
-    from firstbell.sniper.logins import Login
 
 _log = logging.getLogger(__name__)
 

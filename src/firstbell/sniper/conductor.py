@@ -24,6 +24,7 @@ from firstbell.journal.owner import is_alive, this_process
 from firstbell.log import complain, guard, set_up
 from firstbell.model.identifiers import AccountName
 from firstbell.model.instant import epoch_ns
+from firstbell.oms.logins import Login, logins_of
 from firstbell.oms.recovery import recover
 from firstbell.oms.run_budget import RunBudget
 from firstbell.sniper import results
@@ -38,7 +39,6 @@ from firstbell.sniper.dealing.sealing import KEY, Seal
 from firstbell.sniper.follower import LOOK_EVERY_S, Follower
 from firstbell.sniper.kill_switch import KillSwitch
 from firstbell.sniper.login_runs import LoginRuns
-from firstbell.sniper.logins import Login, logins_of
 from firstbell.sniper.page import dress
 from firstbell.sniper.users import GreenInterrupt, StatsWatcher, TradingUser
 

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import AccountName, ClientOrderId, RunId
     from firstbell.model.order import Order, OrderState
+    from firstbell.oms.logins import Login
     from firstbell.sniper.aiming import Aims, HostAim
     from firstbell.sniper.arming import Armed
     from firstbell.sniper.context import RunContext
-    from firstbell.sniper.logins import Login
 
 _log = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ from firstbell.config.private_folder import guard_folder
 from firstbell.config.private_process import be_private
 from firstbell.errors import FirstbellError
 from firstbell.log import complain, guard_tracebacks
+from firstbell.oms.logins import logins_of
 from firstbell.oms.office import Office
 from firstbell.sniper.conductor import Conductor
 from firstbell.sniper.dealing.joining import ask_for_roster
@@ -26,7 +27,6 @@ from firstbell.sniper.dealing.roster import STATE_DIR, read_roster
 from firstbell.sniper.dealing.sealing import Seal, refuse_master_by_hand, refuse_open_port
 from firstbell.sniper.dealing.worker import DealtWorker
 from firstbell.sniper.environment import wishes
-from firstbell.sniper.logins import logins_of
 from firstbell.sniper.start import forget_current_folder
 from firstbell.sniper.users import TradingUser, make_user_classes
 

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from firstbell.brokers.base import HttpBroker
+    from firstbell.oms.logins import Login
     from firstbell.sniper.context import RunContext
     from firstbell.sniper.firing import ArmLogin, Inquirer
-    from firstbell.sniper.logins import Login
     from firstbell.sniper.users import GreenInterrupt
 
 _log = logging.getLogger(__name__)

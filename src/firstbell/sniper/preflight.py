@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from firstbell.clock.ntp import NtpReading
     from firstbell.config import BrokerSettings
     from firstbell.model.identifiers import BrokerCode
+    from firstbell.oms.logins import Login
     from firstbell.oms.office import Office
     from firstbell.sniper.host_clock import HostReading
-    from firstbell.sniper.logins import Login
     from firstbell.sniper.warmup import WarmAccount
 
 MEASURED_S: Final = 16

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from firstbell.config import AccountSettings
     from firstbell.model.identifiers import AccountName, InstrumentId, VenueOrderId
     from firstbell.model.instrument import Instrument
+    from firstbell.oms.logins import Login
     from firstbell.sniper.context import RunContext
-    from firstbell.sniper.logins import Login
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")

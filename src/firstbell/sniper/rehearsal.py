@@ -19,6 +19,7 @@ from firstbell.errors import NotSent, RunError
 from firstbell.market import calendar
 from firstbell.model.broker_codes import EPHOENIX_CODES
 from firstbell.model.instant import epoch_ns
+from firstbell.oms.logins import logins_of
 from firstbell.simulator.ephoenix.background import running
 from firstbell.simulator.ephoenix.captcha import CaptchaDesk
 from firstbell.simulator.ephoenix.setup import Setup
@@ -26,7 +27,6 @@ from firstbell.simulator.path import MeasuredPath
 from firstbell.simulator.rules import Rules
 from firstbell.simulator.schedule import next_session, schedule_of
 from firstbell.simulator.tls import make_certificates
-from firstbell.sniper.logins import logins_of
 from firstbell.sniper.stand_ins import instruments_for, investor_for
 
 if TYPE_CHECKING:

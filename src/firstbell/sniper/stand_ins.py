@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from firstbell.config import AccountSettings, Settings
     from firstbell.model.identifiers import InstrumentId
-    from firstbell.sniper.logins import Login
+    from firstbell.oms.logins import Login
 
 _SLICES: Final = 2
 """How many orders a rehearsed ``orders = all`` comes to, where the limits allow it."""

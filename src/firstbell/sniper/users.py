@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from firstbell.config import AccountSettings, Settings
     from firstbell.model.order import Order
     from firstbell.model.report import Attempt
+    from firstbell.oms.logins import Login
     from firstbell.sniper.login_runs import LoginRuns
-    from firstbell.sniper.logins import Login
 
 _NS: Final = 1_000_000_000
 _TELL_EVERY_S: Final = 0.1

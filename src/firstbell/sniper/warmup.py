@@ -16,9 +16,9 @@ from firstbell.clock import exchange_now
 from firstbell.errors import FirstbellError
 from firstbell.model.money import exact
 from firstbell.model.terms import Side
+from firstbell.oms.logins import Login, logins_of
 from firstbell.oms.plan import DayUsed, Facts, PlanLine, plan_login
 from firstbell.risk.checks import Limits
-from firstbell.sniper.logins import Login, logins_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

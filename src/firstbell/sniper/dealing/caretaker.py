@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from firstbell.journal.base import Entry, Owner
     from firstbell.model.identifiers import ClientOrderId
+    from firstbell.oms.logins import Login
     from firstbell.sniper.context import RunContext
-    from firstbell.sniper.logins import Login
 
 _log = logging.getLogger(__name__)
 

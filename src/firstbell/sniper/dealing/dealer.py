@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import PreparedOrder
     from firstbell.journal.base import Owner
     from firstbell.model.identifiers import ClientOrderId
+    from firstbell.oms.logins import Login
     from firstbell.risk.checks import Surroundings
     from firstbell.sniper.aiming import Aims
     from firstbell.sniper.context import RunContext
     from firstbell.sniper.dealing.crew import Crew
     from firstbell.sniper.dealing.post import Post
-    from firstbell.sniper.logins import Login
 
 _log = logging.getLogger(__name__)
 

@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from firstbell.model.instrument import Instrument
     from firstbell.model.order import Order
     from firstbell.model.terms import Side
+    from firstbell.oms.logins import Login
     from firstbell.risk.checks import Surroundings
     from firstbell.sniper.aiming import Aims, HostAim
     from firstbell.sniper.context import RunContext
     from firstbell.sniper.dealing.link import Link
-    from firstbell.sniper.logins import Login
 
 _LOG_IN_S: Final = 20.0
 """How long a new log-in by the master is waited for."""

@@ -13,9 +13,9 @@ from firstbell.sniper.dealing.documents import owner_document, text_in
 if TYPE_CHECKING:
     from firstbell.journal.base import Owner
     from firstbell.model.identifiers import RunId
+    from firstbell.oms.logins import Login
     from firstbell.sniper.context import RunContext
     from firstbell.sniper.dealing.post import Post
-    from firstbell.sniper.logins import Login
 
 WANT: Final = "want"
 DEALT: Final = "dealt"

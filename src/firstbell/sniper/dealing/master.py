@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstbell.errors import RunError
 from firstbell.journal.owner import this_process
+from firstbell.oms.logins import logins_of
 from firstbell.oms.office import journal_address
 from firstbell.sniper.dealing import halting
 from firstbell.sniper.dealing.caretaker import Caretaker
@@ -14,7 +15,6 @@ from firstbell.sniper.dealing.dealer import Dealer
 from firstbell.sniper.dealing.overseer import Overseer
 from firstbell.sniper.dealing.post import Post
 from firstbell.sniper.dealing.roster import roster_document
-from firstbell.sniper.logins import logins_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from firstbell.brokers.base import Capabilities
     from firstbell.model.identifiers import BrokerCode
+    from firstbell.oms.logins import Login
     from firstbell.oms.office import Office
     from firstbell.sniper.aiming import Aims
     from firstbell.sniper.context import RunContext
     from firstbell.sniper.dealing.sealing import Seal
-    from firstbell.sniper.logins import Login
 
 
 class Mastery:

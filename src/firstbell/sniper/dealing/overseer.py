@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from locust.runners import MasterRunner
 
     from firstbell.journal.base import Entry, Owner
+    from firstbell.oms.logins import Login
     from firstbell.sniper.context import RunContext
     from firstbell.sniper.dealing.caretaker import Caretaker
     from firstbell.sniper.dealing.crew import Crew, Member
     from firstbell.sniper.dealing.post import Post
-    from firstbell.sniper.logins import Login
 
 _log = logging.getLogger(__name__)
 

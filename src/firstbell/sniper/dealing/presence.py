@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from firstbell.clock import Clock
     from firstbell.journal.base import Owner
+    from firstbell.oms.logins import Login
     from firstbell.sniper.dealing.post import Post
     from firstbell.sniper.login_runs import LoginRuns
-    from firstbell.sniper.logins import Login
 
 _log = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from firstbell.model.broker_codes import BROKER_CODES
 from firstbell.model.facts import Facts, instant_of, texts_of
 from firstbell.model.identifiers import AccountName, BrokerCode, InstrumentId, RunId
 from firstbell.model.terms import Side
+from firstbell.oms.logins import Login
 from firstbell.sniper.dealing.documents import owner_document, read_owner, readable
-from firstbell.sniper.logins import Login
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import Broker, HttpBroker, PreparedCall
     from firstbell.config import AccountSettings
     from firstbell.model.identifiers import BrokerCode
+    from firstbell.oms.logins import Login
     from firstbell.sniper.dealing.roster import Roster
     from firstbell.sniper.dealing.sealing import Seal
     from firstbell.sniper.firing import Inquirer
-    from firstbell.sniper.logins import Login
 
 _log = logging.getLogger(__name__)
 
