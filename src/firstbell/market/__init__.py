@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from firstbell.market.always_open import always_open
 from firstbell.market.calendar import MARKETS, MarketCalendar, Session, calendar
 from firstbell.market.fees import fee, fee_rate
 from firstbell.market.phases import Phase
 from firstbell.market.ticks import on_tick, tick_size
 
-__all__ = ["MARKETS", "MarketCalendar", "Phase", "Session", "calendar", "fee", "fee_rate", "on_tick", "tick_size"]
+__all__ = [
+    "MARKETS",
+    "MarketCalendar",
+    "Phase",
+    "Session",
+    "always_open",
+    "calendar",
+    "fee",
+    "fee_rate",
+    "on_tick",
+    "tick_size",
+]
