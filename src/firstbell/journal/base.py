@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from firstbell.errors import JournalError
+from firstbell.model.order_status import OrderStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +39,10 @@ class Owner:
         return f"process {self.pid} on {self.host.partition('#')[0]}"
 
 
+HELD_NS: Final = (1 << 63) - 1
+"""The bell of an order that we hold back, in ns: it never rings, so nothing of it can have left by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """An order about to be claimed, with what is needed to find out later what became of it.
@@ -46,7 +51,8 @@ class Intent:
         order: The order of round 1; the claim may give it a later round's name.
         login: The login it belongs to: a digest of broker and user name.
         plan_id: Its name in round 1, whatever the round.
-        bell_ns: The instant before which nothing of it can have left, in ns since the epoch, on our clock.
+        bell_ns: The instant before which nothing of it can have left, in ns since the epoch, on our clock; `HELD_NS`
+            for one that is held back until the market triggers it, and of which a report tells before it leaves.
         known_ids: The broker's ids that were in its list of the day before the bell; None where it could not be read.
     """
 
@@ -66,6 +72,11 @@ class Entry:
     run_id: RunId
     owner: Owner
     claimed_at: datetime
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether it is one that we hold back, and nothing of it has left."""
+        return self.intent.bell_ns == HELD_NS and self.state.status is OrderStatus.INITIALIZED
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,8 @@ def stands_against(
         here: Likewise.
     """
     state = other.state
-    if state.status in DONE or state.status in PLACED:
+    if state.status in DONE or state.status in PLACED or other.is_held_back:
+        # One that is held back waits for the market, perhaps for weeks: meanwhile its login is free.
         return False
     if state.unresolved:
         return True

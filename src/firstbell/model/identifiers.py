@@ -61,3 +61,19 @@ def client_order_id(
     digest = hashlib.blake2b(plan.encode(), digest_size=6).hexdigest()
     name = f"fb-{day:%Y%m%d}-{digest}-{slice_}"
     return ClientOrderId(name if round_ == 1 else f"{name}-r{round_}")
+
+
+def request_order_id(day: date, broker_code: BrokerCode, username: str, key: str) -> ClientOrderId:
+    """Name an order that somebody asked for under a key of his own: the same key always gets the same name.
+
+    Args:
+        day: The trading day, on the exchange's calendar.
+        broker_code: The broker.
+        username: The login at the broker.
+        key: What whoever asks calls it.
+
+    Returns:
+        At most 30 characters of ``[0-9a-z-]``, and so never more than 36 with a later round's ending.
+    """
+    asked = f"{day.isoformat()}\x1f{broker_code}\x1f{same_login(username)}\x1f{key}"
+    return ClientOrderId(f"fb-{day:%Y%m%d}-{hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()}-q")

@@ -12,7 +12,7 @@ from firstbell.model.terms import AttemptOutcome, OrderOutcome, OrderRole, Order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import date
+    from datetime import date, datetime
 
     from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId, VenueOrderId
     from firstbell.model.report import Attempt, ExecutionReport
@@ -119,6 +119,7 @@ class OrderState:
         changed: What replacements have made of its price, quantity and trigger price.
         triggered: Whether its trigger price has traded.
         fees: The sum of the fees that its trades named, in the price's currency.
+        submitted_at: When the first word of its leaving was written down.
     """
 
     order: Order
@@ -134,6 +135,7 @@ class OrderState:
     changed: Changed = Changed()
     triggered: bool = False
     fees: Decimal = Decimal(0)
+    submitted_at: datetime | None = None
 
     @property
     def price(self) -> Decimal:
@@ -196,6 +198,7 @@ class OrderState:
             reason=report.reason,
             changed=self.changed.by(report),
             triggered=self.triggered or report.kind is ReportKind.TRIGGERED,
+            submitted_at=self.submitted_at or (report.at if report.kind is ReportKind.SUBMITTED else None),
         )
         return _settled(_filled(changed, report))
 

@@ -47,13 +47,14 @@ class Inquiry:
         self.seen: set[ClientOrderId] = set()
         """The orders that the list has shown, whatever it said of them."""
 
-    def look(self, names: Sequence[ClientOrderId]) -> tuple[Entry, ...]:
+    def look(self, names: Sequence[ClientOrderId], rows: tuple[VenueOrder, ...] | None = None) -> tuple[Entry, ...]:
         """Look once at the list of the day for these orders, all of one login and one day.
 
         A list that cannot be read changes nothing and is not a miss.
 
         Args:
             names: Orders that are unresolved, or placed and to be confirmed.
+            rows: The list, where whoever asks has just read it; by default it is read now.
 
         Returns:
             The same orders as they stand now.
@@ -66,7 +67,7 @@ class Inquiry:
             return ()
         day = entries[0].intent.order.day
         try:
-            rows = self._broker.orders(day)
+            rows = self._broker.orders(day) if rows is None else rows
         except (BrokerError, CaptchaError) as error:
             _log.warning("the list of the day could not be read: %s", error)
             return tuple(entries)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from firstbell.journal.base import HELD_NS
 from firstbell.model.order_status import PLACED, TRANSITIONS, OrderStatus, ReportKind
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ def _alike(entry: Entry, row: VenueOrder) -> bool:
     if row.refused or (row.instrument, row.side, row.price, row.quantity) != (
         order.instrument,
         order.side,
-        order.price,
-        order.quantity,
+        entry.state.price,
+        entry.state.quantity,
     ):
         return False
     known = entry.intent.known_ids
@@ -107,9 +108,13 @@ def _alike(entry: Entry, row: VenueOrder) -> bool:
 
 
 def _earliest(entry: Entry) -> datetime:
-    """When the order can first have left: its first attempt, or its claim where no attempt was written down."""
+    """When the order can first have left: its first attempt, or its claim where no attempt was written down.
+
+    One that was held back left after the word of it; its claim may be of another day.
+    """
     sent = [attempt.sent_at for attempt in entry.state.attempts if attempt.sent_at is not None]
-    return min(sent, default=entry.claimed_at)
+    held = entry.intent.bell_ns == HELD_NS and entry.state.submitted_at is not None
+    return min(sent, default=entry.state.submitted_at if held else None) or entry.claimed_at
 
 
 def reading(row: VenueOrder, state: OrderState) -> ReportKind | None:

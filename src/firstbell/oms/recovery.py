@@ -56,7 +56,8 @@ def recover(
     reports = []
     for entry in journal.open_entries():
         owner = entry.owner
-        if entry.state.unresolved:
+        if entry.state.unresolved or entry.is_held_back:
+            # What is held back is taken over, as it is, by whoever holds the login's orders next.
             continue
         if gone is None and owner != ended and owner not in alive:
             alive[owner] = journal.alive(owner)

@@ -1,0 +1,203 @@
+"""The blotter: one login's orders as they stand, in memory, as the journal's reports tell them.
+
+The journal is the truth and is read once, at the start; after that every report that it tells of is taken in here. What
+is done is kept for a while, so that a bracket still finds its legs, and then forgotten: the journal has it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from firstbell.model.order_status import DONE, PLACED, IllegalMove
+from firstbell.model.terms import Side
+from firstbell.oms.inquiry import needs_asking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+
+    from firstbell.journal.base import Entry, Journal
+    from firstbell.model.identifiers import ClientOrderId, VenueOrderId
+    from firstbell.model.order import Order
+    from firstbell.model.report import ExecutionReport
+
+_REMEMBERED: Final = 500
+"""So many done orders are kept besides those that belong with something open."""
+_NOTHING: Final = Decimal(0)
+
+
+class Blotter:
+    """The orders of one login. Safe for threads.
+
+    Args:
+        journal: Where orders that are not here are looked up.
+        login: The login.
+        day: The trading day whose orders the limits count.
+    """
+
+    def __init__(self, journal: Journal, login: str, day: date) -> None:
+        self._journal = journal
+        self._login = login
+        self._day = day
+        self._lock = threading.RLock()
+        self._open: dict[ClientOrderId, Entry] = {}
+        self._done: OrderedDict[ClientOrderId, Entry] = OrderedDict()
+        self._counted: dict[ClientOrderId, tuple[Decimal, int]] = {}
+        self._value = _NOTHING
+        self._orders = 0
+        self._families: dict[str, list[ClientOrderId]] = {}
+
+    def new_day(self, day: date) -> None:
+        """Another trading day has begun: what is open stays open, and the limits count anew."""
+        with self._lock:
+            if day == self._day:
+                return
+            self._day, self._value, self._orders = day, _NOTHING, 0
+            self._counted.clear()
+
+    def load(self) -> None:
+        """Read the login's orders anew: those of the day, and the open ones of whatever day.
+
+        Raises:
+            JournalError: They cannot be read.
+        """
+        todays = self._journal.entries(day=self._day, login=self._login)
+        older = [each for each in self._journal.entries(login=self._login) if each.state.status not in DONE]
+        for entry in (*older, *todays):
+            self.put(entry)
+
+    def put(self, entry: Entry) -> None:
+        """Take in an order as it stands: one just claimed, or read from the journal."""
+        name = entry.intent.order.client_order_id
+        with self._lock:
+            self._count(name, entry)
+            if entry.state.status in DONE:
+                self._open.pop(name, None)
+                self._done[name] = entry
+                self._done.move_to_end(name)
+                self._forget()
+            else:
+                self._done.pop(name, None)
+                self._open[name] = entry
+            family = family_of(entry)
+            if family is not None and name not in (members := self._families.setdefault(family, [])):
+                members.append(name)
+
+    def take(self, report: ExecutionReport, order: Order) -> None:
+        """Take in a report that is durable. One of an order that is none of ours changes nothing."""
+        del order
+        with self._lock:
+            entry = self.known(report.client_order_id)
+            if entry is None:
+                return
+            try:
+                state = entry.state.after(report)
+            except IllegalMove:
+                # It did fit in the journal, so somebody else's report came between: the journal is read again.
+                self.refresh(report.client_order_id)
+                return
+            self.put(replace(entry, state=state))
+
+    def refresh(self, name: ClientOrderId) -> Entry | None:
+        """Read one order anew from the journal; None where it is not there."""
+        entry = self._journal.entry(name)
+        if entry is not None:
+            self.put(entry)
+        return entry
+
+    def known(self, name: ClientOrderId) -> Entry | None:
+        """An order, if it is remembered here."""
+        with self._lock:
+            return self._open.get(name) or self._done.get(name)
+
+    def entry(self, name: ClientOrderId) -> Entry | None:
+        """An order, from the journal where it is not remembered."""
+        return self.known(name) or self._journal.entry(name)
+
+    def open(self) -> tuple[Entry, ...]:
+        """What is not done."""
+        with self._lock:
+            return tuple(self._open.values())
+
+    def working(self) -> tuple[Entry, ...]:
+        """What works at the broker, as far as we know."""
+        return tuple(entry for entry in self.open() if entry.state.status in PLACED)
+
+    def unresolved(self) -> tuple[Entry, ...]:
+        """What only the broker's lists can tell of."""
+        return tuple(entry for entry in self.open() if needs_asking(entry))
+
+    def held_back(self) -> tuple[Entry, ...]:
+        """What waits here until the market triggers it, or its bracket lets it go."""
+        return tuple(entry for entry in self.open() if entry.is_held_back)
+
+    def names(self) -> frozenset[VenueOrderId]:
+        """The broker's names of everything remembered."""
+        with self._lock:
+            entries = (*self._open.values(), *self._done.values())
+        return frozenset(e.state.venue_order_id for e in entries if e.state.venue_order_id is not None)
+
+    def family(self, name: str) -> tuple[Entry, ...]:
+        """The orders that belong together under a name: a bracket's legs, or a group; the oldest first."""
+        with self._lock:
+            entries = [self.known(each) for each in self._families.get(name, ())]
+        return tuple(entry for entry in entries if entry is not None)
+
+    def families(self) -> tuple[str, ...]:
+        """The names of the families that have anything open."""
+        with self._lock:
+            return tuple(
+                name for name, members in self._families.items() if any(each in self._open for each in members)
+            )
+
+    def used(self) -> tuple[Decimal, int]:
+        """What the day's limits have to count: the value of the buys that work or have traded, and how many orders."""
+        with self._lock:
+            return self._value, self._orders
+
+    def _count(self, name: ClientOrderId, entry: Entry) -> None:
+        order, state = entry.intent.order, entry.state
+        if order.day != self._day:
+            return
+        is_open = state.status not in DONE
+        quantity = state.quantity if is_open else state.filled_qty
+        value = state.price * quantity if order.side is Side.BUY else _NOTHING
+        orders = int(is_open or quantity > 0)
+        before = self._counted.get(name, (_NOTHING, 0))
+        self._value += value - before[0]
+        self._orders += orders - before[1]
+        self._counted[name] = (value, orders)
+
+    def _forget(self) -> None:
+        """Let go of the oldest done orders that nothing open belongs with."""
+        for name in list(self._done)[: max(len(self._done) - _REMEMBERED, 0)]:
+            entry = self._done[name]
+            family = family_of(entry)
+            members = () if family is None else self._families.get(family, ())
+            if any(each in self._open for each in members):
+                continue
+            # What it added to the sums stays in them.
+            del self._done[name]
+            self._counted.pop(name, None)
+            if family is not None:
+                self._families[family].remove(name)
+                if not self._families[family]:
+                    del self._families[family]
+
+
+def family_of(entry: Entry) -> str | None:
+    """The name under which an order belongs with others: its group's, or that of the entry that it protects."""
+    terms = entry.intent.order.instructions
+    return terms.group or terms.parent_id
+
+
+def entries_by_plan(entries: Iterable[Entry]) -> dict[ClientOrderId, Entry]:
+    """The newest order of each plan: a plan that was claimed again goes on under its later round."""
+    newest: dict[ClientOrderId, Entry] = {}
+    for entry in entries:
+        newest[entry.intent.plan_id] = entry
+    return newest

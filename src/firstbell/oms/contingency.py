@@ -1,0 +1,188 @@
+"""Orders that belong together: what a bracket, or a pair of which one cancels the other, asks for next. Pure.
+
+Nothing is remembered here. What comes next is read from how the orders stand, so it is the same after a restart, and
+the same in whatever order their reports come. The rule that everything serves: what the exits have traded, have at the
+broker, and may have there, is never more than what the entry has filled.
+
+Where a broker does not do it by itself, one exit rests at the broker and the others are held back here until their
+price comes. One that is held back may leave only when the resting one has certainly been taken off the book, with what
+it traded until then counted: so both can never trade for the same shares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from firstbell.model.order_status import DONE, OrderStatus
+from firstbell.model.terms import OrderRole
+from firstbell.oms.blotter import entries_by_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from firstbell.journal.base import Entry
+
+_NOTHING: Final = Decimal(0)
+_CHANGEABLE: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One that is held back leaves now, for so many shares."""
+
+    entry: Entry
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Adjust:
+    """One that is held back is for so many shares from now on."""
+
+    entry: Entry
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """One that works at the broker is for so many shares from now on, what has traded of it included."""
+
+    entry: Entry
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """One is taken back: canceled at the broker, or, held back, never sent."""
+
+    entry: Entry
+    why: str
+
+
+ContingentStep = Release | Adjust | Resize | Withdraw
+"""What is to be done about one order of several that belong together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How these orders can be handled.
+
+    Attributes:
+        rests: Whether an order may rest at the broker until its time, rather than be held back.
+        is_hit: Whether the price of one that is held back has come.
+        can_replace: Whether the broker changes a working order's quantity.
+    """
+
+    rests: Callable[[Entry], bool]
+    is_hit: Callable[[Entry], bool]
+    can_replace: bool
+
+
+def next_steps(parent: Entry | None, legs: Sequence[Entry], ways: Ways) -> tuple[ContingentStep, ...]:
+    """What is to be done about orders that belong together, as they stand.
+
+    Args:
+        parent: A bracket's entry; None for a group without one.
+        legs: The bracket's exits, or the group's orders, those that have ended and earlier rounds among them.
+        ways: How they can be handled.
+
+    Returns:
+        Steps in their order. None while one of them is on its way, or nobody knows what became of it.
+    """
+    newest = tuple(entries_by_plan(legs).values())
+    live = tuple(entry for entry in newest if entry.state.status not in DONE)
+    if not live or any(entry.state.status is OrderStatus.SUBMITTED for entry in live):
+        return ()
+    if parent is None and not _is_exit(newest):
+        return _one_or_the_other(live, newest, ways)
+    filled = max(leg.intent.order.quantity for leg in newest) if parent is None else parent.state.filled_qty
+    return _exits(_Exits(parent, live, filled - sum((leg.state.filled_qty for leg in legs), _NOTHING), ways))
+
+
+def _is_exit(legs: Sequence[Entry]) -> bool:
+    """Whether they end one and the same position: then together they trade no more than one of them asks for."""
+    ends = {OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.EXIT}
+    return (
+        len({(leg.intent.order.instrument, leg.intent.order.side) for leg in legs}) == 1
+        and {leg.intent.order.role for leg in legs} <= ends
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Exits:
+    """A position's exits: its entry, those that have not ended, what is left to end, and how."""
+
+    parent: Entry | None
+    live: tuple[Entry, ...]
+    left: Decimal
+    ways: Ways
+
+    @property
+    def entry_ended(self) -> bool:
+        return self.parent is None or self.parent.state.status in DONE
+
+
+def _exits(exits: _Exits) -> tuple[ContingentStep, ...]:
+    working = tuple(leg for leg in exits.live if not leg.is_held_back)
+    if exits.left <= 0:
+        if exits.entry_ended:
+            return tuple(Withdraw(leg, _why_over(exits)) for leg in exits.live if _is_free(leg))
+        return tuple(Withdraw(leg, "nothing of the position is left") for leg in working if _is_free(leg))
+    chosen = _chosen(exits)
+    others = tuple(leg for leg in working if leg is not chosen)
+    steps: list[ContingentStep] = [
+        Adjust(leg, exits.left)
+        for leg in exits.live
+        if leg.is_held_back and leg is not chosen and leg.state.quantity != exits.left
+    ]
+    if others:
+        # What it traded until it is gone is counted first.
+        steps += [Withdraw(leg, "another exit of the same position takes its place") for leg in others if _is_free(leg)]
+    elif chosen is not None and chosen.is_held_back:
+        if exits.entry_ended or exits.ways.can_replace or chosen.state.triggered:
+            steps.append(Release(chosen, exits.left))
+    elif chosen is not None and exits.ways.can_replace and chosen.state.status in _CHANGEABLE:
+        wanted = chosen.state.filled_qty + exits.left
+        if chosen.state.quantity != wanted:
+            steps.append(Resize(chosen, wanted))
+    return tuple(steps)
+
+
+def _chosen(exits: _Exits) -> Entry | None:
+    """The exit that is to be at the broker: one whose price has come, a stop before others; else the one that rests.
+
+    One that has been let go already stays the one: its price had come.
+    """
+    held = [leg for leg in exits.live if leg.is_held_back]
+    let_go = [leg for leg in exits.live if not leg.is_held_back and leg.state.triggered]
+    hit = [leg for leg in held if exits.ways.is_hit(leg)]
+    stops = [leg for leg in hit if leg.intent.order.order_type.waits]
+    resting = [leg for leg in exits.live if exits.ways.rests(leg)]
+    return next(iter([*let_go, *stops, *hit, *resting]), None)
+
+
+def _is_free(leg: Entry) -> bool:
+    """Whether it can be taken back now: nothing is being asked of the broker about it."""
+    return leg.state.status not in {OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE}
+
+
+def _why_over(exits: _Exits) -> str:
+    if exits.parent is not None and not exits.parent.state.filled_qty:
+        return f"its entry is {exits.parent.state.status}, and nothing of it had traded"
+    return "the position has been closed"
+
+
+def _one_or_the_other(live: Sequence[Entry], newest: Sequence[Entry], ways: Ways) -> tuple[ContingentStep, ...]:
+    """A group of entries: the first that trades, or whose price comes, takes back the others."""
+    first = next((leg for leg in newest if leg.state.filled_qty > 0), None)
+    first = first or next((leg for leg in live if leg.state.triggered or (leg.is_held_back and ways.is_hit(leg))), None)
+    if first is None:
+        return tuple(Release(leg, leg.state.quantity) for leg in live if leg.is_held_back and ways.rests(leg))
+    others = [leg for leg in live if leg is not first]
+    steps: list[ContingentStep] = [
+        Withdraw(leg, f"{first.intent.order.client_order_id} was first") for leg in others if _is_free(leg)
+    ]
+    if not others and first.is_held_back:
+        steps.append(Release(first, first.state.quantity))
+    return tuple(steps)
