@@ -14,12 +14,14 @@ from firstbell.config.models import (
     CaptchaSettings,
     RiskSettings,
     RunSettings,
-    Section,
     TelegramSettings,
 )
+from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from firstbell.config.section import Section
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.ini"
 SECTIONS: dict[str, type[Section]] = {
@@ -29,6 +31,9 @@ SECTIONS: dict[str, type[Section]] = {
     "broker.shahr": BrokerSettings,
     "telegram": TelegramSettings,
     "risk": RiskSettings,
+    "retry": RetrySettings,
+    "fallback": FallbackSettings,
+    "partial_fills": PartialFillSettings,
 }
 FILLED = render().replace("YOUR_USERNAME", "u").replace("YOUR_PASSWORD", "p4ssw0rd")
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Settings,
         TelegramSettings,
     )
+    from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
     from firstbell.config.template import render
 
 __all__ = [
@@ -26,7 +27,10 @@ __all__ = [
     "BrokerSettings",
     "CaptchaSettings",
     "CaptchaSolverKind",
+    "FallbackSettings",
     "OrdersMode",
+    "PartialFillSettings",
+    "RetrySettings",
     "RiskSettings",
     "RunSettings",
     "Settings",

@@ -21,12 +21,13 @@ from firstbell.config.models import (
     CaptchaSettings,
     RiskSettings,
     RunSettings,
-    Section,
     Settings,
     TelegramSettings,
 )
+from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
 from firstbell.config.private_file import read_private
 from firstbell.config.secret_values import Secret, is_reference, resolve
+from firstbell.config.section import Section
 from firstbell.errors import ConfigError, Problem
 from firstbell.log import hide
 from firstbell.model.broker_codes import BROKER_CODES, EPHOENIX_CODES
@@ -45,6 +46,9 @@ _PLAIN_SECTIONS: Final[dict[str, type[Section]]] = {
     "captcha": CaptchaSettings,
     "telegram": TelegramSettings,
     "risk": RiskSettings,
+    "retry": RetrySettings,
+    "fallback": FallbackSettings,
+    "partial_fills": PartialFillSettings,
 }
 _BROKER: Final = "broker."
 _TOKEN_VARIABLE: Final = "TELEGRAM_BOT_TOKEN"  # noqa: S105 - the name of a place
@@ -236,6 +240,6 @@ def _with_environment(section: Section | None) -> tuple[TelegramSettings, list[s
     warnings = []
     if bool(token.get_secret_value()) is not bool(chat):
         missing = "chat_id" if chat is None else "bot_token"
-        warnings.append(f"[telegram] {missing}: is not set; alerts, which this version does not send yet, need both")
+        warnings.append(f"[telegram] {missing}: is not set; alerts need both")
     found = token if token.get_secret_value() else None
     return telegram.model_copy(update={"bot_token": found, "chat_id": chat}), warnings

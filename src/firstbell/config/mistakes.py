@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
     from firstbell.config.ini import IniFile, RawSection
-    from firstbell.config.models import Section
+    from firstbell.config.section import Section
 
 _NOT_WRITTEN: Final = frozenset({"name", "password_from"})
 _NEVER_SHOWN: Final = frozenset({"username", "command", "chat_id"})

@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationInfo,
@@ -27,6 +25,8 @@ from pydantic import (
 )
 
 from firstbell.config import values
+from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
+from firstbell.config.section import Section
 from firstbell.market import MARKETS
 from firstbell.model.broker_codes import BROKER_CODES, EPHOENIX_CODES
 from firstbell.model.identifiers import AccountName, BrokerCode, InstrumentId  # noqa: TC001 - likewise
@@ -52,6 +52,27 @@ class CaptchaSolverKind(StrEnum):
     """The user's own program."""
     URL = "url"
     """The user's own server."""
+
+
+class AlertKind(StrEnum):
+    """What an alert may be about."""
+
+    CONFIRMED = "confirmed"
+    """An order is at its broker."""
+    FAILED = "failed"
+    """One is refused or denied, or nobody knows what became of it."""
+    FILLS = "fills"
+    """Something of one has traded."""
+    STOPS = "stops"
+    """A trigger price has traded."""
+    CHANGES = "changes"
+    """One is canceled, changed or expired, or would not be."""
+    HALTS = "halts"
+    """Trading is halted, or resumed."""
+    READINESS = "readiness"
+    """Before the bell: a go or no-go for each account."""
+    SUMMARY = "summary"
+    """What a run came to."""
 
 
 class OrdersMode(StrEnum):
@@ -97,12 +118,6 @@ BaseUrl = Annotated[str, BeforeValidator(values.base_url)]
 """Scheme, host and port."""
 FilePath = Annotated[Path, BeforeValidator(_path)]
 """An absolute path; written relative to the config's folder."""
-
-
-class Section(BaseModel):
-    """What all sections share: frozen, nothing unknown in them, and nothing of their contents in an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
 
 class RunSettings(Section):
@@ -220,6 +235,14 @@ class TelegramSettings(Section):
     )
     chat_id: str | None = Field(default=None, description="The one chat that gets alerts.")
     api_url: BaseUrl | None = Field(default=None, description="Another Telegram server; empty: Telegram's own.")
+    events: Annotated[tuple[AlertKind, ...], BeforeValidator(partial(values.words, kinds=AlertKind))] = Field(
+        default=tuple(AlertKind),
+        description="What alerts are about.",
+        json_schema_extra={"shown": ", ".join(AlertKind)},
+    )
+    commands: Annotated[bool, BeforeValidator(values.yes_or_no)] = Field(
+        default=True, description="Whether that chat may ask for things, and halt and resume trading: /help says how."
+    )
 
 
 class RiskSettings(Section):
@@ -300,6 +323,9 @@ class Settings(Section):
         brokers: What differs from what is built in, by broker code; only where the config has a section.
         telegram: Where alerts go.
         risk: The user's own limits.
+        retry: When to try again.
+        fallback: What is done about refused orders.
+        partial_fills: What is done about the rest of orders that fill in parts.
         accounts: All accounts in the file's order. Only the enabled ones have resolved secrets.
         warnings: What the user should know, in words.
     """
@@ -310,6 +336,9 @@ class Settings(Section):
     brokers: Mapping[BrokerCode, BrokerSettings] = Field(default_factory=dict)
     telegram: TelegramSettings = TelegramSettings()
     risk: RiskSettings = RiskSettings()
+    retry: RetrySettings = RetrySettings()
+    fallback: FallbackSettings = FallbackSettings()
+    partial_fills: PartialFillSettings = PartialFillSettings()
     accounts: tuple[AccountSettings, ...] = ()
     warnings: tuple[str, ...] = ()
 

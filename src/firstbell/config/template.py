@@ -15,11 +15,12 @@ from firstbell.config.models import (
     RunSettings,
     TelegramSettings,
 )
+from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-    from firstbell.config.models import Section
+    from firstbell.config.section import Section
 
 _HEAD: Final = """\
 # firstbell's config. It holds passwords: keep it readable by you alone (chmod 600).
@@ -46,6 +47,9 @@ _SECTIONS: Final[tuple[tuple[str, type[Section], str], ...]] = (
     ("broker.shahr", BrokerSettings, "Only to override what is built in for a broker: [broker.CODE]."),
     ("telegram", TelegramSettings, "Where alerts go."),
     ("risk", RiskSettings, "Your own limits: what would go beyond one is not sent. Empty: no such limit."),
+    ("retry", RetrySettings, "When the order manager asks again, and sends again what was certainly not placed."),
+    ("fallback", FallbackSettings, "What it does about an order that was refused for certain."),
+    ("partial_fills", PartialFillSettings, "What it does about the rest of an order that has traded in part."),
 )
 
 

@@ -34,6 +34,7 @@ _DURATION: Final = re.compile(
 )
 _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE)
 _LONGEST_DURATION: Final = timedelta(days=1)
+_LARGEST_FACTOR: Final = 100
 _WORDS: Final = {
     "yes": True,
     "true": True,
@@ -81,10 +82,34 @@ def milliseconds(value: object) -> Decimal:
     Raises:
         ValueError: It is none.
     """
-    text = latin_digits(str(value)) if isinstance(value, int | Decimal | str) and not isinstance(value, bool) else ""
-    if not _DECIMAL.fullmatch(text):
+    number = _decimal(value)
+    if number is None:
         raise ValueError("write a number of milliseconds, such as 4 or 4.5")
-    return Decimal(text)
+    return number
+
+
+def fraction(value: object) -> Decimal:
+    """A part of something, from nothing to all of it: ``0.05``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    number = _decimal(value)
+    if number is None or not 0 <= number <= 1:
+        raise ValueError("write a part of one, from 0 to 1, such as 0.05")
+    return number
+
+
+def factor(value: object) -> Decimal:
+    """How many times, at least once: ``2`` or ``1.5``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    number = _decimal(value)
+    if number is None or not 1 <= number <= _LARGEST_FACTOR:
+        raise ValueError(f"write a number from 1 to {_LARGEST_FACTOR}, such as 2 or 1.5")
+    return number
 
 
 def time_of_day(value: object) -> time:
@@ -155,6 +180,19 @@ def word(value: object, kinds: type[E]) -> E:
     raise ValueError(f"write {', '.join(others)} or {last}")
 
 
+def words(value: object, kinds: type[E]) -> tuple[E, ...]:
+    """Some of an enumeration's words, with commas between them; in the enumeration's order, each once.
+
+    Raises:
+        ValueError: One is none of them, or there are none.
+    """
+    given = [each.strip() for each in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(given, list | tuple) or not given:
+        raise ValueError(f"write some of {', '.join(kind.value for kind in kinds)}")
+    found = {word(each, kinds) for each in given}
+    return tuple(kind for kind in kinds if kind in found)
+
+
 def base_url(value: object) -> str:
     """A server's address without a path: ``https://host`` or ``https://host:port``; ``http://`` for loopback only.
 
@@ -220,6 +258,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _decimal(value: object) -> Decimal | None:
+    text = latin_digits(str(value)) if isinstance(value, int | Decimal | str) and not isinstance(value, bool) else ""
+    return Decimal(text) if _DECIMAL.fullmatch(text) else None
 
 
 def _split(value: object, remedy: str) -> SplitResult:
