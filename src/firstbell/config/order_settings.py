@@ -87,7 +87,7 @@ class PartialFillSettings(Section):
     )
     price_move: Fraction = Field(
         default=Decimal("0.005"),
-        description="For price_based: how far the market goes from the order's price, as a part of it, until the rest follows.",
+        description="For price_based: the rest follows a market that has gone so far from its price, as a part of it.",
     )
     max_price_adjustment: Fraction = Field(
         default=Decimal("0.05"), description="How much worse than asked for the rest's price may become."
