@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 from firstbell.model.identifiers import InstrumentId
@@ -29,6 +30,8 @@ def written(instrument: Instrument) -> JsonValue:
         "reference": _plain(instrument.reference_price),
         "last": _plain(instrument.last_price),
         "state": instrument.state,
+        "expiry": None if instrument.expiry is None else instrument.expiry.isoformat(),
+        "tick": _plain(instrument.tick_size),
     }
 
 
@@ -48,6 +51,8 @@ def read(entry: JsonValue | None) -> Instrument | None:
             reference_price=_maybe(entry, "reference"),
             last_price=_maybe(entry, "last"),
             state=_text(entry, "state"),
+            expiry=None if entry["expiry"] is None else date.fromisoformat(_text(entry, "expiry")),
+            tick_size=_maybe(entry, "tick"),
         )
     except (KeyError, ValueError):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from datetime import date, time
@@ -25,6 +25,16 @@ class Phase(StrEnum):
     """Orders trade as they meet."""
     AT_CLOSE = "AT_CLOSE"
     """Orders trade at the closing price only."""
+
+
+TAKES_ORDERS: Final = frozenset({Phase.ORDER_ENTRY, Phase.NO_CANCEL, Phase.AUCTION, Phase.CONTINUOUS, Phase.AT_CLOSE})
+"""Phases in which a new order is taken."""
+
+TAKES_CHANGES: Final = TAKES_ORDERS - {Phase.NO_CANCEL}
+"""Phases in which an order may be changed or canceled."""
+
+TRADES_AT_ONCE: Final = frozenset({Phase.CONTINUOUS, Phase.AT_CLOSE})
+"""Phases in which an order may trade as soon as it arrives."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import date
     from decimal import Decimal
 
     from firstbell.model.identifiers import InstrumentId
@@ -27,6 +28,8 @@ class Instrument:
         reference_price: Yesterday's closing price, or None where the broker does not say.
         last_price: The last trade's price, or None.
         state: The exchange's word for the instrument's trading state; empty where the broker does not say.
+        expiry: The last day on which a contract trades; None for what never ends, as shares do.
+        tick_size: The step in which its prices move, where the broker says it; None where the market's table holds.
     """
 
     id: InstrumentId
@@ -39,3 +42,10 @@ class Instrument:
     reference_price: Decimal | None = None
     last_price: Decimal | None = None
     state: str = ""
+    expiry: date | None = None
+    tick_size: Decimal | None = None
+
+    @property
+    def is_derivative(self) -> bool:
+        """Whether it is a contract that ends, of which so many are open."""
+        return self.expiry is not None

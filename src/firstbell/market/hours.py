@@ -1,0 +1,109 @@
+"""A market's day with its instants worked out, so that asking what holds now costs no look at the calendar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from firstbell.market.phases import TAKES_ORDERS, Phase
+
+if TYPE_CHECKING:
+    from firstbell.market.calendar import MarketCalendar, Session
+
+
+@dataclass(frozen=True, slots=True)
+class MarketDay:
+    """One day of a market, from midnight to midnight in its time zone.
+
+    Attributes:
+        market: The market's code.
+        day: The day.
+        begin: Its first instant.
+        end: The first instant that is no more in it.
+        session: Its phases; None where the market is closed all day, or its hours are not known.
+        why_closed: Why there is no session, in words; None where there is one.
+        next_bell: When the next day's session begins of those that come after this day; None where it is not known.
+    """
+
+    market: str
+    day: date
+    begin: datetime
+    end: datetime
+    session: Session | None
+    why_closed: str | None
+    next_bell: datetime | None
+
+    def phase_at(self, now: datetime) -> Phase:
+        """What the market does with orders at an aware instant of this day."""
+        return Phase.CLOSED if self.session is None else self.session.phase_at(now)
+
+    def opens_after(self, now: datetime) -> datetime | None:
+        """When the market next begins to take orders after an aware instant; None where it is not known."""
+        for start, phase in () if self.session is None else self.session.phases:
+            if start > now and phase in TAKES_ORDERS:
+                return start
+        return self.next_bell
+
+    def is_to_come(self, phase: Phase, now: datetime) -> bool:
+        """Whether a phase of that kind is still to come today, or to end where it has begun, after an aware instant."""
+        phases = () if self.session is None else self.session.phases
+        ends = (start for start, _ in phases[1:])
+        return any(kind is phase and end > now for (_, kind), end in zip(phases, ends, strict=False))
+
+
+class Hours:
+    """What a market does now. It looks at the calendar once a day; any thread may ask.
+
+    Args:
+        calendar: The market's days.
+    """
+
+    def __init__(self, calendar: MarketCalendar) -> None:
+        self.calendar = calendar
+        self._today: MarketDay | None = None
+
+    @property
+    def market(self) -> str:
+        """The market's code."""
+        return self.calendar.market
+
+    def on(self, now: datetime) -> MarketDay:
+        """The day of an aware instant.
+
+        Raises:
+            ValueError: The instant has no time zone, or lies at the end of all days.
+        """
+        if now.tzinfo is None:
+            raise ValueError(f"{now} has no time zone")
+        today = self._today
+        if today is None or not today.begin <= now < today.end:
+            today = self._today = market_day(self.calendar, now)
+        return today
+
+
+def market_day(calendar: MarketCalendar, now: datetime) -> MarketDay:
+    """Work out the day of an aware instant.
+
+    Raises:
+        ValueError: The instant lies at the end of all days.
+    """
+    try:
+        day = now.astimezone(calendar.tz).date()
+        begin, end = (calendar.at(each, time()) for each in (day, day + timedelta(days=1)))
+    except OverflowError:
+        raise ValueError(f"{now} has no day after it") from None
+    session, why_closed = None, calendar.why_closed(day)
+    if why_closed is None:
+        try:
+            session = calendar.session(day)
+        except ValueError as error:
+            why_closed = str(error)
+    return MarketDay(calendar.market, day, begin, end, session, why_closed, _bell_after(calendar, day))
+
+
+def _bell_after(calendar: MarketCalendar, day: date) -> datetime | None:
+    try:
+        return calendar.session(calendar.next_trading_day(day)).bell
+    except (ValueError, OverflowError):
+        return None
