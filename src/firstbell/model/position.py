@@ -1,0 +1,203 @@
+"""A position: what an account holds of an instrument through its trades, and what they have earned. Pure and exact.
+
+The method is average cost: what is bought joins what is held at one average price, and what is sold takes its share of
+the cost along, so that the average stays. The money that went in and out is a plain sum, and the cost is an exact
+fraction of it: nothing is divided but to be shown, so realized and unrealized profit always add up to the total.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+from firstbell.model.money import exact
+from firstbell.model.terms import Side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from firstbell.model.identifiers import AccountName, ClientOrderId, InstrumentId
+
+    TradeKey = tuple[datetime, str, str]
+    """What trades are ordered by: when, and for a tie, of which order, and which."""
+
+_NOTHING: Final = Decimal(0)
+_EXACT: Final = Context(prec=300, traps=[Inexact, InvalidOperation, Overflow])
+"""Sums and products of all numbers that `firstbell.model.money.exact` lets in are exact in it, or an error."""
+_FINEST: Final = 10**60
+"""A cost that can only be written with a larger denominator than this is cut to that many parts of a rial."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One trade of an account, as a position counts it.
+
+    Attributes:
+        trade_id: The venue's name for it; one that comes twice for the same order counts once.
+        account: Whose.
+        instrument: What was traded.
+        side: Bought or sold.
+        quantity: How many shares.
+        price: At what price.
+        at: When we heard of it, aware.
+        fee: What was taken for it, in the price's currency.
+        client_order_id: The order that it is of, where it is one of ours.
+        estimated: Whether nobody said its price, so that the order's was taken.
+
+    Raises:
+        ValueError: The quantity is not positive, some number is not one that can be reckoned with exactly, or the time
+            has no zone.
+    """
+
+    trade_id: str
+    account: AccountName
+    instrument: InstrumentId
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    at: datetime
+    fee: Decimal = _NOTHING
+    client_order_id: ClientOrderId | None = None
+    estimated: bool = False
+
+    def __post_init__(self) -> None:
+        for number in (self.quantity, self.price, self.fee):
+            exact(number)
+        if self.quantity <= 0:
+            raise ValueError(f"a trade's quantity is a positive number, not {self.quantity}")
+        if self.at.tzinfo is None:
+            raise ValueError("a trade's time has no zone")
+
+    @property
+    def signed(self) -> Decimal:
+        """The quantity, below zero where it was sold."""
+        return self.quantity if self.side is Side.BUY else -self.quantity
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What tells it from all others of its account and instrument."""
+        return self.client_order_id or "", self.trade_id
+
+    @property
+    def key(self) -> TradeKey:
+        """What it is ordered by."""
+        return self.at, *self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What the trades of one account in one instrument have come to.
+
+    Attributes:
+        account: Whose.
+        instrument: What is held.
+        quantity: Shares; below zero where more was sold than bought.
+        cash: What sales brought less what purchases took, without fees.
+        fees: What all trades took in fees.
+        basis: What the quantity held cost, below zero for what was sold short: an exact fraction.
+        opened_at: When the quantity last left zero, or changed its sign; None while nothing is held.
+        last_trade_at: When it last traded.
+        estimated: Whether the price of some trade was not told, so that all profit is an estimate.
+    """
+
+    account: AccountName
+    instrument: InstrumentId
+    quantity: Decimal = _NOTHING
+    cash: Decimal = _NOTHING
+    fees: Decimal = _NOTHING
+    basis: Fraction = Fraction(0)
+    opened_at: datetime | None = None
+    last_trade_at: datetime | None = None
+    estimated: bool = False
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether nothing is held."""
+        return not self.quantity
+
+    @property
+    def closing_side(self) -> Side:
+        """The side of an order that would close it."""
+        return Side.SELL if self.quantity > 0 else Side.BUY
+
+    @property
+    def cost(self) -> Decimal:
+        """What the quantity held cost, without fees; below zero for what was sold short."""
+        return _shown(self.basis)
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """The average price of what is held; None while nothing is."""
+        return _shown(self.basis / Fraction(self.quantity)) if self.quantity else None
+
+    @property
+    def realized(self) -> Decimal:
+        """The profit of what has been closed, by the method of average cost, without fees."""
+        return _shown(Fraction(self.cash) + self.basis)
+
+    def unrealized(self, price: Decimal, closing_fee: Decimal = _NOTHING) -> Decimal:
+        """The profit of what is held, were it closed at a price for a fee."""
+        return _EXACT.multiply(self.quantity, price) - self.cost - closing_fee
+
+    def total(self, price: Decimal, closing_fee: Decimal = _NOTHING) -> Decimal:
+        """All profit, all fees taken off, were it closed at a price for a fee. Exact: no average is in it."""
+        value = _EXACT.multiply(self.quantity, price)
+        return _EXACT.subtract(_EXACT.add(self.cash, value), _EXACT.add(self.fees, closing_fee))
+
+    def after(self, trade: Trade) -> Position:
+        """The position once a trade has come. It is not known here which have come before: see `position_of`.
+
+        Raises:
+            ValueError: The trade is another account's, or of another instrument.
+        """
+        if (trade.account, trade.instrument) != (self.account, self.instrument):
+            raise ValueError(
+                f"a trade of {trade.account} in {trade.instrument} came to {self.account} in {self.instrument}"
+            )
+        quantity = _EXACT.add(self.quantity, trade.signed)
+        crossed = bool(self.quantity) and bool(quantity) and (self.quantity > 0) != (quantity > 0)
+        return replace(
+            self,
+            quantity=quantity,
+            cash=_EXACT.subtract(self.cash, _EXACT.multiply(trade.signed, trade.price)),
+            fees=_EXACT.add(self.fees, trade.fee),
+            basis=self._basis_after(trade, quantity, crossed=crossed),
+            opened_at=(trade.at if crossed or not self.quantity else self.opened_at) if quantity else None,
+            last_trade_at=trade.at if self.last_trade_at is None else max(trade.at, self.last_trade_at),
+            estimated=self.estimated or trade.estimated,
+        )
+
+    def _basis_after(self, trade: Trade, quantity: Decimal, *, crossed: bool) -> Fraction:
+        if not quantity:
+            return Fraction(0)
+        if crossed:
+            # More was closed than was held: what is beyond it is a new position at the trade's price.
+            return Fraction(quantity) * Fraction(trade.price)
+        if not self.quantity or (self.quantity > 0) == (trade.signed > 0):
+            return self.basis + Fraction(trade.signed) * Fraction(trade.price)
+        return _bounded(self.basis * Fraction(quantity) / Fraction(self.quantity))
+
+
+def position_of(account: AccountName, instrument: InstrumentId, trades: Iterable[Trade]) -> Position:
+    """The position that trades come to, in whatever order they are given, those that come twice counted once.
+
+    Raises:
+        ValueError: One is another account's, or of another instrument.
+    """
+    position = Position(account, instrument)
+    for trade in sorted({trade.name: trade for trade in trades}.values(), key=lambda each: each.key):
+        position = position.after(trade)
+    return position
+
+
+def _bounded(basis: Fraction) -> Fraction:
+    """A cost, kept from growing without bound where a position is traded in and out of forever."""
+    return basis if basis.denominator <= _FINEST else Fraction(round(basis * _FINEST), _FINEST)
+
+
+def _shown(number: Fraction) -> Decimal:
+    """A fraction as a number: exact where its digits end, else rounded once, to 28 of them."""
+    return Decimal(number.numerator) / Decimal(number.denominator)
