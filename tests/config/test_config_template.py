@@ -17,6 +17,7 @@ from firstbell.config.models import (
     TelegramSettings,
 )
 from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
+from firstbell.config.validation_settings import ValidationSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ SECTIONS: dict[str, type[Section]] = {
     "broker.shahr": BrokerSettings,
     "telegram": TelegramSettings,
     "risk": RiskSettings,
+    "validation": ValidationSettings,
     "retry": RetrySettings,
     "fallback": FallbackSettings,
     "partial_fills": PartialFillSettings,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
     from firstbell.config.template import render
+    from firstbell.config.validation_settings import ValidationSettings
 
 __all__ = [
     "AccountSettings",
@@ -35,6 +36,7 @@ __all__ = [
     "RunSettings",
     "Settings",
     "TelegramSettings",
+    "ValidationSettings",
     "load",
     "render",
 ]

@@ -28,6 +28,7 @@ from firstbell.config.order_settings import FallbackSettings, PartialFillSetting
 from firstbell.config.private_file import read_private
 from firstbell.config.secret_values import Secret, is_reference, resolve
 from firstbell.config.section import Section
+from firstbell.config.validation_settings import ValidationSettings
 from firstbell.errors import ConfigError, Problem
 from firstbell.log import hide
 from firstbell.model.broker_codes import BROKER_CODES, EPHOENIX_CODES
@@ -46,6 +47,7 @@ _PLAIN_SECTIONS: Final[dict[str, type[Section]]] = {
     "captcha": CaptchaSettings,
     "telegram": TelegramSettings,
     "risk": RiskSettings,
+    "validation": ValidationSettings,
     "retry": RetrySettings,
     "fallback": FallbackSettings,
     "partial_fills": PartialFillSettings,

@@ -60,7 +60,9 @@ def unknown_key(file: IniFile, section: RawSection, key: str, model: type[Sectio
     """Note a key that nobody knows. One that looks like no key is not named: it may be a piece of a secret."""
     line = section.entries[key].line
     near = _nearest(key, keys_of(model))
-    if near:
+    if key in model.elsewhere:
+        file.wrong(line, section.name, key, model.elsewhere[key])
+    elif near:
         file.wrong(line, section.name, key, f"no such key; did you mean {near}?")
     elif _KEY.fullmatch(key):
         file.wrong(line, section.name, key, f"no such key; the keys here are {', '.join(keys_of(model))}")

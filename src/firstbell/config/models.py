@@ -27,6 +27,7 @@ from pydantic import (
 from firstbell.config import values
 from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
 from firstbell.config.section import Section
+from firstbell.config.validation_settings import ValidationSettings
 from firstbell.market import MARKETS
 from firstbell.model.broker_codes import BROKER_CODES, EPHOENIX_CODES
 from firstbell.model.identifiers import AccountName, BrokerCode, InstrumentId  # noqa: TC001 - likewise
@@ -323,6 +324,7 @@ class Settings(Section):
         brokers: What differs from what is built in, by broker code; only where the config has a section.
         telegram: Where alerts go.
         risk: The user's own limits.
+        validation: What an order is held against before it is sent.
         retry: When to try again.
         fallback: What is done about refused orders.
         partial_fills: What is done about the rest of orders that fill in parts.
@@ -336,6 +338,7 @@ class Settings(Section):
     brokers: Mapping[BrokerCode, BrokerSettings] = Field(default_factory=dict)
     telegram: TelegramSettings = TelegramSettings()
     risk: RiskSettings = RiskSettings()
+    validation: ValidationSettings = ValidationSettings()
     retry: RetrySettings = RetrySettings()
     fallback: FallbackSettings = FallbackSettings()
     partial_fills: PartialFillSettings = PartialFillSettings()

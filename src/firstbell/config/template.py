@@ -16,6 +16,7 @@ from firstbell.config.models import (
     TelegramSettings,
 )
 from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
+from firstbell.config.validation_settings import ValidationSettings
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -47,6 +48,7 @@ _SECTIONS: Final[tuple[tuple[str, type[Section], str], ...]] = (
     ("broker.shahr", BrokerSettings, "Only to override what is built in for a broker: [broker.CODE]."),
     ("telegram", TelegramSettings, "Where alerts go."),
     ("risk", RiskSettings, "Your own limits: what would go beyond one is not sent. Empty: no such limit."),
+    ("validation", ValidationSettings, "What an order is held against before it is sent. Empty: no such limit."),
     ("retry", RetrySettings, "When the order manager asks again, and sends again what was certainly not placed."),
     ("fallback", FallbackSettings, "What it does about an order that was refused for certain."),
     ("partial_fills", PartialFillSettings, "What it does about the rest of an order that has traded in part."),

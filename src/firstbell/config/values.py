@@ -28,6 +28,7 @@ _LATIN_DIGITS: Final = {
 }
 _WHOLE: Final = re.compile(r"[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,4}")
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,6}(?:\.[0-9]{1,6})?")
+_AMOUNT: Final = re.compile(r"(?:[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,4})(?:\.[0-9]{1,8})?")
 _TIME: Final = re.compile(r"(?P<h>[0-9]{2}):(?P<m>[0-9]{2})(?::(?P<s>[0-9]{2})(?:\.(?P<f>[0-9]{1,6}))?)?")
 _DURATION: Final = re.compile(
     r"(?:(?P<h>[0-9]{1,4})h)?(?:(?P<m>[0-9]{1,6})m)?(?:(?P<s>[0-9]{1,8})s)?(?:(?P<ms>[0-9]{1,9})ms)?"
@@ -74,6 +75,21 @@ def whole_int(value: object) -> int:
         ValueError: It is no whole positive number.
     """
     return int(whole(value))
+
+
+def amount(value: object) -> Decimal:
+    """A positive number, perhaps with a fraction or with thousands commas: ``0.05``, ``1,000.5``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if isinstance(value, Decimal):
+        text = format(value, "f")
+    else:
+        text = latin_digits(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if not _AMOUNT.fullmatch(text) or not (number := Decimal(text.replace(",", ""))):
+        raise ValueError("write a number above zero, such as 0.05 or 1,000")
+    return number
 
 
 def milliseconds(value: object) -> Decimal:
