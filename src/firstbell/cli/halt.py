@@ -1,4 +1,4 @@
-"""``firstbell halt`` and ``firstbell resume``: the kill switch."""
+"""``firstbell halt`` and ``firstbell resume``: the kill switch, and the end of what a limit on losses has called."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from firstbell.cli.shell import Shell, shared_options
 from firstbell.config.state_dir import state_dir_of
 from firstbell.errors import RunError
 from firstbell.oms.engines import Engines
-from firstbell.risk.trading_state import Halt, HaltFile, TradingState
+from firstbell.risk.trading_state import Halt, HaltFile, TradingState, in_force
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,11 +82,14 @@ def halt(shell: Shell, *, why: str) -> int:
 def resume(shell: Shell) -> int:
     """End a halt: orders may leave again, in runs that are started from now on.
 
-    A run that was halted stays ended. Look first at what stands against each order: `firstbell orders list`.
+    It ends likewise what a limit on losses has called, halted or reducing (reducing.json); that limit counts anew from
+    where the day stands then. A run that was halted stays ended. Look first at what stands against each order:
+    `firstbell orders list`.
     """
-    file = HaltFile.of(_state_dir(shell))
-    was = file.read()
-    file.remove()
+    state_dir = _state_dir(shell)
+    was = in_force(state_dir)
+    for state in (TradingState.REDUCING, TradingState.HALTED):
+        HaltFile.of(state_dir, state).remove()
     if shell.json:
         shell.print_json({**_facts(TradingState.ACTIVE, None), "was": None if was is None else str(was)})
     elif was is None:

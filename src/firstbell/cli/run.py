@@ -30,7 +30,7 @@ from firstbell.log import set_up
 from firstbell.oms.office import Office
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
 from firstbell.oms.recovery import recover
-from firstbell.risk.trading_state import HaltFile
+from firstbell.risk.trading_state import HaltFile, in_force
 from firstbell.sniper import results
 from firstbell.sniper.archive import put_back
 from firstbell.sniper.bell import choose_bell
@@ -121,6 +121,8 @@ def run(
         halts = HaltFile.of(office.state_dir)
         if halts.is_there:
             return _end_halted(shell, office, record, halts.read())
+        if (reducing := in_force(office.state_dir)) is not None:
+            print_warnings(shell, [f"trading is {reducing}; no buy leaves until `firstbell resume`"])
         shell.err.print(
             f"Run [bold]{run_id}[/]: {len(settings.enabled)} accounts, bell at {bell.at.isoformat(sep=' ')}"
         )

@@ -21,7 +21,7 @@ from firstbell.model.broker_codes import BROKER_CODES
 from firstbell.model.money import grouped, plain
 from firstbell.model.terms import Side
 from firstbell.oms.office import journal_address
-from firstbell.risk.trading_state import HaltFile
+from firstbell.risk.trading_state import in_force
 from firstbell.sniper.bell import Bell, choose_bell
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def check(shell: Shell) -> None:
     address = journal_address(settings)
     bell = _bell(settings)
     warnings = [*settings.warnings, *bell.warnings]
-    if (halt := HaltFile.of(settings.firstbell.state_dir).read()) is not None:
+    if (halt := in_force(settings.firstbell.state_dir)) is not None:
         warnings.append(f"trading is {halt}; `firstbell resume` ends that")
     if shell.json:
         shell.print_json(_document(settings, bell, address, warnings))

@@ -1,4 +1,7 @@
-"""Whether orders may leave at all, and what takes that away: a halt, written down so that it survives a restart."""
+"""Whether orders may leave at all, and what takes that away: a halt, written down so that it survives a restart.
+
+A limit on losses may take away less: then trading is only reducing, which is written down in the same way beside it.
+"""
 
 from __future__ import annotations
 
@@ -33,26 +36,28 @@ class TradingState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """A halt that is in force.
+    """A halt that is in force, or the lesser one that lets trading only reduce.
 
     Attributes:
         since: When it was called, aware; None where its file cannot be read.
         by: Who called it: a person's name on this machine, or a run's.
         why: Why, in words.
+        state: What it leaves: `HALTED` or `REDUCING`.
     """
 
     since: datetime | None
     by: str
     why: str
+    state: TradingState = TradingState.HALTED
 
     def __str__(self) -> str:
         since = "" if self.since is None else f" since {self.since.isoformat(sep=' ', timespec='seconds')}"
-        return f"halted{since} by {self.by}: {self.why}"
+        return f"{self.state.value.lower()}{since} by {self.by}: {self.why}"
 
     @classmethod
-    def unreadable(cls, why: str) -> Self:
+    def unreadable(cls, why: str, state: TradingState = TradingState.HALTED) -> Self:
         """A halt of which nothing is known but that something stands in its place: in doubt nothing leaves."""
-        return cls(None, "nobody we know", why)
+        return cls(None, "nobody we know", why, state)
 
 
 class HaltFile:
@@ -60,15 +65,17 @@ class HaltFile:
 
     Args:
         path: The file; it is there as long as the halt is.
+        state: What the halts in it leave: `HALTED` or `REDUCING`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, state: TradingState = TradingState.HALTED) -> None:
         self.path = path
+        self.state = state
 
     @classmethod
-    def of(cls, state_dir: Path) -> Self:
-        """The one of a state folder."""
-        return cls(state_dir / "halted.json")
+    def of(cls, state_dir: Path, state: TradingState = TradingState.HALTED) -> Self:
+        """The one of a state folder: ``halted.json``, or ``reducing.json`` where trading only reduces."""
+        return cls(state_dir / f"{state.value.lower()}.json", state)
 
     @property
     def is_there(self) -> bool:
@@ -82,13 +89,13 @@ class HaltFile:
         except FileNotFoundError:
             return None
         except OSError as error:
-            return Halt.unreadable(f"{self.path} cannot be read: {error.strerror}")
+            return Halt.unreadable(f"{self.path} cannot be read: {error.strerror}", self.state)
         try:
             document = json.loads(os.read(file, _LARGEST))
             since = datetime.fromisoformat(document["since"]).astimezone(UTC)
-            return Halt(since, str(document["by"]), str(document["why"]))
+            return Halt(since, str(document["by"]), str(document["why"]), self.state)
         except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
-            return Halt.unreadable(f"{self.path} is damaged")
+            return Halt.unreadable(f"{self.path} is damaged", self.state)
         finally:
             os.close(file)
 
@@ -104,7 +111,7 @@ class HaltFile:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Made beside it and put in its place whole: nobody reads half of it.
-            handle, name = tempfile.mkstemp(prefix=".halted-", dir=folder)
+            handle, name = tempfile.mkstemp(prefix=f".{self.path.stem}-", dir=folder)
             try:
                 with os.fdopen(handle, "w", encoding="utf-8") as file:
                     file.write(text)
@@ -146,6 +153,23 @@ class HaltFile:
             _keep(self.path.parent)
         except OSError as error:
             raise RunError(f"the halt {self.path} cannot be removed: {error.strerror}") from error
+
+
+def in_force(state_dir: Path) -> Halt | None:
+    """What is called in a state folder, a halt before the lesser one; None where all may leave."""
+    for state in (TradingState.HALTED, TradingState.REDUCING):
+        halt = HaltFile.of(state_dir, state).read()
+        if halt is not None:
+            return halt
+    return None
+
+
+def trading_state(state_dir: Path) -> TradingState:
+    """What may leave, as the files of a state folder say it. Cheap: two looks at the folder."""
+    for state in (TradingState.HALTED, TradingState.REDUCING):
+        if HaltFile.of(state_dir, state).is_there:
+            return state
+    return TradingState.ACTIVE
 
 
 def _keep(folder: Path) -> None:

@@ -11,7 +11,7 @@ from firstbell.journal.base import RunLine, RunRecord
 from firstbell.model.identifiers import RunId
 from firstbell.model.instant import epoch_ns
 from firstbell.risk.checks import Limits
-from firstbell.risk.trading_state import TradingState
+from firstbell.risk.trading_state import TradingState, trading_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +88,7 @@ class RunContext:
 
     def state(self) -> TradingState:
         """What may leave now."""
-        return TradingState.HALTED if self.interrupt.is_halt else TradingState.ACTIVE
+        return TradingState.HALTED if self.interrupt.is_halt else trading_state(self.settings.firstbell.state_dir)
 
     def monotonic_of(self, wall_ns: int) -> int:
         """An instant of our wall clock on the monotonic clock, by which all waiting is done."""

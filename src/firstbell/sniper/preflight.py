@@ -14,7 +14,8 @@ from firstbell.clock.lead import aim as best_aim
 from firstbell.clock.lead import expect, lead_of
 from firstbell.clock.ntp import ask
 from firstbell.model.instant import instant
-from firstbell.risk.trading_state import HaltFile
+from firstbell.model.terms import Side
+from firstbell.risk.trading_state import Halt, TradingState, in_force
 from firstbell.sniper.airspace import Airspace
 from firstbell.sniper.host_clock import INCREDIBLE_NS, HostClock
 from firstbell.sniper.measured import Measured, MeasuredHost
@@ -209,14 +210,14 @@ def fly(office: Office, progress: Callable[[str], None]) -> Preflight:
 
     warm = warm_up(office, told)
     measured = Measured(measured_at=instant(office.clock.wall_ns()), hosts=_measured(hosts))
-    halt = HaltFile.of(office.state_dir).read()
-    halted = None if halt is None else f"trading is {halt}"
-    return Preflight(hosts, tuple(AccountReport(row, _against(row, hosts, halted)) for row in warm), ntp, measured)
+    halt = in_force(office.state_dir)
+    return Preflight(hosts, tuple(AccountReport(row, _against(row, hosts, halt)) for row in warm), ntp, measured)
 
 
-def _against(row: WarmAccount, hosts: Iterable[HostReport], halted: str | None) -> tuple[str, ...]:
+def _against(row: WarmAccount, hosts: Iterable[HostReport], halt: Halt | None) -> tuple[str, ...]:
     own = [host.refused for host in hosts if host.broker_code == row.account.broker_code]
-    return tuple(why for why in (halted, *own, row.why_not) if why is not None)
+    hinders = halt is not None and (halt.state is TradingState.HALTED or row.account.side is Side.BUY)
+    return tuple(why for why in (f"trading is {halt}" if hinders else None, *own, row.why_not) if why is not None)
 
 
 def _try_host(
