@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstbell.brokers.base import Outcome
-from firstbell.brokers.ephoenix.orders import AGAIN, STOP, UNSAID_PAUSE_S, read_order_answer
+from firstbell.brokers.ephoenix.orders import AGAIN, KINDS, STOP, UNSAID_PAUSE_S, read_order_answer
+from firstbell.model.refusals import RefusalKind
 from firstbell.model.terms import AttemptOutcome
 
 ACCEPTED, REJECTED, UNRESOLVED = AttemptOutcome.ACCEPTED, AttemptOutcome.REJECTED, AttemptOutcome.UNRESOLVED
@@ -68,13 +69,21 @@ def test_an_accepted_order_whose_serial_is_not_said_has_none(body: object) -> No
 def test_known_refusals(status: int, code: int, key: str) -> None:
     outcome = read({"Message": "بازار در وضعیت سفارش گیری نمی باشد.", key: code}, status)
     message = "بازار در وضعیت سفارش گیری نمی باشد."
-    assert outcome == Outcome(REJECTED, code, message, again=code in (1017, 1018), too_early=code == 1017)
+    expected = Outcome(REJECTED, code, message, again=code in (1017, 1018), too_early=code == 1017, kind=KINDS[code])
+    assert outcome == expected
 
 
 def test_the_known_refusals_are_these() -> None:
     """Each new code must be known to be harmless; adding one here is a decision about money."""
     assert set(AGAIN) == {1017, 1018}
     assert set(STOP) == {1011, 1001, 1006}
+    assert {
+        1017: RefusalKind.MARKET_CLOSED,
+        1018: RefusalKind.RATE,
+        1011: RefusalKind.FUNDS,
+        1001: RefusalKind.QUANTITY,
+        1006: RefusalKind.QUANTITY,
+    } == KINDS
 
 
 @pytest.mark.parametrize(
@@ -110,6 +119,7 @@ def test_no_success_without_a_code_is_a_refusal_at_200_alone(code: object) -> No
 def test_401_is_refused_and_asks_for_a_new_log_in(body: object) -> None:
     outcome = read(body, 401)
     assert (outcome.outcome, outcome.again, outcome.token_ended) == (REJECTED, True, True)
+    assert outcome.kind is RefusalKind.AUTHENTICATION
 
 
 @pytest.mark.parametrize("status", [401, 429])
@@ -162,6 +172,7 @@ def test_what_stands_deeper_and_does_not_contradict_changes_nothing(body: object
 def test_429_is_refused_and_never_hurried(said: dict[str, str], seconds: float) -> None:
     for body in (b"", b"<html>", {"Message": "x", "Code": 429}):
         outcome = read(body, 429, **said)
+        assert outcome.kind is RefusalKind.RATE
         assert (outcome.outcome, outcome.again, outcome.retry_after) == (REJECTED, True, seconds)
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from firstbell.model.instrument import Instrument
     from firstbell.model.order import Order
     from firstbell.model.quote import Quote
+    from firstbell.model.refusals import RefusalKind
     from firstbell.model.report import Fill
     from firstbell.model.terms import AttemptOutcome, Side
 
@@ -205,6 +206,7 @@ class Outcome:
         retry_after: Seconds to wait before that, where the broker says so; otherwise its interval.
         token_ended: Whether a new log-in has to come first.
         too_early: Whether it says that the market takes no orders yet: the bell had not rung when the order arrived.
+        kind: What a certain refusal is about, where the dialect knows it: what may be tried instead is decided by it.
     """
 
     outcome: AttemptOutcome
@@ -215,6 +217,7 @@ class Outcome:
     retry_after: float | None = None
     token_ended: bool = False
     too_early: bool = False
+    kind: RefusalKind | None = None
 
 
 class Broker(Protocol):

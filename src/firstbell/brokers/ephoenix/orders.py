@@ -16,6 +16,7 @@ from firstbell.brokers.ephoenix.fields import WRAPPERS, Fields, number_in
 from firstbell.brokers.retry_after import retry_after_s
 from firstbell.errors import Unreadable
 from firstbell.model.identifiers import VenueOrderId
+from firstbell.model.refusals import RefusalKind
 from firstbell.model.terms import AttemptOutcome
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ STOP: Final = {
     1006: "below the smallest order value",
 }
 """Refusals that another try would only repeat."""
+KINDS: Final = {
+    1017: RefusalKind.MARKET_CLOSED,
+    1018: RefusalKind.RATE,
+    1011: RefusalKind.FUNDS,
+    1001: RefusalKind.QUANTITY,
+    1006: RefusalKind.QUANTITY,
+}
+"""What each of them is about."""
 UNSAID_PAUSE_S: Final = 5.0
 """Seconds to wait after HTTP 429 where the broker does not say how long: many times its interval, within an opening."""
 
@@ -75,12 +84,12 @@ def read_order_answer(status: int, headers: Mapping[str, str], body: bytes) -> O
     if status in {_UNAUTHORIZED, _TOO_MANY} and _says_yes(document):
         return Outcome(AttemptOutcome.UNRESOLVED, code, message)
     if status == _UNAUTHORIZED:
-        return Outcome(AttemptOutcome.REJECTED, code, message, again=True, token_ended=True)
+        kind = RefusalKind.AUTHENTICATION
+        return Outcome(AttemptOutcome.REJECTED, code, message, again=True, token_ended=True, kind=kind)
     if status == _TOO_MANY:
-        pause = retry_after_s(headers)
-        return Outcome(
-            AttemptOutcome.REJECTED, code, message, again=True, retry_after=UNSAID_PAUSE_S if pause is None else pause
-        )
+        said_s = retry_after_s(headers)
+        pause = UNSAID_PAUSE_S if said_s is None else said_s
+        return Outcome(AttemptOutcome.REJECTED, code, message, again=True, retry_after=pause, kind=RefusalKind.RATE)
     if said is not None and said.clear:
         if status in _GOOD and not said.refused:
             return _accepted(said)
@@ -97,13 +106,14 @@ def _accepted(said: _Said) -> Outcome:
 
 def _refused(said: _Said, status: int) -> Outcome:
     code, message = said.code, said.message
+    kind = None if code is None else KINDS.get(code)
     if said.says_yes:
         # It says yes and no at once.
         return Outcome(AttemptOutcome.UNRESOLVED, code, message)
     if code in AGAIN:
-        return Outcome(AttemptOutcome.REJECTED, code, message, again=True, too_early=code == TOO_EARLY)
+        return Outcome(AttemptOutcome.REJECTED, code, message, again=True, too_early=code == TOO_EARLY, kind=kind)
     if code in STOP or (code is None and said.success is False and status == _OK):
-        return Outcome(AttemptOutcome.REJECTED, code, message)
+        return Outcome(AttemptOutcome.REJECTED, code, message, kind=kind)
     return Outcome(AttemptOutcome.UNRESOLVED, code, message)
 
 
