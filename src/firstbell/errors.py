@@ -8,6 +8,9 @@
     ├── CaptchaError           nobody solved the captcha
     ├── SimulatorError         the simulated exchange was asked for something impossible
     ├── RunError               a run cannot begin or go on
+    ├── AlertError             a messenger did not take a message: it may be tried again
+    │   ├── MessageRefused     it will never take this one
+    │   └── MessengerEnded     it takes nothing from us any more
     └── BrokerError            something between us and a broker
         ├── NotSent            not one byte left this machine: it may be tried again
         ├── NoAnswer           bytes left and nothing readable came back: we do not know
@@ -91,6 +94,26 @@ class SimulatorError(FirstbellError):
 
 class RunError(FirstbellError):
     """A run cannot begin or go on. The message says what to do."""
+
+
+class AlertError(FirstbellError):
+    """A messenger did not take a message, or gave none. Try again later; no order depends on it.
+
+    Attributes:
+        retry_after: Seconds to wait before anything is sent again, as the messenger said, or None where it did not.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class MessageRefused(AlertError):
+    """It will never take this message. Say so once, and go on with the next one."""
+
+
+class MessengerEnded(AlertError):
+    """It takes nothing from us any more: a wrong token, or a chat that is not there. Stop; a person must look."""
 
 
 class BrokerError(FirstbellError):

@@ -22,6 +22,7 @@ FLOORS = {
     "brokers": 2,
     "journal": 2,
     "risk": 3,
+    "alerts": 3,
     "oms": 4,
     "sniper": 5,
     "cli": 6,

@@ -1,0 +1,175 @@
+"""What is said, in short texts for people: every number grouped, every order with its account, broker and ids. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from firstbell.alerts.base import Importance, Message
+from firstbell.model.money import exact, grouped
+from firstbell.model.terms import OrderRole, OrderType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+    from decimal import Decimal
+
+    from firstbell.model.order import Order, OrderState
+    from firstbell.model.report import ExecutionReport
+
+MOST_LINES: Final = 40
+"""Orders or accounts that one message lists; of the others it says how many there are."""
+_LONGEST_REASON: Final = 400
+_OUTCOMES: Final = ("accepted", "rejected", "unresolved", "not_sent")
+_ROLES: Final = {OrderRole.STOP_LOSS: "stop loss: ", OrderRole.TAKE_PROFIT: "take profit: "}
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A go or no-go for one account before the bell.
+
+    Attributes:
+        account: The account.
+        broker_code: Its broker.
+        words: What would be sent, where it may go; why not, where it may not.
+        go: Whether it may go.
+    """
+
+    account: str
+    broker_code: str
+    words: str
+    go: bool
+
+
+def order_line(order: Order, symbol: str | None = None, state: OrderState | None = None) -> str:
+    """An order in one line: ``Order_A (shahr): buy 170,018 MHRN IRO1MHRN0001 at 5,860``.
+
+    Args:
+        order: The order.
+        symbol: What people call its instrument, where that is known.
+        state: Its state, for an order whose terms may have been changed.
+    """
+    quantity = order.quantity if state is None else state.quantity
+    name = order.instrument if symbol in {None, "", order.instrument} else f"{symbol} {order.instrument}"
+    role = _ROLES.get(order.role, "")
+    what = f"{role}{order.side.value} {grouped(quantity)} {name} {_terms(order, state)}"
+    return f"{order.account} ({order.broker_code}): {what}"
+
+
+def _terms(order: Order, state: OrderState | None) -> str:
+    price = order.price if state is None else state.price
+    trigger = order.instructions.trigger_price if state is None else state.trigger_price
+    limit = f"at {grouped(price)}" if order.order_type.has_limit else "at the market"
+    if order.order_type is OrderType.TRAILING_STOP and order.instructions.trailing_offset is not None:
+        limit += f", {grouped(order.instructions.trailing_offset)} behind the best price"
+    return limit if trigger is None else f"{limit}, once {grouped(trigger)} has traded"
+
+
+def ids(order: Order, venue_order_id: str | None) -> str:
+    """An order's names: the broker's, and ours."""
+    return f"id {venue_order_id}, ours {order.client_order_id}" if venue_order_id else f"ours {order.client_order_id}"
+
+
+def about(
+    title: str,
+    report: ExecutionReport,
+    order: Order,
+    symbol: str | None,
+    *more: str,
+    importance: Importance = Importance.NORMAL,
+) -> Message:
+    """What happened to an order: the order, what more there is to say, why, and its names."""
+    reason = [_cut(report.reason)] if report.reason else []
+    return Message(title, (order_line(order, symbol), *more, *reason, ids(order, report.venue_order_id)), importance)
+
+
+def traded(report: ExecutionReport, order: Order) -> str:
+    """What has traded, as far as the report says: now, and in all."""
+    now = "" if report.fill is None else f"{grouped(report.fill.last_qty)} at {grouped(report.fill.last_px)}"
+    quantity = order.quantity if report.quantity is None else report.quantity
+    so_far = "" if report.cum_qty is None else f"{grouped(report.cum_qty)} of {grouped(quantity)} so far"
+    return "; ".join(words for words in (now, so_far) if words)
+
+
+def halted(words: str) -> Message:
+    """Trading is halted."""
+    return Message(
+        "Halted", (f"Trading is {words}", "Nothing leaves until /resume or `firstbell resume`."), Importance.HIGH
+    )
+
+
+def resumed(by: str) -> Message:
+    """It is no longer."""
+    return Message(
+        "Resumed", (f"Orders may leave again, in runs started from now on. Resumed by {by}.",), Importance.HIGH
+    )
+
+
+def readiness(title: str, bell: datetime, rows: Sequence[Ready]) -> Message:
+    """Before the bell: who may go and who may not, those that may not first.
+
+    Args:
+        title: At which moment: ``Warmed up``, ``Armed``.
+        bell: The bell, in exchange time.
+        rows: The accounts, in the config's order.
+    """
+    going = sum(row.go for row in rows)
+    head = f"{going} of {len(rows)} go; the bell is at {bell:%H:%M:%S} on {bell:%Y-%m-%d}"
+    lines = [f"{'go' if row.go else 'NO-GO'} {row.account} ({row.broker_code}): {_cut(row.words)}" for row in rows]
+    ordered = sorted(zip(rows, lines, strict=True), key=lambda each: each[0].go)
+    importance = Importance.NORMAL if going == len(rows) else Importance.HIGH
+    return Message(title, (head, *_few([line for _, line in ordered])), importance)
+
+
+def summary(document: Mapping[str, Any]) -> Message:
+    """What a run came to, from its ``orders.json``: what went wrong first."""
+    counts = document["summary"]
+    said = ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in _OUTCOMES if counts[name])
+    rows = sorted(document["orders"], key=lambda row: row["outcome"] == "accepted")
+    lines = [f"{counts['configured']} configured: {said or 'nothing'}", *_few([_result(row) for row in rows])]
+    late = (document.get("lateness") or {}).get("median_us")
+    if late is not None:
+        lines.append(f"late, median: {late / 1000:.1f} ms")
+    return Message(f"Run {document['run']}", tuple(lines), Importance.HIGH)
+
+
+def _result(row: Mapping[str, Any]) -> str:
+    side, quantity, price = row["side"], row["quantity"], row["price"]
+    what = (
+        side if quantity is None or price is None else f"{side} {grouped(exact(quantity))} at {grouped(exact(price))}"
+    )
+    named = f", id {row['venue_order_id']}" if row["venue_order_id"] else ""
+    reason = f": {_cut(row['reason'])}" if row["reason"] else ""
+    outcome = str(row["outcome"]).replace("_", " ")
+    return f"{outcome} {row['account']} ({row['broker_code']}): {what} {row['instrument']}{named}{reason}"
+
+
+def orders(title: str, states: Iterable[OrderState], symbol_of: Mapping[str, str]) -> Message:
+    """Orders and where each stands, the newest first."""
+    lines = [_standing(state, symbol_of) for state in states]
+    lines.reverse()
+    return Message(title, tuple(_few(lines)) or ("None.",), Importance.HIGH)
+
+
+def _standing(state: OrderState, symbol_of: Mapping[str, str]) -> str:
+    order = state.order
+    status = f"{state.status.value}{' (unresolved)' if state.unresolved else ''}"
+    filled = f", {grouped(state.filled_qty)} filled" if state.filled_qty else ""
+    line = order_line(order, symbol_of.get(order.instrument), state)
+    return f"{status}{filled}: {line}; {ids(order, state.venue_order_id)}"
+
+
+def position(account: str, broker_code: str, instrument: str, net: Decimal, avg_px: Decimal | None) -> str:
+    """What one account has traded of one instrument: bought less sold, and the average price of that side."""
+    price = "" if avg_px is None else f" at {grouped(round(avg_px, 2))} on average"
+    return f"{account} ({broker_code}): {'+' if net > 0 else ''}{grouped(net)} {instrument}{price}"
+
+
+def _cut(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
+
+
+def _few(lines: Sequence[str]) -> list[str]:
+    left = len(lines) - MOST_LINES
+    return list(lines) if left <= 1 else [*lines[:MOST_LINES], f"… and {left:,} more"]
