@@ -1,0 +1,87 @@
+"""The checks that a request has to pass before it becomes an order: each a few lines, each naming its rule.
+
+A check is a function from a request and what is known to a `Verdict` or None. What it needs and is not known denies;
+only a limit that nobody set is none. They compare so that a number which is none (NaN) denies as well, within `judge`'s
+arithmetic, where it raises nothing.
+"""
+
+from __future__ import annotations
+
+from decimal import Context, localcontext
+from typing import TYPE_CHECKING, Final
+
+from firstbell.risk.validation.conditions import interest_enough, quote_fresh, spread_narrow, volume_enough
+from firstbell.risk.validation.contract import contract_lives, instrument_known, instrument_tradable
+from firstbell.risk.validation.known import Bounds, Known
+from firstbell.risk.validation.prices import (
+    limit_beyond_trigger,
+    price_in_band,
+    price_near_reference,
+    price_not_too_high,
+    price_not_too_low,
+    price_on_tick,
+    trigger_beyond_market,
+)
+from firstbell.risk.validation.quantities import (
+    quantity_held,
+    quantity_in_lots,
+    quantity_in_range,
+    quantity_within_limit,
+    value_within_limit,
+    valued_at,
+)
+from firstbell.risk.validation.terms import changes_taken, ends_later, market_takes_orders, time_in_force_fits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from firstbell.model.order_request import OrderRequest
+    from firstbell.risk.verdict import Verdict
+
+    Check = Callable[[OrderRequest, Known], Verdict | None]
+
+__all__ = [
+    "CHECKS",
+    "WITHOUT_INSTRUMENT",
+    "Bounds",
+    "Known",
+    "changes_taken",
+    "judge",
+    "valued_at",
+]
+
+WITHOUT_INSTRUMENT: Final[Sequence[Check]] = (ends_later, market_takes_orders, time_in_force_fits, instrument_known)
+"""What can be said of an instrument that the broker does not know: the last of them always denies it, and once."""
+
+CHECKS: Final[Sequence[Check]] = (
+    *WITHOUT_INSTRUMENT,
+    instrument_tradable,
+    contract_lives,
+    price_in_band,
+    price_on_tick,
+    price_not_too_low,
+    price_not_too_high,
+    price_near_reference,
+    trigger_beyond_market,
+    limit_beyond_trigger,
+    quantity_in_range,
+    quantity_in_lots,
+    quantity_within_limit,
+    quantity_held,
+    value_within_limit,
+    spread_narrow,
+    volume_enough,
+    interest_enough,
+    quote_fresh,
+)
+"""All of them, in the order in which a trader would look."""
+
+_EXACT: Final = Context(prec=64, traps=[])
+"""Wide enough for any product of two numbers that a request can hold. What cannot be worked out is NaN."""
+
+
+def judge(request: OrderRequest, known: Known) -> tuple[Verdict, ...]:
+    """Everything that is wrong with a request, in the order of `CHECKS`; empty where nothing is. Never raises."""
+    checks = WITHOUT_INSTRUMENT if known.instrument is None else CHECKS
+    with localcontext(_EXACT):
+        return tuple(verdict for check in checks if (verdict := check(request, known)) is not None)
