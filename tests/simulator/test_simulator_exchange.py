@@ -185,7 +185,7 @@ def test_an_exchange_opened_in_the_middle_of_the_day_is_in_the_middle_of_the_day
         (buy(5690, -2), Reason.WRONG_QUANTITY),
         (buy(5690, 3), Reason.WRONG_QUANTITY),
         (buy(5690, "2.5"), Reason.WRONG_QUANTITY),
-        (buy(5690, 200_002), Reason.WRONG_QUANTITY),
+        (buy(5690, 200_002), Reason.QUANTITY_TOO_LARGE),
         (buy(5860, 200_000), Reason.NOT_ENOUGH_MONEY),
         (sell(5690, 1_002), Reason.NOT_ENOUGH_SHARES),
         (asked(Side.BUY, 5690, 10, "IRO1NONE0001"), Reason.UNKNOWN_INSTRUMENT),

@@ -29,6 +29,7 @@ class Account:
         holdings: Shares held by instrument, reserved ones included.
         reserved_shares: Shares that working sells offer, by instrument.
         last_order_at: When its last order came that counts for the shortest interval, in ns; None before the first.
+        unbound: Whether it stands for everybody else: neither money, shares nor pauses are asked of it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Account:
     holdings: defaultdict[InstrumentId, Decimal] = field(default_factory=_nothing)
     reserved_shares: defaultdict[InstrumentId, Decimal] = field(default_factory=_nothing)
     last_order_at: int | None = None
+    unbound: bool = False
 
     @property
     def buying_power(self) -> Decimal:

@@ -123,6 +123,16 @@ class OrderBook:
         """One side's best level, or None where nothing rests there."""
         return self._sides[side].best()
 
+    def within(self, side: Side, price: Decimal) -> Decimal:
+        """The shares that an arriving order of `side` would meet at `price` or better."""
+        met = Decimal(0)
+        arriving = BookOrder(0, side, price, met)
+        for level in self.levels(side.opposite):
+            if not _crosses(arriving, level.price):
+                break
+            met += level.quantity
+        return met
+
     def rest(self, order: BookOrder) -> None:
         """Put an order behind all others of its price, without trading.
 

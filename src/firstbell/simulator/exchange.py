@@ -11,39 +11,40 @@ from __future__ import annotations
 
 from collections import defaultdict
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING
 
 from firstbell.errors import SimulatorError
 from firstbell.market import Phase, fee_rate, tick_size
 from firstbell.model.order_status import OrderStatus
-from firstbell.model.terms import Side
+from firstbell.model.terms import Side, TimeInForce
 from firstbell.simulator import rules as rule
 from firstbell.simulator.accounts import Account
 from firstbell.simulator.auction import clear
 from firstbell.simulator.book import BookOrder
 from firstbell.simulator.instrument_day import Listing, listed
 from firstbell.simulator.orders import ExchangeOrder, OrderRequest, Trade
-from firstbell.simulator.rules import Reason, Refusal, Rules
+from firstbell.simulator.rules import AT_ONCE, TRADES, Reason, Refusal, Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from firstbell.model.identifiers import InstrumentId
     from firstbell.model.instrument import Instrument
     from firstbell.simulator.book import Match
     from firstbell.simulator.schedule import Schedule
 
-_TRADES: Final = frozenset({Phase.AUCTION, Phase.CONTINUOUS, Phase.AT_CLOSE})
-
 
 class Exchange:
-    """A venue with instruments, accounts and one trading day.
+    """A venue with instruments, accounts and one trading day at a time.
 
     Args:
         instruments: What is traded; each needs a reference price.
         schedule: The day.
         rules: The numbers behind the rules.
         first_serial: The first order's serial.
+        on_order: Told of an order whenever it has changed; it must be quick and must not fail.
+        on_trade: Told of each trade, likewise; the venue itself then keeps none.
 
     Raises:
         SimulatorError: An instrument has no reference price.
@@ -56,6 +57,8 @@ class Exchange:
         *,
         rules: Rules | None = None,
         first_serial: int = 1,
+        on_order: Callable[[ExchangeOrder], None] | None = None,
+        on_trade: Callable[[Trade], None] | None = None,
     ) -> None:
         self.schedule = schedule
         self.rules = rules or Rules()
@@ -64,10 +67,16 @@ class Exchange:
         self.orders: dict[int, ExchangeOrder] = {}
         self.trades: list[Trade] = []
         self.fees_taken = Decimal(0)
-        self._of_account: defaultdict[str, list[ExchangeOrder]] = defaultdict(list)
+        self._of_account: defaultdict[str, dict[int, ExchangeOrder]] = defaultdict(dict)
+        self._named: dict[tuple[str, str | None], int] = {}
+        self._numbers: defaultdict[str, int] = defaultdict(int)
+        self._on_order = on_order or _nobody
+        self._on_trade = on_trade or self.trades.append
         self._buy_fee = fee_rate(self.rules.market, Side.BUY)
         self._sell_fee = fee_rate(self.rules.market, Side.SELL)
-        self._next_serial = first_serial
+        self.next_serial = first_serial
+        self.next_trade = 1
+        self._next_place = 1
         self._now = 0
         self._opened = False
 
@@ -95,9 +104,14 @@ class Exchange:
 
     def orders_of(self, account: str) -> Sequence[ExchangeOrder]:
         """All of an account's accepted orders, the oldest first."""
-        return self._of_account[account]
+        return tuple(self._of_account[account].values())
 
     # --- time
+
+    @property
+    def now(self) -> int:
+        """The time of the last call, in ns since the epoch."""
+        return self._now
 
     @property
     def phase(self) -> Phase:
@@ -117,28 +131,55 @@ class Exchange:
         return self.phase
 
     def _enter(self, phase: Phase) -> None:
-        if phase in _TRADES and not self._opened:
+        if phase in TRADES and not self._opened:
             self._opened = True
             for listing in self.listings.values():
                 self._open(listing)
+            self._end_all(OrderStatus.CANCELED, lambda order: order.time_in_force is TimeInForce.AT_THE_OPEN)
         if phase is Phase.AT_CLOSE:
             for listing in self.listings.values():
-                listing.closing_price = listing.average_price(self._tick_at)
+                listing.closing_price = listing.average_price(partial(self.tick_at, listing))
         if self._now == self.schedule.end and phase is Phase.CLOSED:
-            for order in self.orders.values():
-                if order.working:
-                    self._end(order, OrderStatus.EXPIRED)
+            self._end_all(OrderStatus.EXPIRED, lambda order: order.time_in_force is not TimeInForce.GTC)
+
+    def _end_all(self, status: OrderStatus, which: Callable[[ExchangeOrder], bool]) -> None:
+        for order in list(self.orders.values()):
+            if order.working and which(order):
+                self._end(order, status)
+
+    def next_day(self, schedule: Schedule) -> None:
+        """Let the day end, and begin another one; what is good till it is canceled stays on the book.
+
+        Args:
+            schedule: The other day, which begins no earlier than this one ends.
+        """
+        self.advance(self.schedule.end)
+        self.schedule = schedule
+        self._opened = False
+        for listing in self.listings.values():
+            listing.next_day()
+
+    def list_instrument(self, instrument: Instrument) -> Listing:
+        """List one more instrument; one that is listed already keeps its day, and is described anew.
+
+        Raises:
+            SimulatorError: It has no reference price.
+        """
+        known = self.listings.setdefault(instrument.id, listed(instrument))
+        known.instrument = instrument
+        return known
 
     def _open(self, listing: Listing) -> None:
         buys, sells = (
             {level.price: level.quantity for level in listing.book.levels(side)} for side in (Side.BUY, Side.SELL)
         )
-        clearing = clear(buys, sells, listing.reference, self._tick_at)
+        clearing = clear(buys, sells, listing.reference, partial(self.tick_at, listing))
         if clearing is not None:
             self._book_trades(listing, listing.book.uncross(clearing.price))
 
-    def _tick_at(self, price: Decimal) -> Decimal:
-        return tick_size(self.rules.market, price)
+    def tick_at(self, listing: Listing, price: Decimal) -> Decimal:
+        """The step of an instrument's prices at a price, in rials."""
+        return listing.instrument.tick_size or tick_size(self.rules.market, price)
 
     # --- orders
 
@@ -152,28 +193,56 @@ class Exchange:
         """
         holder = self._holder(account)
         phase = self.advance(now)
+        if (refusal := self._known(account, request.client_order_id)) is not None:
+            return refusal
         refusal = self._too_soon(holder) or rule.takes_orders(phase) or self._unfit(request, phase)
         refusal = refusal or self._uncovered(
             holder, request, self._cost(request.price, request.quantity), request.quantity
         )
         if refusal is not None:
             return refusal
+        self._numbers[account] += 1
         order = ExchangeOrder(
-            self._next_serial,
-            len(self._of_account[account]) + 1,
+            self.next_serial,
+            self._numbers[account],
             account,
             request.instrument,
             request.side,
             request.price,
             request.quantity,
             self._now,
+            time_in_force=request.time_in_force,
+            client_order_id=request.client_order_id,
         )
-        self._next_serial += 1
-        self.orders[order.serial] = order
-        self._of_account[account].append(order)
+        self.next_serial += 1
+        self._keep(order)
         self._hold(order, 1)
         self._to_book(order, phase)
+        self._on_order(order)
         return order
+
+    def _keep(self, order: ExchangeOrder) -> None:
+        self.orders[order.serial] = order
+        self._of_account[order.account][order.serial] = order
+        if order.client_order_id is not None:
+            self._named[order.account, order.client_order_id] = order.serial
+
+    def named(self, account: str, client_order_id: str) -> ExchangeOrder | None:
+        """An account's order by the investor's own name for it; None where he has none of that name."""
+        serial = self._named.get((account, client_order_id))
+        return None if serial is None else self.orders[serial]
+
+    def forget(self, order: ExchangeOrder) -> None:
+        """Drop an order that no longer works, as if it had never been.
+
+        Raises:
+            SimulatorError: It works.
+        """
+        if order.working:
+            raise SimulatorError(f"order {order.serial} works, and cannot be forgotten")
+        del self.orders[order.serial]
+        del self._of_account[order.account][order.serial]
+        self._named.pop((order.account, order.client_order_id), None)
 
     def cancel(self, account: str, serial: int, now: int) -> ExchangeOrder | Refusal:
         """Take a working order off the book, and release what it had reserved.
@@ -212,7 +281,7 @@ class Exchange:
         order = self._working(account, serial)
         if isinstance(order, Refusal):
             return order
-        request = OrderRequest(order.instrument, order.side, price, quantity)
+        request = OrderRequest(order.instrument, order.side, price, quantity, order.time_in_force)
         leaves = quantity - order.filled_qty
         refusal = self._unfit(request, phase)
         if refusal is None and leaves <= 0:
@@ -234,6 +303,7 @@ class Exchange:
         else:
             book.remove(order.serial)
             self._to_book(order, phase)
+        self._on_order(order)
         return order
 
     # --- checks
@@ -244,8 +314,14 @@ class Exchange:
         except KeyError:
             raise SimulatorError(f"there is no account {account!r}") from None
 
+    def _known(self, account: str, client_order_id: str | None) -> Refusal | None:
+        known = None if client_order_id is None else self.named(account, client_order_id)
+        if known is None:
+            return None
+        return Refusal(Reason.DUPLICATE, f"{client_order_id} is the name of order {known.serial} already")
+
     def _too_soon(self, holder: Account) -> Refusal | None:
-        refusal = rule.interval(holder.last_order_at, self._now, self.rules)
+        refusal = None if holder.unbound else rule.interval(holder.last_order_at, self._now, self.rules)
         if refusal is None:
             holder.last_order_at = self._now
         return refusal
@@ -255,7 +331,8 @@ class Exchange:
         if listing is None:
             return Refusal(Reason.UNKNOWN_INSTRUMENT, f"{request.instrument} is not traded here")
         return (
-            rule.price(request, listing.instrument, self.rules)
+            rule.price(request, listing.instrument, partial(self.tick_at, listing))
+            or rule.time_in_force(request, phase)
             or rule.closing_price(request, phase, listing.closing_price)
             or rule.quantity(request, listing.instrument)
             or rule.value(request, self.rules)
@@ -263,6 +340,8 @@ class Exchange:
 
     @staticmethod
     def _uncovered(holder: Account, request: OrderRequest, money: Decimal, shares: Decimal) -> Refusal | None:
+        if holder.unbound:
+            return None
         if request.side is Side.BUY:
             return rule.money(money, holder.buying_power) if money > 0 else None
         return rule.shares(shares, holder.sellable(request.instrument)) if shares > 0 else None
@@ -289,23 +368,33 @@ class Exchange:
             holder.reserve(order.instrument, money=Decimal(0), shares=left)
 
     def _end(self, order: ExchangeOrder, status: OrderStatus) -> None:
-        self.listings[order.instrument].book.remove(order.serial)
+        book = self.listings[order.instrument].book
+        if order.serial in book:
+            book.remove(order.serial)
         self._hold(order, -1)
-        order.status = status
+        order.status, order.ended_at = status, self._now
+        self._on_order(order)
 
     def _to_book(self, order: ExchangeOrder, phase: Phase) -> None:
         listing = self.listings[order.instrument]
+        order.place, self._next_place = self._next_place, self._next_place + 1
+        whole = order.time_in_force is TimeInForce.FOK
+        if whole and listing.book.within(order.side, order.price) < order.leaves_qty:
+            self._end(order, OrderStatus.CANCELED)
+            return
         resting = BookOrder(order.serial, order.side, order.price, order.leaves_qty)
-        if phase in _TRADES:
+        if phase in TRADES:
             at = listing.closing_price if phase is Phase.AT_CLOSE else None
             self._book_trades(listing, listing.book.take(resting, at=at))
         else:
             listing.book.rest(resting)
+        if order.time_in_force in AT_ONCE and order.working:
+            self._end(order, OrderStatus.CANCELED)
 
     def _book_trades(self, listing: Listing, matches: Iterable[Match]) -> None:
         for match in matches:
             trade = Trade(
-                len(self.trades) + 1,
+                self.next_trade,
                 self._now,
                 listing.instrument.id,
                 match.price,
@@ -313,7 +402,8 @@ class Exchange:
                 match.buy,
                 match.sell,
             )
-            self.trades.append(trade)
+            self.next_trade += 1
+            self._on_trade(trade)
             listing.traded(trade.price, trade.quantity)
             self._fill(self.orders[trade.buy], trade)
             self._fill(self.orders[trade.sell], trade)
@@ -324,6 +414,7 @@ class Exchange:
         order.filled_qty += trade.quantity
         order.filled_value += worth
         order.status = OrderStatus.FILLED if order.filled_qty == order.quantity else OrderStatus.PARTIALLY_FILLED
+        order.ended_at = None if order.working else self._now
         self._hold(order, 1)
         holder = self.accounts[order.account]
         if order.side is Side.BUY:
@@ -333,3 +424,46 @@ class Exchange:
             fee = worth * self._sell_fee
             holder.receive(trade.instrument, money=worth - fee, shares=-trade.quantity)
         self.fees_taken += fee
+        self._on_order(order)
+
+    # --- coming back
+
+    def restore(
+        self,
+        accounts: Iterable[Account],
+        orders: Iterable[ExchangeOrder],
+        *,
+        now: int,
+        next_serial: int,
+        next_trade: int,
+        opened: bool,
+    ) -> None:
+        """Put a new venue back where an earlier one stood.
+
+        Args:
+            accounts: All accounts, with what their working orders have reserved.
+            orders: All orders that were not forgotten, the oldest first.
+            now: The time of the earlier one's last call, in ns since the epoch.
+            next_serial: The next order's serial.
+            next_trade: The next trade's number.
+            opened: Whether its opening auction had been held.
+        """
+        self.accounts = {account.name: account for account in accounts}
+        for order in orders:
+            self._keep(order)
+            self._numbers[order.account] = max(self._numbers[order.account], order.number_of_account)
+        for order in sorted((each for each in self.orders.values() if each.working), key=lambda each: each.place):
+            self.listings[order.instrument].book.rest(
+                BookOrder(order.serial, order.side, order.price, order.leaves_qty)
+            )
+            self._next_place = order.place + 1
+        self._now, self.next_serial, self.next_trade, self._opened = now, next_serial, next_trade, opened
+
+    @property
+    def opened(self) -> bool:
+        """Whether the day's opening auction has been held."""
+        return self._opened
+
+
+def _nobody(order: ExchangeOrder) -> None:
+    del order

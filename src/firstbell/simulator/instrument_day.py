@@ -37,6 +37,12 @@ class Listing:
     value: Decimal = Decimal(0)
     closing_price: Decimal | None = None
 
+    def next_day(self) -> None:
+        """Begin another day: nothing has traded, and its reference price is the last one."""
+        self.reference = self.reference if self.last_price is None else self.last_price
+        self.volume = self.value = Decimal(0)
+        self.closing_price = None
+
     def traded(self, price: Decimal, quantity: Decimal) -> None:
         """Count a trade."""
         self.last_price = price

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from firstbell.model.order_status import DONE, OrderStatus
+from firstbell.model.terms import TimeInForce
 
 if TYPE_CHECKING:
     from firstbell.model.identifiers import InstrumentId
@@ -22,12 +23,16 @@ class OrderRequest:
         side: Buy or sell.
         price: The limit price, in rials.
         quantity: How many shares.
+        time_in_force: How long it stays; the venue knows ``DAY``, ``GTC``, ``IOC``, ``FOK`` and ``AT_THE_OPEN``.
+        client_order_id: The investor's own name for it, which he may give only once; None where he gives none.
     """
 
     instrument: InstrumentId
     side: Side
     price: Decimal
     quantity: Decimal
+    time_in_force: TimeInForce = TimeInForce.DAY
+    client_order_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -47,6 +52,10 @@ class ExchangeOrder:
         filled_qty: Shares traded.
         filled_value: The sum of price times quantity over its trades, in rials.
         edited: Whether it has been changed since.
+        time_in_force: How long it stays.
+        place: Of two orders of one price, the one with the lower number trades first.
+        ended_at: When it ceased to work, in ns likewise; None while it works.
+        client_order_id: The investor's own name for it, if he gave one.
     """
 
     serial: int
@@ -61,6 +70,10 @@ class ExchangeOrder:
     filled_qty: Decimal = Decimal(0)
     filled_value: Decimal = Decimal(0)
     edited: bool = False
+    time_in_force: TimeInForce = TimeInForce.DAY
+    place: int = 0
+    ended_at: int | None = None
+    client_order_id: str | None = None
 
     @property
     def working(self) -> bool:

@@ -7,19 +7,25 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from firstbell.market import Phase, on_tick
+from firstbell.market import Phase
+from firstbell.market.phases import TAKES_ORDERS
 from firstbell.model.money import grouped
-from firstbell.model.terms import Side
+from firstbell.model.terms import Side, TimeInForce
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firstbell.model.instrument import Instrument
     from firstbell.simulator.orders import OrderRequest
 
-TAKES_ORDERS: Final = frozenset({Phase.ORDER_ENTRY, Phase.NO_CANCEL, Phase.AUCTION, Phase.CONTINUOUS, Phase.AT_CLOSE})
-"""Phases in which a new order is taken."""
+TRADES: Final = frozenset({Phase.AUCTION, Phase.CONTINUOUS, Phase.AT_CLOSE})
+"""Phases in which orders trade."""
 
-TAKES_CHANGES: Final = TAKES_ORDERS - {Phase.NO_CANCEL}
-"""Phases in which an order may be changed or canceled."""
+AT_ONCE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
+"""Times in force of orders that never rest."""
+
+TIMES_IN_FORCE: Final = AT_ONCE | {TimeInForce.DAY, TimeInForce.GTC, TimeInForce.AT_THE_OPEN}
+"""The times in force that the venue knows."""
 
 
 class Reason(StrEnum):
@@ -34,9 +40,12 @@ class Reason(StrEnum):
     OFF_TICK = "OFF_TICK"
     NOT_CLOSING_PRICE = "NOT_CLOSING_PRICE"
     WRONG_QUANTITY = "WRONG_QUANTITY"
+    QUANTITY_TOO_LARGE = "QUANTITY_TOO_LARGE"
     VALUE_TOO_SMALL = "VALUE_TOO_SMALL"
     NOT_ENOUGH_MONEY = "NOT_ENOUGH_MONEY"
     NOT_ENOUGH_SHARES = "NOT_ENOUGH_SHARES"
+    WRONG_TIME_IN_FORCE = "WRONG_TIME_IN_FORCE"
+    DUPLICATE = "DUPLICATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +99,22 @@ def takes_changes(phase: Phase) -> Refusal | None:
     return takes_orders(phase)
 
 
-def price(request: OrderRequest, instrument: Instrument, rules: Rules) -> Refusal | None:
+def time_in_force(request: OrderRequest, phase: Phase) -> Refusal | None:
+    """The order can do now what it is to do: trade at once, or wait for an opening that is still to come."""
+    wanted = request.time_in_force
+    if wanted not in TIMES_IN_FORCE:
+        return Refusal(Reason.WRONG_TIME_IN_FORCE, f"no order is {wanted} here")
+    if (wanted in AT_ONCE and phase not in TRADES) or (wanted is TimeInForce.AT_THE_OPEN and phase in TRADES):
+        return Refusal(Reason.WRONG_TIME_IN_FORCE, f"no order is {wanted} while the market is {phase}")
+    return None
+
+
+def price(request: OrderRequest, instrument: Instrument, tick: Callable[[Decimal], Decimal]) -> Refusal | None:
     """The price lies in the band and on a tick."""
     band = instrument.band
     if not band.holds(request.price):
         return Refusal(Reason.OUTSIDE_BAND, f"price {request.price} is outside the band {band.low} to {band.high}")
-    if not on_tick(rules.market, request.price):
+    if request.price % tick(request.price):
         return Refusal(Reason.OFF_TICK, f"price {request.price} is not on a tick")
     return None
 
@@ -111,7 +130,8 @@ def quantity(request: OrderRequest, instrument: Instrument) -> Refusal | None:
     """The quantity is of whole lots, and neither too small nor too large."""
     shares, low, high, lot = request.quantity, instrument.min_quantity, instrument.max_quantity, instrument.lot_size
     if not low <= shares <= high:
-        return Refusal(Reason.WRONG_QUANTITY, f"{shares} shares are not between {low} and {high}")
+        reason = Reason.QUANTITY_TOO_LARGE if shares > high else Reason.WRONG_QUANTITY
+        return Refusal(reason, f"{shares} shares are not between {low} and {high}")
     if shares % lot:
         return Refusal(Reason.WRONG_QUANTITY, f"{shares} shares are not whole lots of {lot}")
     return None

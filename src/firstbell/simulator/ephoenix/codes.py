@@ -20,6 +20,7 @@ REFUSALS: Final = {
     Reason.TOO_SOON: (1018, "فاصله زمانی بین دو سفارش کمتر از حد مجاز است."),
     Reason.NOT_ENOUGH_MONEY: (1011, "قدرت خرید کافی نمی باشد."),
     Reason.WRONG_QUANTITY: (1001, "تعداد سفارش صحیح نمی باشد."),
+    Reason.QUANTITY_TOO_LARGE: (1001, "تعداد سفارش صحیح نمی باشد."),
     Reason.VALUE_TOO_SMALL: (1006, "ارزش سفارش کمتر از حداقل مجاز است."),
     Reason.NO_CHANGES_NOW: (1901, "در این زمان ویرایش و حذف سفارش امکان پذیر نمی باشد."),
     Reason.UNKNOWN_INSTRUMENT: (1902, "نماد یافت نشد."),
@@ -28,6 +29,8 @@ REFUSALS: Final = {
     Reason.OFF_TICK: (1905, "قیمت سفارش مضرب صحیحی از گام قیمت نمی باشد."),
     Reason.NOT_CLOSING_PRICE: (1906, "در این زمان تنها سفارش با قیمت پایانی پذیرفته می شود."),
     Reason.NOT_ENOUGH_SHARES: (1907, "دارایی کافی نمی باشد."),
+    Reason.DUPLICATE: (1909, "سفارش تکراری است."),
+    Reason.WRONG_TIME_IN_FORCE: (1908, "اعتبار سفارش صحیح نمی باشد."),
 }
 """Why → (code, message)."""
 
