@@ -4,7 +4,7 @@ Requirement 3's calls are written here like this::
 
     validator = OrderValidator(settings)
     result = validator.validate_order(
-        request, instrument=broker.instrument(isin), quote=broker.quote(isin), now=now, hours=hours
+        request, instrument=broker.instrument(isin), quote=broker.quote(isin), now=datetime.now(UTC)
     )
     if not result.is_valid:
         print(f"Validation failed: {result.message}")
@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from firstbell.market import calendar
+from firstbell.market.hours import Hours
 from firstbell.risk.validation import Bounds, Known, changes_taken, judge
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from firstbell.config import Settings
-    from firstbell.market.hours import Hours, MarketDay
+    from firstbell.market.hours import MarketDay
     from firstbell.model.identifiers import InstrumentId
     from firstbell.model.instrument import Instrument
     from firstbell.model.order_request import OrderRequest
@@ -57,14 +59,17 @@ class Validation:
 
 
 class OrderValidator:
-    """Judges requests by the user's limits, and by what broker and calendar say. It asks nobody, and remembers nothing.
+    """Judges requests by the user's limits, and by what broker and calendar say. It asks nobody. Any thread may call it.
 
     Args:
         config: Whose ``[validation]`` holds, and of ``[risk]`` the largest value and quantity of one order.
+        hours: When the market trades; where not given, the config's market, by its calendar. For a market that never
+            closes: ``Hours(always_open())``.
     """
 
-    def __init__(self, config: Settings) -> None:
+    def __init__(self, config: Settings, hours: Hours | None = None) -> None:
         self.bounds = bounds_of(config)
+        self.hours = Hours(calendar(config.firstbell.market)) if hours is None else hours
 
     def validate_order(
         self,
@@ -73,7 +78,7 @@ class OrderValidator:
         instrument: Instrument | None,
         quote: Quote | None,
         now: datetime,
-        hours: Hours | None,
+        hours: Hours | None = None,
         holdings: Mapping[InstrumentId, Decimal] | None = None,
     ) -> Validation:
         """Find everything that is wrong with a request. Takes some microseconds.
@@ -83,7 +88,7 @@ class OrderValidator:
             instrument: The instrument as its broker describes it today; None where the broker knows none.
             quote: Its market at last sight; None where there is none.
             now: The moment, aware, on the exchange's clock.
-            hours: When its market trades; `firstbell.market.always_open` for one that never closes. None denies.
+            hours: When its market trades, where that is another than the validator's own.
             holdings: What may be sold: what is held and not on sale already, in shares, by instrument. None where
                 selling more than is held is allowed.
 
@@ -91,16 +96,20 @@ class OrderValidator:
             ValueError: `now` has no time zone.
         """
         held = None if holdings is None else holdings.get(request.instrument, _NOTHING)
-        return Validation(judge(request, Known(self.bounds, now, _day(hours, now), instrument, quote, held)))
+        day = _day(hours or self.hours, now)
+        return Validation(judge(request, Known(self.bounds, now, day, instrument, quote, held)))
 
-    @staticmethod
-    def validate_change(*, now: datetime, hours: Hours | None) -> Validation:
+    def validate_change(self, *, now: datetime, hours: Hours | None = None) -> Validation:
         """Find what stands against canceling or changing an order now; of a changed order, its new terms apart.
+
+        Args:
+            now: The moment, aware, on the exchange's clock.
+            hours: As for `validate_order`.
 
         Raises:
             ValueError: `now` has no time zone.
         """
-        verdict = changes_taken(_day(hours, now), now)
+        verdict = changes_taken(_day(hours or self.hours, now), now)
         return Validation(() if verdict is None else (verdict,))
 
 
@@ -121,11 +130,11 @@ def bounds_of(config: Settings) -> Bounds:
     )
 
 
-def _day(hours: Hours | None, now: datetime) -> MarketDay | None:
+def _day(hours: Hours, now: datetime) -> MarketDay | None:
     if now.tzinfo is None:
         raise ValueError(f"{now} has no time zone")
     try:
-        return None if hours is None else hours.on(now)
+        return hours.on(now)
     except ValueError:
         # An instant for which the calendar has no day: what is not known denies.
         return None
