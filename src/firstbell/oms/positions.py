@@ -1,0 +1,273 @@
+"""The book of positions: what each account holds through its orders, read from the journal and kept up by its reports.
+
+The journal is the truth. What an account held before it, or trades by another way, is the broker's to say
+(`firstbell.brokers.base.Broker.positions`): it is shown beside, and never mixed in.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from firstbell.market import fee, fee_rate
+from firstbell.model.order_status import DONE, ReportKind
+from firstbell.model.terms import Side
+from firstbell.oms.ledger import Ledger
+from firstbell.oms.logins import logins_of
+from firstbell.oms.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from firstbell.config import AccountSettings
+    from firstbell.journal.base import Journal
+    from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId
+    from firstbell.model.order import Order
+    from firstbell.model.position import Position, Trade
+    from firstbell.model.report import ExecutionReport
+    from firstbell.oms.tally import FeeOf
+
+    PositionKey = tuple[AccountName, InstrumentId]
+    HolderOf = Callable[[AccountName], AccountName]
+    """The account that holds what another section of the same login has traded."""
+
+_log = logging.getLogger(__name__)
+
+_REMEMBERED: Final = 500
+"""So many done orders are kept: a trade of one that comes late is counted without asking the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One position as it stands, and as it stood when the trading day began.
+
+    Attributes:
+        position: Now.
+        opening: As the day began.
+        broker_code: The account's broker.
+    """
+
+    position: Position
+    opening: Position
+    broker_code: BrokerCode
+
+    @property
+    def key(self) -> PositionKey:
+        """Account and instrument."""
+        return self.position.account, self.position.instrument
+
+
+def fees_of(market: str) -> FeeOf:
+    """The fees that are reckoned with where nobody said them: the market's on shares; none where nobody knows them."""
+    try:
+        rates = {side: fee_rate(market, side) for side in Side}
+    except ValueError:
+        return lambda _broker, _side, value: value * 0
+    return lambda _broker, side, value: fee(abs(value), rates[side])
+
+
+def holders_of(accounts: Iterable[AccountSettings]) -> HolderOf:
+    """Sections of one login hold together, under the name of its first section; unknown ones by themselves."""
+    leaders = {account.name: login.leader.name for login in logins_of(accounts) for account in login.accounts}
+    return lambda account: leaders.get(account, account)
+
+
+class PositionBook:
+    """All positions of a journal. It is a `firstbell.journal.base.Subscriber`, and safe for threads.
+
+    Reports of other processes are not told to a subscriber: `rebuild` reads them.
+
+    Args:
+        journal: Where orders and reports are.
+        fee_of: What is reckoned with where nobody said a fee; see `fees_of`.
+        holder_of: See `holders_of`; by default each account holds by itself.
+    """
+
+    def __init__(self, journal: Journal, fee_of: FeeOf, holder_of: HolderOf | None = None) -> None:
+        self._journal = journal
+        self._fee_of = fee_of
+        self._holder_of: HolderOf = holder_of or (lambda account: account)
+        self._lock = threading.RLock()
+        self._rebuilding = threading.Lock()
+        self._ledgers: dict[PositionKey, Ledger] = {}
+        self._working: dict[ClientOrderId, Tally] = {}
+        self._done: OrderedDict[ClientOrderId, Tally] = OrderedDict()
+        self._added: dict[tuple[str, str], Trade] = {}
+        self._meanwhile: list[tuple[ExecutionReport, Order]] | None = None
+        self._day_began: datetime | None = None
+        self._is_behind = True
+
+    def __call__(self, report: ExecutionReport, order: Order) -> None:
+        """Take in a report that is durable. Quick, and raises nothing: what it cannot place, the next reader reads."""
+        with self._lock:
+            if self._meanwhile is not None:
+                self._meanwhile.append((report, order))
+            if not self._is_behind:
+                self._take(report, order)
+
+    def rebuild(self) -> None:
+        """Read everything anew from the journal. Reports that come meanwhile are not lost, and none counts twice.
+
+        Raises:
+            JournalError: It cannot be read.
+        """
+        with self._rebuilding:
+            with self._lock:
+                self._meanwhile = []
+            try:
+                tallies = self._read()
+                with self._lock:
+                    self._replace(tallies)
+                    self._is_behind = False
+                    for report, order in self._meanwhile:
+                        self._take(report, order)
+                    self._mark()
+            finally:
+                with self._lock:
+                    self._meanwhile = None
+
+    def begin_day(self, moment: datetime) -> None:
+        """Let the trading day begin at a moment: what was held then is what the day's profit is measured from."""
+        with self._lock:
+            self._day_began = moment
+            if not self._is_behind:
+                self._mark()
+
+    def add_trade(self, trade: Trade) -> None:
+        """Count a trade that the journal does not know, as of an order placed by hand at the broker.
+
+        It is remembered as long as this book is, and no longer. One that is given twice counts once; so does one of an
+        order of ours that the journal tells of as well.
+
+        Raises:
+            JournalError: The book has to be read anew, and cannot be.
+        """
+        self._catch_up()
+        with self._lock:
+            order = trade.client_order_id
+            tally = None if order is None else self._working.get(order) or self._done.get(order)
+            if trade.name in self._added or (tally is not None and tally.knows(trade.trade_id)):
+                return
+            name = f"added {order or ''} {trade.trade_id}"
+            account = self._holder_of(trade.account)
+            own = replace(trade, account=account, trade_id=name, client_order_id=None)
+            self._added[trade.name] = own
+            self._ledger(account, own.instrument, None).put(name, [own])
+
+    def standings(self) -> tuple[Standing, ...]:
+        """Every position that is open, or was as the day began, or has traded since; by account and instrument.
+
+        Raises:
+            JournalError: The book has to be read anew, and cannot be.
+        """
+        self._catch_up()
+        with self._lock:
+            ledgers = [each for _, each in sorted(self._ledgers.items())]
+            standings = [Standing(each.position, each.opening, each.broker_code) for each in ledgers]
+        return tuple(each for each in standings if not each.position.is_flat or each.position != each.opening)
+
+    def position(self, account: AccountName, instrument: InstrumentId) -> Position | None:
+        """One position; None where that account has never traded that instrument.
+
+        Raises:
+            JournalError: Likewise.
+        """
+        self._catch_up()
+        with self._lock:
+            ledger = self._ledgers.get((self._holder_of(account), instrument))
+            return None if ledger is None else ledger.position
+
+    def _catch_up(self) -> None:
+        if self._is_behind:
+            self.rebuild()
+
+    def _read(self) -> list[Tally]:
+        """All orders of which something has traded or may still trade, as the journal tells of them."""
+        tallies = []
+        for entry in self._journal.entries():
+            order, state = entry.intent.order, entry.state
+            if state.status in DONE and not state.filled_qty:
+                continue
+            tally = self._new_tally(order)
+            if state.filled_qty:
+                for report in self._journal.reports(order.client_order_id):
+                    self._tell(tally, report)
+            else:
+                tally.price, tally.quantity = state.price, state.quantity
+            tallies.append(tally)
+        return tallies
+
+    def _replace(self, tallies: list[Tally]) -> None:
+        self._ledgers, self._working, self._done = {}, {}, OrderedDict()
+        trades: dict[PositionKey, dict[str, list[Trade]]] = {}
+        for tally in tallies:
+            if told := tally.trades(self._fee_of):
+                ledger = self._ledger(tally.account, tally.order.instrument, tally.order.broker_code)
+                trades.setdefault(ledger.key, {})[tally.order.client_order_id] = told
+        for own in self._added.values():
+            ledger = self._ledger(own.account, own.instrument, None)
+            trades.setdefault(ledger.key, {})[own.trade_id] = [own]
+        for key, told_by_order in trades.items():
+            self._ledgers[key].load(told_by_order)
+        for tally in tallies:
+            self._keep(tally)
+
+    def _take(self, report: ExecutionReport, order: Order) -> None:
+        name = report.client_order_id
+        tally = self._working.get(name) or self._done.get(name)
+        if tally is None:
+            if report.kind is not ReportKind.INITIALIZED:
+                if report.fill is not None or report.cum_qty is not None:
+                    # Of an order that was done long ago, or that another process has claimed.
+                    self._is_behind = True
+                return
+            tally = self._new_tally(order)
+        if self._tell(tally, report):
+            ledger = self._ledger(tally.account, tally.order.instrument, tally.order.broker_code)
+            ledger.put(name, tally.trades(self._fee_of))
+            self._drop_added(tally, ledger)
+        self._keep(tally)
+
+    def _tell(self, tally: Tally, report: ExecutionReport) -> bool:
+        try:
+            return tally.take(report, self._fee_of)
+        except (ValueError, ArithmeticError) as error:
+            _log.error("%s: a trade cannot be counted: %s", report.client_order_id, error)
+            return False
+
+    def _drop_added(self, tally: Tally, ledger: Ledger) -> None:
+        """What was added by hand and is told by the journal now counts as the journal tells it."""
+        name = tally.order.client_order_id
+        for key in [each for each in self._added if each[0] == name and tally.knows(each[1])]:
+            ledger.put(self._added.pop(key).trade_id, [])
+
+    def _keep(self, tally: Tally) -> None:
+        """Remember an order as long as more of it may be told, and the last done ones besides."""
+        name = tally.order.client_order_id
+        if not tally.is_done:
+            self._working[name] = tally
+            return
+        self._working.pop(name, None)
+        self._done[name] = tally
+        if len(self._done) > _REMEMBERED:
+            _, oldest = self._done.popitem(last=False)
+            ledger = self._ledgers.get((oldest.account, oldest.order.instrument))
+            if ledger is not None:
+                ledger.settle(oldest.order.client_order_id)
+
+    def _new_tally(self, order: Order) -> Tally:
+        return Tally(order, self._holder_of(order.account), order.price, order.quantity)
+
+    def _ledger(self, account: AccountName, instrument: InstrumentId, broker_code: BrokerCode | None) -> Ledger:
+        ledger = self._ledgers.setdefault((account, instrument), Ledger(account, instrument))
+        ledger.broker_code = broker_code or ledger.broker_code
+        return ledger
+
+    def _mark(self) -> None:
+        if self._day_began is not None:
+            for ledger in self._ledgers.values():
+                ledger.mark(self._day_began)

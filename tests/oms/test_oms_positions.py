@@ -1,0 +1,380 @@
+"""The book of positions: the same from the journal's reports as they come as from all of them read at once."""
+
+from __future__ import annotations
+
+import random
+import threading
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+
+from firstbell.config import AccountSettings
+from firstbell.errors import JournalError
+from firstbell.journal.base import Intent
+from firstbell.journal.owner import this_process
+from firstbell.journal.sqlite import SqliteJournal
+from firstbell.model.instant import instant
+from firstbell.model.order import Order
+from firstbell.model.order_status import ReportKind
+from firstbell.model.position import Trade, position_of
+from firstbell.model.report import ExecutionReport, Fill
+from firstbell.model.terms import Side
+from firstbell.oms.positions import PositionBook, fees_of, holders_of
+
+AT = datetime(2026, 11, 21, 5, 15, tzinfo=UTC)
+DAY = date(2026, 11, 21)
+FOLD, MHRN = "IRO1FOLD0001", "IRO1MHRN0001"
+
+
+def no_fees(_broker, _side, value):
+    return value * 0
+
+
+class Desk:
+    """A journal, a book that listens to it, and the reports of orders, one microsecond apart."""
+
+    def __init__(self, journal, fee_of=no_fees, holder_of=None):
+        self.journal = journal
+        self.fee_of = fee_of
+        self.holder_of = holder_of
+        self.book = PositionBook(journal, fee_of, holder_of)
+        self.book.rebuild()
+        journal.subscribe(self.book)
+        self.now = AT
+
+    def order(self, name, side=Side.BUY, quantity=100, price=5860, *, account="A", instrument=FOLD, login="login"):
+        order = Order(name, account, "gs", instrument, side, Decimal(price), Decimal(quantity), DAY)
+        self.journal.claim(Intent(order, login, name, 0, frozenset()), "run", this_process())
+        self.report(name, ReportKind.SUBMITTED)
+        self.report(name, ReportKind.ACCEPTED)
+        return name
+
+    def report(self, name, kind, **facts):
+        self.now += timedelta(microseconds=1)
+        self.journal.append([ExecutionReport(name, "run", kind, self.now, **facts)])
+
+    def fill(self, name, trade_id, quantity, price, *, fee=None, kind=ReportKind.PARTIALLY_FILLED):
+        fee = None if fee is None else Decimal(fee)
+        self.report(name, kind, fill=Fill(trade_id, Decimal(quantity), Decimal(price), fee))
+
+    def sum(self, name, quantity, kind=ReportKind.PARTIALLY_FILLED):
+        self.report(name, kind, cum_qty=Decimal(quantity))
+
+    def held(self, account="A", instrument=FOLD):
+        """The position, once it has been seen to be the same from the journal alone."""
+        position = self.book.position(account, instrument)
+        again = PositionBook(self.journal, self.fee_of, self.holder_of)
+        assert again.position(account, instrument) == position
+        return position
+
+
+@pytest.fixture
+def journal(tmp_path, stepped_clock):
+    journal = SqliteJournal(tmp_path / "journal.db", stepped_clock)
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def desk(journal):
+    return Desk(journal)
+
+
+def test_nothing_is_held_without_trades(desk):
+    desk.order("a")
+    assert desk.held() is None
+    assert desk.book.standings() == ()
+
+
+def test_fills_make_a_position_at_their_own_prices(desk):
+    desk.order("a")
+    desk.fill("a", "1", 60, 5850)
+    desk.fill("a", "2", 40, 5860, kind=ReportKind.FILLED)
+    position = desk.held()
+    assert (position.quantity, position.cash) == (100, -60 * 5850 - 40 * 5860)
+    assert (position.average_price, position.estimated) == (5854, False)
+    assert position.opened_at == desk.now - timedelta(microseconds=1)
+
+
+def test_a_trade_told_twice_counts_once(desk):
+    desk.order("a")
+    for _ in range(3):
+        desk.fill("a", "1", 60, 5850)
+    assert desk.held().quantity == 60
+
+
+def test_a_sum_alone_counts_at_the_orders_price_and_is_said_to_be_estimated(desk):
+    desk.order("a")
+    desk.sum("a", 30)
+    assert (desk.held().quantity, desk.held().average_price, desk.held().estimated) == (30, 5860, True)
+    desk.sum("a", 100, ReportKind.FILLED)
+    assert (desk.held().quantity, desk.held().cash) == (100, -586_000)
+
+
+def test_a_sum_counts_at_the_price_that_the_order_was_changed_to(desk):
+    desk.order("a")
+    desk.report("a", ReportKind.REPLACED, price=Decimal(5900))
+    assert desk.held() is None
+    desk.sum("a", 10)
+    assert desk.held().average_price == 5900
+
+
+def test_the_rest_of_a_sum_counts_at_the_average_of_what_was_priced(desk):
+    desk.order("a")
+    desk.fill("a", "1", 10, 5800)
+    desk.fill("a", "2", 10, 5820)
+    desk.sum("a", 60)
+    position = desk.held()
+    assert (position.quantity, position.average_price, position.estimated) == (60, 5810, True)
+
+
+def test_trades_that_come_after_their_sum_take_the_place_of_the_estimate(desk):
+    desk.order("a")
+    desk.sum("a", 100, ReportKind.FILLED)
+    desk.fill("a", "1", 60, 5850, kind=ReportKind.FILLED)
+    assert (desk.held().quantity, desk.held().estimated) == (100, True)
+    desk.fill("a", "2", 40, 5855, kind=ReportKind.FILLED)
+    assert (desk.held().quantity, desk.held().cash, desk.held().estimated) == (100, -60 * 5850 - 40 * 5855, False)
+
+
+def test_a_fill_that_comes_after_the_cancel_counts(desk):
+    desk.order("a")
+    desk.report("a", ReportKind.CANCELED)
+    desk.fill("a", "1", 60, 5850, kind=ReportKind.FILLED)
+    assert desk.held().quantity == 60
+
+
+def test_sales_realize_and_a_larger_one_turns_the_position_round(desk):
+    desk.order("a")
+    desk.fill("a", "1", 100, 5000, kind=ReportKind.FILLED)
+    desk.order("b", Side.SELL, 160, 5500)
+    desk.fill("b", "1", 160, 5500, kind=ReportKind.FILLED)
+    position = desk.held()
+    assert (position.quantity, position.realized, position.average_price) == (-60, 50_000, 5500)
+
+
+def test_fees_are_those_that_were_told_or_else_the_markets(journal):
+    desk = Desk(journal, fees_of("XTEH"))
+    desk.order("a")
+    desk.fill("a", "1", 50, 1000, fee="7.5")
+    assert desk.held().fees == Decimal("7.5")
+    desk.fill("a", "2", 50, 1000, kind=ReportKind.FILLED)
+    assert desk.held().fees == Decimal("7.5") + 186
+    desk.order("b", Side.SELL, 100, 1000)
+    desk.sum("b", 100, ReportKind.FILLED)
+    assert desk.held().fees == Decimal("7.5") + 186 + 880
+
+
+def test_where_nobody_knows_the_fees_there_are_none():
+    assert fees_of("XNOWHERE")("gs", Side.BUY, Decimal(1000)) == 0
+
+
+def test_sections_of_one_login_hold_together(journal):
+    named = {"password": "p", "broker_code": "gs", "isin": FOLD}
+    accounts = [
+        AccountSettings(name=name, username=user, **named)
+        for name, user in [("A", "one"), ("B", "two"), ("A_sells", "ONE")]
+    ]
+    desk = Desk(journal, holder_of=holders_of(accounts))
+    desk.order("a", account="A")
+    desk.fill("a", "1", 100, 5000, kind=ReportKind.FILLED)
+    desk.order("b", Side.SELL, 40, account="A_sells")
+    desk.fill("b", "1", 40, 5100, kind=ReportKind.FILLED)
+    desk.order("c", account="B", login="other")
+    desk.fill("c", "1", 5, 5000)
+    assert desk.held("A").quantity == desk.held("A_sells").quantity == 60
+    assert desk.held("B").quantity == 5
+    assert [each.key for each in desk.book.standings()] == [("A", FOLD), ("B", FOLD)]
+    assert {each.broker_code for each in desk.book.standings()} == {"gs"}
+
+
+def test_the_days_opening_is_what_was_held_when_it_began(desk):
+    desk.order("a")
+    desk.fill("a", "1", 100, 5000, kind=ReportKind.FILLED)
+    desk.order("old", instrument=MHRN)
+    desk.fill("old", "1", 100, 5000, kind=ReportKind.FILLED)
+    desk.order("gone", Side.SELL, instrument=MHRN)
+    desk.fill("gone", "1", 100, 5000, kind=ReportKind.FILLED)
+    began = desk.now + timedelta(microseconds=1)
+    desk.book.begin_day(began)
+    desk.now = began
+    desk.order("b", Side.SELL)
+    desk.fill("b", "1", 30, 5100)
+    again = PositionBook(desk.journal, no_fees)
+    again.begin_day(began)
+    for book in (desk.book, again):
+        (standing,) = book.standings()
+        assert (standing.opening.quantity, standing.position.quantity) == (100, 70)
+    again.rebuild()
+    assert again.standings() == desk.book.standings()
+
+
+def test_a_trade_by_another_way_can_be_added_and_counts_once(desk):
+    trade = Trade("t", "A", FOLD, Side.BUY, Decimal(10), Decimal(5000), AT)
+    desk.book.add_trade(trade)
+    desk.book.add_trade(trade)
+    assert desk.book.position("A", FOLD).quantity == 10
+    desk.book.rebuild()
+    assert desk.book.position("A", FOLD).quantity == 10
+    desk.order("a")
+    desk.fill("a", "t", 20, 5000)
+    assert desk.book.position("A", FOLD).quantity == 30
+
+
+@pytest.mark.parametrize("added_first", [True, False])
+def test_a_trade_that_is_added_and_told_by_the_journal_counts_as_the_journal_tells_it(desk, added_first):
+    trade = Trade("t", "A", FOLD, Side.BUY, Decimal(20), Decimal(5000), AT, client_order_id="a")
+    if added_first:
+        desk.book.add_trade(trade)
+        assert desk.book.position("A", FOLD).quantity == 20
+    desk.order("a")
+    desk.fill("a", "t", 20, 5001)
+    if not added_first:
+        desk.book.add_trade(trade)
+    assert desk.held().quantity == 20
+    assert desk.held().average_price == 5001
+
+
+def test_reports_of_an_order_that_another_process_claimed_are_read_from_the_journal(desk, tmp_path, stepped_clock):
+    other = SqliteJournal(tmp_path / "journal.db", stepped_clock)
+    elsewhere = Desk(other)
+    elsewhere.order("a")
+    elsewhere.fill("a", "1", 10, 5000)
+    assert desk.book.position("A", FOLD) is None
+    desk.fill("a", "2", 5, 5000)
+    assert desk.held().quantity == 15
+    elsewhere.fill("a", "3", 5, 5000)
+    assert desk.book.position("A", FOLD).quantity == 15
+    desk.book.rebuild()
+    assert desk.held().quantity == 20
+    other.close()
+
+
+def test_a_trade_that_cannot_be_counted_stops_nothing(desk, caplog):
+    desk.order("a")
+    desk.fill("a", "1", 10, 5000)
+    order = desk.journal.entry("a").intent.order
+    bad = ExecutionReport("a", "run", ReportKind.PARTIALLY_FILLED, AT, fill=Fill("2", Decimal(-5), Decimal(1)))
+    desk.book(bad, order)
+    assert "a: a trade cannot be counted: a trade's quantity is a positive number" in caplog.text
+    assert desk.held().quantity == 10
+
+
+def test_a_journal_that_cannot_be_read_is_said_and_loses_nothing(desk, monkeypatch):
+    desk.order("a")
+    desk.fill("a", "1", 10, 5000)
+
+    def broken(**_):
+        raise JournalError("the disk is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.journal, "entries", broken)
+        with pytest.raises(JournalError, match="the disk is gone"):
+            desk.book.rebuild()
+    desk.fill("a", "2", 10, 5000)
+    assert desk.held().quantity == 20
+
+
+def test_reports_that_come_while_it_is_read_anew_count_once(desk, monkeypatch):
+    desk.order("a")
+    desk.fill("a", "1", 10, 5000)
+    entries = desk.journal.entries
+
+    def slow():
+        found = entries()
+        desk.fill("a", "2", 10, 5000)
+        desk.order("b")
+        desk.fill("b", "1", 7, 5000)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.journal, "entries", slow)
+        desk.book.rebuild()
+    assert desk.held().quantity == 27
+
+
+def test_many_orders_are_forgotten_and_what_they_came_to_stays(desk):
+    chance = random.Random(7)  # noqa: S311 - a history that can be told again
+    at, trades = AT, []
+    for number in range(1500):
+        side = chance.choice([Side.BUY, Side.SELL])
+        order = Order(f"o{number}", "A", "gs", FOLD, side, Decimal(5000), Decimal(20), DAY)
+        at += timedelta(microseconds=1)
+        desk.book(ExecutionReport(order.client_order_id, "run", ReportKind.INITIALIZED, at), order)
+        for part in range(2):
+            at += timedelta(microseconds=1)
+            fill = Fill(str(part), Decimal(10), Decimal(chance.randint(4900, 5100)), Decimal(3))
+            desk.book(ExecutionReport(f"o{number}", "run", ReportKind.PARTIALLY_FILLED, at, fill=fill), order)
+            trades.append(Trade(str(part), "A", FOLD, side, fill.last_qty, fill.last_px, at, Decimal(3), f"o{number}"))
+    assert desk.book.position("A", FOLD) == position_of("A", FOLD, trades)
+    ledger = desk.book._ledgers["A", FOLD]
+    assert len(ledger._trades) == len(ledger._after) <= 2 * 500 + 2
+    assert len(desk.book._working) + len(desk.book._done) <= 501
+    assert len(ledger._of) <= 502
+
+
+def test_a_late_trade_of_a_forgotten_order_is_read_from_the_journal(desk, monkeypatch):
+    monkeypatch.setattr("firstbell.oms.positions._REMEMBERED", 1)
+    monkeypatch.setattr("firstbell.oms.ledger._KEPT", 0)
+    for name in ("a", "b", "c"):
+        desk.order(name)
+        desk.sum(name, 100, ReportKind.FILLED)
+    assert desk.book._ledgers["A", FOLD]._trades[0].client_order_id == "c"
+    desk.fill("a", "1", 100, 5000, kind=ReportKind.FILLED)
+    assert (desk.held().quantity, desk.held().cash) == (300, -100 * 5000 - 200 * 5860)
+
+
+def test_threads_may_report_and_read_at_once(desk):
+    names = [desk.order(f"o{number}", account=f"A{number % 3}") for number in range(30)]
+    reports = [
+        (ExecutionReport(name, "run", ReportKind.PARTIALLY_FILLED, instant(number * 1000 + 1), fill=fill), name)
+        for number, name in enumerate(names)
+        for fill in [Fill(str(part), Decimal(1), Decimal(5000)) for part in range(20)]
+    ]
+    orders = {name: desk.journal.entry(name).intent.order for name in names}
+    failed = []
+
+    def tell(part):
+        try:
+            for report, name in reports[part::4]:
+                desk.book(report, orders[name])
+                desk.book.standings()
+        except Exception as error:  # noqa: BLE001 - handed to the test
+            failed.append(error)
+
+    threads = [threading.Thread(target=tell, args=(part,)) for part in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert [each.position.quantity for each in desk.book.standings()] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_history_with_sums_trades_doubles_and_changes_is_the_same_read_anew(journal, seed):
+    chance = random.Random(seed)  # noqa: S311 - a history that can be told again
+    desk = Desk(journal, fees_of("XTEH"))
+    open_ = {}
+    for number in range(60):
+        if not open_ or chance.random() < 0.4:
+            name = desk.order(f"o{number}", chance.choice(list(Side)), 100, chance.randint(4900, 5100))
+            open_[name] = SimpleNamespace(filled=0, trades=[])
+            continue
+        name = chance.choice(list(open_))
+        order = open_[name]
+        what = chance.random()
+        if what < 0.3:
+            order.filled = min(order.filled + chance.randint(1, 60), 100)
+            desk.sum(name, order.filled)
+        elif what < 0.7:
+            fill = (f"t{len(order.trades)}", chance.randint(1, 10), chance.randint(4900, 5100))
+            order.trades.append(fill)
+            desk.fill(name, *fill)
+        elif order.trades:
+            desk.fill(name, *chance.choice(order.trades))
+        if max(order.filled, sum(quantity for _, quantity, _ in order.trades)) >= 100:
+            del open_[name]
+    assert desk.held() is not None
