@@ -17,6 +17,7 @@ from firstbell.config.models import (
     TelegramSettings,
 )
 from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
+from firstbell.config.position_settings import MetricsSettings, PositionSettings
 from firstbell.config.validation_settings import ValidationSettings
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ SECTIONS: dict[str, type[Section]] = {
     "retry": RetrySettings,
     "fallback": FallbackSettings,
     "partial_fills": PartialFillSettings,
+    "positions": PositionSettings,
+    "metrics": MetricsSettings,
 }
 FILLED = render().replace("YOUR_USERNAME", "u").replace("YOUR_PASSWORD", "p4ssw0rd")
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         TelegramSettings,
     )
     from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
+    from firstbell.config.position_settings import MetricsSettings, PositionSettings
     from firstbell.config.template import render
     from firstbell.config.validation_settings import ValidationSettings
 
@@ -29,8 +30,10 @@ __all__ = [
     "CaptchaSettings",
     "CaptchaSolverKind",
     "FallbackSettings",
+    "MetricsSettings",
     "OrdersMode",
     "PartialFillSettings",
+    "PositionSettings",
     "RetrySettings",
     "RiskSettings",
     "RunSettings",

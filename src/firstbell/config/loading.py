@@ -25,6 +25,7 @@ from firstbell.config.models import (
     TelegramSettings,
 )
 from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
+from firstbell.config.position_settings import MetricsSettings, PositionSettings
 from firstbell.config.private_file import read_private
 from firstbell.config.secret_values import Secret, is_reference, resolve
 from firstbell.config.section import Section
@@ -51,6 +52,8 @@ _PLAIN_SECTIONS: Final[dict[str, type[Section]]] = {
     "retry": RetrySettings,
     "fallback": FallbackSettings,
     "partial_fills": PartialFillSettings,
+    "positions": PositionSettings,
+    "metrics": MetricsSettings,
 }
 _BROKER: Final = "broker."
 _TOKEN_VARIABLE: Final = "TELEGRAM_BOT_TOKEN"  # noqa: S105 - the name of a place

@@ -26,6 +26,7 @@ from pydantic import (
 
 from firstbell.config import values
 from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
+from firstbell.config.position_settings import MetricsSettings, PositionSettings
 from firstbell.config.section import Section
 from firstbell.config.validation_settings import ValidationSettings
 from firstbell.market import MARKETS
@@ -328,6 +329,8 @@ class Settings(Section):
         retry: When to try again.
         fallback: What is done about refused orders.
         partial_fills: What is done about the rest of orders that fill in parts.
+        positions: What positions are watched for.
+        metrics: Where figures can be read.
         accounts: All accounts in the file's order. Only the enabled ones have resolved secrets.
         warnings: What the user should know, in words.
     """
@@ -342,6 +345,8 @@ class Settings(Section):
     retry: RetrySettings = RetrySettings()
     fallback: FallbackSettings = FallbackSettings()
     partial_fills: PartialFillSettings = PartialFillSettings()
+    positions: PositionSettings = PositionSettings()
+    metrics: MetricsSettings = MetricsSettings()
     accounts: tuple[AccountSettings, ...] = ()
     warnings: tuple[str, ...] = ()
 
