@@ -227,7 +227,8 @@ class Dispatcher:
         self._say_once(f"an alert was not taken, and is tried again: {error}")
         backoff_s = min(self._first_backoff_s * 2**self._failures, LONGEST_BACKOFF_S)
         self._failures = min(self._failures + 1, MOST_TRIES)
-        self._next_s = time.monotonic() + (backoff_s if error.retry_after is None else error.retry_after)
+        wait_s = backoff_s if error.retry_after is None else max(error.retry_after, self._messenger.pause_s)
+        self._next_s = time.monotonic() + wait_s
 
     def _lose(self, messages: int) -> None:
         with self._changed:

@@ -163,7 +163,7 @@ class Listener:
             _log.warning("commands cannot be heard, and it is tried again: %s", words)
         backoff_s = min(self._first_backoff_s * 2**self._failures, LONGEST_BACKOFF_S)
         self._failures = min(self._failures + 1, 8)
-        until_s = time.monotonic() + (backoff_s if error.retry_after is None else error.retry_after)
+        until_s = time.monotonic() + max(backoff_s, error.retry_after or 0.0)
         with self._changed:
             while not self._closing and (left_s := until_s - time.monotonic()) > 0:
                 self._changed.wait(left_s)
