@@ -16,7 +16,7 @@ from firstbell.config.models import (
     RunSettings,
     TelegramSettings,
 )
-from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
+from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
 from firstbell.config.position_settings import MetricsSettings, PositionSettings
 from firstbell.config.validation_settings import ValidationSettings
 
@@ -34,6 +34,7 @@ SECTIONS: dict[str, type[Section]] = {
     "telegram": TelegramSettings,
     "risk": RiskSettings,
     "validation": ValidationSettings,
+    "orders": OrdersSettings,
     "retry": RetrySettings,
     "fallback": FallbackSettings,
     "partial_fills": PartialFillSettings,

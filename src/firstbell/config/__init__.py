@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         Settings,
         TelegramSettings,
     )
-    from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
+    from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
     from firstbell.config.position_settings import MetricsSettings, PositionSettings
     from firstbell.config.template import render
     from firstbell.config.validation_settings import ValidationSettings
@@ -32,6 +32,7 @@ __all__ = [
     "FallbackSettings",
     "MetricsSettings",
     "OrdersMode",
+    "OrdersSettings",
     "PartialFillSettings",
     "PositionSettings",
     "RetrySettings",

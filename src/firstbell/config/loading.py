@@ -24,7 +24,7 @@ from firstbell.config.models import (
     Settings,
     TelegramSettings,
 )
-from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
+from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
 from firstbell.config.position_settings import MetricsSettings, PositionSettings
 from firstbell.config.private_file import read_private
 from firstbell.config.secret_values import Secret, is_reference, resolve
@@ -49,6 +49,7 @@ _PLAIN_SECTIONS: Final[dict[str, type[Section]]] = {
     "telegram": TelegramSettings,
     "risk": RiskSettings,
     "validation": ValidationSettings,
+    "orders": OrdersSettings,
     "retry": RetrySettings,
     "fallback": FallbackSettings,
     "partial_fills": PartialFillSettings,

@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from firstbell.config import values
-from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
+from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
 from firstbell.config.position_settings import MetricsSettings, PositionSettings
 from firstbell.config.section import Section
 from firstbell.config.validation_settings import ValidationSettings
@@ -326,6 +326,7 @@ class Settings(Section):
         telegram: Where alerts go.
         risk: The user's own limits.
         validation: What an order is held against before it is sent.
+        orders: Placing orders, and looking after them.
         retry: When to try again.
         fallback: What is done about refused orders.
         partial_fills: What is done about the rest of orders that fill in parts.
@@ -342,6 +343,7 @@ class Settings(Section):
     telegram: TelegramSettings = TelegramSettings()
     risk: RiskSettings = RiskSettings()
     validation: ValidationSettings = ValidationSettings()
+    orders: OrdersSettings = OrdersSettings()
     retry: RetrySettings = RetrySettings()
     fallback: FallbackSettings = FallbackSettings()
     partial_fills: PartialFillSettings = PartialFillSettings()

@@ -1,4 +1,4 @@
-"""How the order manager deals with refusals and with orders that fill in parts: three sections of the config.
+"""How the order manager works, deals with refusals, and with orders that fill in parts: four sections of the config.
 
 The key names are those of the requirement; the policies that are made of them stand in ``oms/``.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from enum import StrEnum
 from functools import partial
 from typing import Annotated
 
@@ -24,6 +25,29 @@ Span = Annotated[timedelta, BeforeValidator(values.duration)]
 """A length of time."""
 Fraction = Annotated[Decimal, BeforeValidator(values.fraction)]
 """A part of something, from 0 to 1."""
+
+
+class TradingMode(StrEnum):
+    """Whether the order manager may trade with real money."""
+
+    PAPER = "paper"
+    LIVE = "live"
+
+
+class OrdersSettings(Section):
+    """``[orders]``: placing orders beyond the bell, and looking after them."""
+
+    mode: Annotated[TradingMode, BeforeValidator(partial(values.word, kinds=TradingMode))] = Field(
+        default=TradingMode.PAPER,
+        description="paper: paper accounts alone. live: with --live on the command line too, real money as well.",
+    )
+    every: Span = Field(
+        default=timedelta(seconds=2), description="How often the brokers' lists are read while orders are open."
+    )
+    stale_after: Span = Field(default=timedelta(seconds=15), description="A quote that is older triggers no stop.")
+    max_attempts_per_minute: Count = Field(
+        default=600, description="How often orders may be sent in a minute, all together; then trading is halted."
+    )
 
 
 class RetrySettings(Section):

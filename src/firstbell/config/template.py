@@ -15,7 +15,7 @@ from firstbell.config.models import (
     RunSettings,
     TelegramSettings,
 )
-from firstbell.config.order_settings import FallbackSettings, PartialFillSettings, RetrySettings
+from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
 from firstbell.config.position_settings import MetricsSettings, PositionSettings
 from firstbell.config.validation_settings import ValidationSettings
 
@@ -50,6 +50,7 @@ _SECTIONS: Final[tuple[tuple[str, type[Section], str], ...]] = (
     ("telegram", TelegramSettings, "Where alerts go."),
     ("risk", RiskSettings, "Your own limits: what would go beyond one is not sent. Empty: no such limit."),
     ("validation", ValidationSettings, "What an order is held against before it is sent. Empty: no such limit."),
+    ("orders", OrdersSettings, "The order manager: orders beyond the bell."),
     ("retry", RetrySettings, "When the order manager asks again, and sends again what was certainly not placed."),
     ("fallback", FallbackSettings, "What it does about an order that was refused for certain."),
     ("partial_fills", PartialFillSettings, "What it does about the rest of an order that has traded in part."),

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     from firstbell.brokers.base import Answer, HttpBroker, Outcome, PreparedOrder
     from firstbell.clock import Clock
-    from firstbell.journal.base import Journal
-    from firstbell.model.identifiers import RunId
+    from firstbell.journal.base import Entry
+    from firstbell.model.identifiers import ClientOrderId, RunId
     from firstbell.model.order import Order, OrderState
     from firstbell.oms.aim import Aim
     from firstbell.oms.carrier import Carrier, Interrupt
     from firstbell.oms.decision import Budget
     from firstbell.oms.final_check import FinalCheck
     from firstbell.oms.pacing import Pacer
-    from firstbell.oms.run_budget import RunBudget
+    from firstbell.oms.run_budget import AttemptBudget
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +42,14 @@ class Watcher(Protocol):
 
     def attempted(self, order: Order, attempt: Attempt, answer: Answer | None) -> None:
         """An attempt has come to something."""
+        ...
+
+
+class Register(Protocol):
+    """Knows every claimed order as it stands: the journal, or whoever remembers what it tells."""
+
+    def entry(self, client_order_id: ClientOrderId) -> Entry | None:
+        """One order."""
         ...
 
 
@@ -80,12 +88,12 @@ class Desk:
 
     broker: HttpBroker
     carrier: Carrier
-    journal: Journal
+    journal: Register
     writer: Writer
     clock: Clock
     pacer: Pacer
     budget: Budget
-    run_budget: RunBudget
+    run_budget: AttemptBudget
     check: FinalCheck
     interrupt: Interrupt
     halt: Callable[[str], None]

@@ -50,6 +50,7 @@ class Blotter:
         self._value = _NOTHING
         self._orders = 0
         self._families: dict[str, list[ClientOrderId]] = {}
+        self._plans: dict[ClientOrderId, ClientOrderId] = {}
 
     def new_day(self, day: date) -> None:
         """Another trading day has begun: what is open stays open, and the limits count anew."""
@@ -83,6 +84,7 @@ class Blotter:
             else:
                 self._done.pop(name, None)
                 self._open[name] = entry
+            self._plans[entry.intent.plan_id] = name
             family = family_of(entry)
             if family is not None and name not in (members := self._families.setdefault(family, [])):
                 members.append(name)
@@ -147,6 +149,12 @@ class Blotter:
             entries = [self.known(each) for each in self._families.get(name, ())]
         return tuple(entry for entry in entries if entry is not None)
 
+    def plan(self, plan_id: ClientOrderId) -> Entry | None:
+        """The newest order of a plan: one that was claimed again goes on under its later round."""
+        with self._lock:
+            name = self._plans.get(plan_id)
+        return self.entry(plan_id if name is None else name)
+
     def families(self) -> tuple[str, ...]:
         """The names of the families that have anything open."""
         with self._lock:
@@ -177,11 +185,14 @@ class Blotter:
         for name in list(self._done)[: max(len(self._done) - _REMEMBERED, 0)]:
             entry = self._done[name]
             family = family_of(entry)
+            of_its_own = self._families.get(entry.intent.plan_id, ())
             members = () if family is None else self._families.get(family, ())
-            if any(each in self._open for each in members):
+            if any(each in self._open for each in (*members, *of_its_own)):
                 continue
             # What it added to the sums stays in them.
             del self._done[name]
+            if self._plans.get(entry.intent.plan_id) == name:
+                del self._plans[entry.intent.plan_id]
             self._counted.pop(name, None)
             if family is not None:
                 self._families[family].remove(name)

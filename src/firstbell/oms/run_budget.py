@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
 
 from firstbell.journal.owner import this_process
 from firstbell.model.terms import AttemptOutcome
@@ -12,8 +13,53 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Journal
     from firstbell.model.identifiers import RunId
 
+_MINUTE_NS: Final = 60_000_000_000
 _LOOK_EVERY_NS: Final = 1_000_000_000
 """How often what the run's other processes have sent is counted: it is much to read."""
+
+
+class AttemptBudget(Protocol):
+    """Counts attempts, and says when there have been too many."""
+
+    def take(self) -> str | None:
+        """Count an attempt that is about to be made; why it may not be made, in words, where the budget is spent.
+
+        Raises:
+            JournalError: What others have sent cannot be read.
+        """
+        ...
+
+    def give_back(self) -> None:
+        """Of the attempt that was taken last not one byte has left."""
+        ...
+
+
+class RateBudget:
+    """Counts the attempts of the last minute: for an order manager that works all day.
+
+    Args:
+        most: How many there may be in a minute.
+        clock: Tells the time.
+    """
+
+    def __init__(self, most: int, clock: Clock) -> None:
+        self._most = most
+        self._clock = clock
+        self._taken: deque[int] = deque()
+
+    def take(self) -> str | None:
+        """Count an attempt; why it may not be made, in words, where the budget is spent."""
+        now_ns = self._clock.monotonic_ns()
+        while self._taken and now_ns - self._taken[0] >= _MINUTE_NS:
+            self._taken.popleft()
+        if len(self._taken) >= self._most:
+            return f"the budget of {self._most} attempts a minute is spent"
+        self._taken.append(now_ns)
+        return None
+
+    def give_back(self) -> None:
+        """Of the attempt that was taken last not one byte has left."""
+        self._taken.pop()
 
 
 class RunBudget:

@@ -1,0 +1,64 @@
+"""What the orders of all logins of one order manager have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+
+    from firstbell.clock import Clock
+    from firstbell.journal.base import Journal, Owner
+    from firstbell.market.hours import Hours
+    from firstbell.model.identifiers import BrokerCode, RunId
+    from firstbell.oms.carrier import Interrupt
+    from firstbell.oms.fallback import FallbackConfig
+    from firstbell.oms.partial_fills import PartialFillConfig
+    from firstbell.oms.retry import RetryConfig
+    from firstbell.oms.run_budget import AttemptBudget
+    from firstbell.oms.validator import OrderValidator
+    from firstbell.risk.checks import Limits
+    from firstbell.risk.trading_state import TradingState
+
+
+@dataclass(frozen=True, slots=True)
+class OrderContext:
+    """The surroundings of an order manager.
+
+    Attributes:
+        journal: Where orders are claimed and reports written.
+        clock: Both clocks.
+        run_id: Under which name this manager writes.
+        owner: This process.
+        market: Whose ticks and fees hold.
+        hours_of: When the market of a broker trades.
+        today: The trading day that a new order is for.
+        limits: The user's own limits.
+        validator: The checks on what is asked for.
+        retry: How what is certainly not placed is tried again.
+        fallback: What may be tried after certain refusals.
+        partial_fills: What becomes of orders that have traded in part.
+        interrupt: Stops new attempts; set by a halt.
+        state: What may leave at all, now.
+        budget: How much may be sent in all.
+        intervene: Told, in words, where a person has to look: an account's or an order's name, and why.
+    """
+
+    journal: Journal
+    clock: Clock
+    run_id: RunId
+    owner: Owner
+    market: str
+    hours_of: Callable[[BrokerCode], Hours]
+    today: Callable[[], date]
+    limits: Limits
+    validator: OrderValidator
+    retry: RetryConfig
+    fallback: FallbackConfig
+    partial_fills: PartialFillConfig
+    interrupt: Interrupt
+    state: Callable[[], TradingState]
+    budget: AttemptBudget
+    intervene: Callable[[str, str], None] = field(default=lambda _name, _why: None)

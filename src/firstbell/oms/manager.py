@@ -1,0 +1,284 @@
+"""The order manager: places, cancels, replaces, tracks and lists the orders of all configured accounts.
+
+It stands on the same journal, claims, attempts and final checks as the bell: one engine. Its work is divided by login:
+each has a `firstbell.oms.trader.Trader`, which does one thing at a time, and `firstbell.oms.rounds.Rounds`, which look
+after what has been placed. `OrderManager.start` gives each login a thread for its rounds; `OrderManager.poll` makes one
+round of all.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from firstbell.config.order_settings import TradingMode
+from firstbell.errors import FirstbellError, RunError
+from firstbell.model.broker_codes import PAPER
+from firstbell.model.identifiers import ClientOrderId
+from firstbell.oms.placing import Placing
+from firstbell.oms.response import OrderResponse, response_of
+from firstbell.oms.rounds import Rounds
+from firstbell.oms.trader import Trader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from decimal import Decimal
+
+    from firstbell.brokers.base import HttpBroker
+    from firstbell.config import AccountSettings
+    from firstbell.journal.base import Entry, Subscriber
+    from firstbell.model.identifiers import AccountName
+    from firstbell.model.order_request import OrderRequest
+    from firstbell.oms.context import OrderContext
+    from firstbell.oms.logins import Login
+    from firstbell.oms.requests import BracketRequest, OcoRequest
+
+_log = logging.getLogger(__name__)
+
+STALE_AFTER: Final = timedelta(seconds=15)
+"""Quotes older than this trigger nothing, unless whoever makes the manager says otherwise."""
+
+
+class OrderManager:
+    """The orders of some logins.
+
+    Args:
+        context: What they have in common.
+        brokers: Each login and its broker.
+        mode: Whether accounts of other brokers than ``paper`` may place orders.
+        stale_after: Quotes older than this trigger nothing.
+        every_s: The pause between two rounds of a login, in seconds.
+
+    Raises:
+        JournalError: The journal cannot be read or written.
+    """
+
+    def __init__(
+        self,
+        context: OrderContext,
+        brokers: Mapping[Login, HttpBroker],
+        *,
+        mode: TradingMode,
+        stale_after: timedelta = STALE_AFTER,
+        every_s: float = 2.0,
+    ) -> None:
+        self._context = context
+        self.mode = mode
+        self._every_s = every_s
+        self._traders = {login.key: Trader(context, login, broker) for login, broker in brokers.items()}
+        self._accounts: dict[AccountName, tuple[Trader, AccountSettings]] = {
+            account.name: (trader, account) for trader in self._traders.values() for account in trader.login.accounts
+        }
+        self._rounds = {key: Rounds(trader, stale_after) for key, trader in self._traders.items()}
+        self._threads: list[threading.Thread] = []
+        self._ended = threading.Event()
+        self._after_round: list[Callable[[], None]] = []
+        for trader in self._traders.values():
+            trader.load()
+
+    # --- placing
+
+    def place(self, request: OrderRequest) -> OrderResponse:
+        """Place an order.
+
+        Returns:
+            How it stands: `OrderResponse.is_success`, `OrderResponse.is_unresolved`, or denied or refused and why. An
+            unresolved one is asked for; it must not be placed anew.
+
+        Raises:
+            JournalError: It could not be written down: without a claim no order leaves.
+            RunError: Nobody knows its account, or the account trades with real money and the mode is paper.
+        """
+        trader, account = self._account(request.account)
+        return Placing(trader, account).place(request)
+
+    def place_bracket(self, request: BracketRequest) -> tuple[OrderResponse, ...]:
+        """Place an entry with its profit and its stop.
+
+        The exits are claimed first and held back, so that no entry ever leaves without them. Where the entry does not
+        stay, they never leave.
+
+        Returns:
+            The entry, then its exits.
+
+        Raises:
+            JournalError: It could not be written down.
+            RunError: As for `place`.
+        """
+        trader, account = self._account(request.entry.account)
+        placing = Placing(trader, account)
+        with trader.lock:
+            return placing.bracket(request, request.entry.key or uuid.uuid4().hex)
+
+    def place_oco(self, request: OcoRequest) -> tuple[OrderResponse, ...]:
+        """Place orders of which one's trading cancels the others.
+
+        Raises:
+            JournalError: It could not be written down.
+            RunError: As for `place`.
+        """
+        trader, account = self._account(request.orders[0].account)
+        placing = Placing(trader, account)
+        with trader.lock:
+            responses = placing.group(request.orders, uuid.uuid4().hex)
+            self._rounds[trader.login.key].act()
+        return tuple(self._again(response) for response in responses)
+
+    # --- changing
+
+    def cancel(self, order_id: str) -> OrderResponse:
+        """Take an order back; see `firstbell.oms.trader.Trader.cancel`."""
+        trader, entry = self._find(order_id)
+        return trader.cancel(entry)
+
+    def cancel_all(self, account: AccountName | None = None) -> tuple[OrderResponse, ...]:
+        """Take back everything that is open, of one account or of all; what cannot be is told as it stands."""
+        responses = []
+        for entry in self.orders(account=account):
+            try:
+                responses.append(self.cancel(entry.intent.order.client_order_id))
+            except FirstbellError as error:
+                responses.append(response_of(entry, message=str(error)))
+        return tuple(responses)
+
+    def replace(
+        self,
+        order_id: str,
+        *,
+        price: Decimal | None = None,
+        quantity: Decimal | None = None,
+        trigger_price: Decimal | None = None,
+    ) -> OrderResponse:
+        """Change an order; see `firstbell.oms.trader.Trader.replace`."""
+        trader, entry = self._find(order_id)
+        return trader.replace(entry, price=price, quantity=quantity, trigger_price=trigger_price)
+
+    def close_position(self, account: AccountName, request: OrderRequest) -> OrderResponse:
+        """Place an order that ends a position: like `place`, under a key that makes it one order however often asked.
+
+        Raises:
+            RunError: As for `place`, or the request has no key or no role of an exit.
+        """
+        if request.key is None or request.role is None:
+            raise RunError("an order that ends a position needs a key and a role")
+        trader, settings = self._account(account)
+        return Placing(trader, settings).place(request, checked=False)
+
+    # --- looking
+
+    def track(self, order_id: str) -> OrderResponse:
+        """How an order stands; nobody is asked.
+
+        Raises:
+            RunError: There is no such order.
+        """
+        return response_of(self._find(order_id)[1])
+
+    def entry(self, order_id: str) -> Entry:
+        """An order as the journal has it, by our name or its broker's.
+
+        Raises:
+            RunError: There is no such order.
+        """
+        return self._find(order_id)[1]
+
+    def orders(self, *, account: AccountName | None = None) -> tuple[Entry, ...]:
+        """What is open: at a broker, held back, or unresolved; the oldest first."""
+        found = [entry for trader in self._traders.values() for entry in trader.blotter.open()]
+        return tuple(entry for entry in found if account in {None, entry.intent.order.account})
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Have every report of this process handed on, once it is durable; see `firstbell.journal.base.Subscriber`."""
+        self._context.journal.subscribe(subscriber)
+
+    @property
+    def traders(self) -> Iterable[Trader]:
+        """The logins' traders."""
+        return self._traders.values()
+
+    # --- watching
+
+    def poll(self) -> None:
+        """One round of all logins: lists read, stops followed, brackets kept together.
+
+        Raises:
+            JournalError: Something could not be written down.
+        """
+        for rounds in self._rounds.values():
+            rounds.round()
+        for call in self._after_round:
+            call()
+
+    def after_round(self, call: Callable[[], None]) -> None:
+        """Have something done after each round of `poll`."""
+        self._after_round.append(call)
+
+    def start(self) -> None:
+        """Make rounds from now on, each login in a thread of its own, until `stop`."""
+        if self._threads:
+            raise RunError("the order manager is at work already")
+        self._ended.clear()
+        self._threads = [
+            threading.Thread(target=self._go_round, args=(key, rounds), name=f"firstbell-{key}", daemon=True)
+            for key, rounds in self._rounds.items()
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Make no further round; returns when those under way have ended. What is held back stays so."""
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
+
+    def _go_round(self, key: str, rounds: Rounds) -> None:
+        while True:
+            try:
+                rounds.round()
+            except FirstbellError as error:
+                _log.error("login %s: %s", key, error)
+            if self._ended.wait(self._every_s):
+                return
+
+    # --- finding
+
+    def _account(self, name: AccountName | None) -> tuple[Trader, AccountSettings]:
+        if name is None:
+            if len(self._accounts) != 1:
+                raise RunError(f"say which account: {', '.join(self._accounts) or 'none is configured'}")
+            name = next(iter(self._accounts))
+        if name not in self._accounts:
+            raise RunError(f"there is no account {name}; there are {', '.join(self._accounts)}")
+        trader, account = self._accounts[name]
+        if account.broker_code != PAPER and self.mode is not TradingMode.LIVE:
+            raise RunError(
+                f"{name} trades with real money at {account.broker_code}, and this is paper trading: write mode = live "
+                "into [orders] of the config and call with --live"
+            )
+        return trader, account
+
+    def _find(self, order_id: str) -> tuple[Trader, Entry]:
+        for trader in self._traders.values():
+            if (entry := trader.blotter.known(ClientOrderId(order_id))) is not None:
+                return trader, entry
+        found = [
+            (trader, entry)
+            for trader in self._traders.values()
+            for entry in trader.blotter.open()
+            if entry.state.venue_order_id == order_id
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise RunError(f"several brokers call an order {order_id}: name ours")
+        entry = self._context.journal.entry(ClientOrderId(order_id))
+        if entry is None or entry.intent.login not in self._traders:
+            raise RunError(f"there is no order {order_id}")
+        return self._traders[entry.intent.login], entry
+
+    def _again(self, response: OrderResponse) -> OrderResponse:
+        return response if response.order_id is None else self.track(response.order_id)

@@ -1,0 +1,69 @@
+"""What one broker says of instruments: described now and then, quoted when asked for, each remembered for a moment."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from firstbell.errors import BrokerError, CaptchaError
+
+if TYPE_CHECKING:
+    from firstbell.brokers.base import Broker
+    from firstbell.clock import Clock
+    from firstbell.model.identifiers import InstrumentId
+    from firstbell.model.instrument import Instrument
+    from firstbell.model.quote import Quote
+
+_log = logging.getLogger(__name__)
+
+_FRESH_NS: Final = 500_000_000
+"""For so long a quote is not asked for again, in ns: one round of watching asks once for each instrument."""
+_DESCRIBED_NS: Final = 60_000_000_000
+"""Likewise for an instrument's description, whose band may be widened during the day."""
+
+
+class MarketData:
+    """Instruments and quotes of one broker.
+
+    Args:
+        broker: Who is asked.
+        clock: Tells how old an answer is.
+    """
+
+    def __init__(self, broker: Broker, clock: Clock) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._instruments: dict[InstrumentId, tuple[int, Instrument]] = {}
+        self._quotes: dict[InstrumentId, tuple[int, Quote]] = {}
+
+    def instrument(self, name: InstrumentId) -> Instrument:
+        """An instrument, as it was described within the last minute.
+
+        Raises:
+            BrokerError: It cannot be had.
+        """
+        now_ns = self._clock.monotonic_ns()
+        known = self._instruments.get(name)
+        if known is None or now_ns - known[0] > _DESCRIBED_NS:
+            known = self._instruments[name] = (now_ns, self._broker.instrument(name, fresh=known is not None))
+        return known[1]
+
+    def quote(self, name: InstrumentId, *, fresh: bool = False) -> Quote | None:
+        """An instrument's market, as it was within the last half second; None where nobody says.
+
+        Args:
+            name: The instrument.
+            fresh: Ask even where the last answer is younger.
+        """
+        now_ns = self._clock.monotonic_ns()
+        known = self._quotes.get(name)
+        if known is not None and not fresh and now_ns - known[0] <= _FRESH_NS:
+            return known[1]
+        try:
+            quote = self._broker.quote(name)
+        except (BrokerError, CaptchaError) as error:
+            _log.warning("%s cannot be quoted: %s", name, error)
+            # What was known grows old, and whoever goes by it sees that.
+            return None if known is None else known[1]
+        self._quotes[name] = (now_ns, quote)
+        return quote

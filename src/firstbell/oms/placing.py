@@ -1,0 +1,299 @@
+"""From a request to orders: checked, priced, named, sent; and what may be tried after a certain refusal."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from firstbell.errors import BrokerError, CaptchaError
+from firstbell.market.fees import fee_rate
+from firstbell.model.identifiers import request_order_id
+from firstbell.model.instant import instant
+from firstbell.model.instructions import Instructions
+from firstbell.model.order import Order
+from firstbell.model.order_status import OrderStatus
+from firstbell.model.terms import OrderOutcome, OrderRole, OrderType, Side
+from firstbell.oms.exposure import Exposure
+from firstbell.oms.fallback import ManualIntervention, Means, applied, marketable_price, propose
+from firstbell.oms.placement_error import placement_error
+from firstbell.oms.pricing import Market
+from firstbell.oms.queue_position import volume_ahead
+from firstbell.oms.response import OrderResponse
+from firstbell.oms.terms_at_broker import why_not_taken
+from firstbell.oms.trader import Denied
+from firstbell.risk.verdict import ErrorCode, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from decimal import Decimal
+
+    from firstbell.config import AccountSettings
+    from firstbell.model.identifiers import ClientOrderId
+    from firstbell.model.instrument import Instrument
+    from firstbell.model.order_request import OrderRequest
+    from firstbell.model.quote import Quote
+    from firstbell.oms.requests import BracketRequest
+    from firstbell.oms.trader import Trader
+
+_log = logging.getLogger(__name__)
+
+_MOST_ORDERS: Final = 30
+"""So many orders one request may come to, all its fallbacks together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """Which other orders an order belongs with; see `firstbell.model.instructions.Instructions`."""
+
+    parent_id: ClientOrderId | None = None
+    group: str | None = None
+
+
+ALONE: Final = Belonging()
+"""It belongs with no others."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What a request that has passed its checks is placed by."""
+
+    market: Market
+    price: Decimal
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request on its way: its key, the order that it comes to, and the orders made of it so far."""
+
+    key: str
+    order: Order
+    made: list[ClientOrderId] = field(default_factory=list)
+    refusals: int = 0
+
+
+class Placing:
+    """Places one account's requests.
+
+    Args:
+        trader: The login's trader.
+        account: The account.
+    """
+
+    def __init__(self, trader: Trader, account: AccountSettings) -> None:
+        self._trader = trader
+        self._account = account
+
+    def place(self, request: OrderRequest, belonging: Belonging = ALONE, *, checked: bool = True) -> OrderResponse:
+        """Place a request.
+
+        Args:
+            request: What is asked for.
+            belonging: Which orders it belongs with.
+            checked: Whether the checks on what is asked for are made. What ends a position must be placeable whatever
+                the market does; limits and the final checks hold for it all the same.
+
+        Raises:
+            JournalError: It could not be written down: without a claim no order leaves.
+        """
+        with self._trader.lock:
+            ready = self._ready(request, checked=checked)
+            if isinstance(ready, OrderResponse):
+                return ready
+            key = request.key or uuid.uuid4().hex
+            order = self._order(request, key, belonging, ready)
+            return self._pursue(_Asked(key, order), order, ready.market)
+
+    def hold(self, request: OrderRequest, belonging: Belonging, *, checked: bool) -> OrderResponse:
+        """Claim an order that is held back whatever its broker can: one of several that belong together."""
+        with self._trader.lock:
+            ready = self._ready(request, checked=checked)
+            if isinstance(ready, OrderResponse):
+                return ready
+            order = self._order(request, request.key or uuid.uuid4().hex, belonging, ready)
+            try:
+                return self._trader.place(order, ready.market.instrument, hold=True)
+            except Denied as denied:
+                return _denied(str(denied), ErrorCode.RISK_LIMIT_BREACH)
+
+    def _ready(self, request: OrderRequest, *, checked: bool) -> _Ready | OrderResponse:
+        """What a request is placed by, or why it is not."""
+        trader = self._trader
+        try:
+            instrument = trader.market.instrument(request.instrument)
+        except (BrokerError, CaptchaError) as error:
+            return _denied(f"{request.instrument} could not be read: {error}", placement_error(error))
+        quote = trader.market.quote(request.instrument, fresh=not request.order_type.has_limit)
+        if checked and (verdicts := self._verdicts(request, instrument, quote)):
+            return _denied("; ".join(map(str, verdicts)), verdicts[0].code, verdicts)
+        if (why := self._not_taken(request)) is not None:
+            return _denied(why, ErrorCode.VALIDATION_ERROR)
+        market = Market(trader.context.market, instrument, quote)
+        price = self._price(request, market)
+        if price is None:
+            return _denied("no price is known at which it would trade", ErrorCode.PRICE_ERROR)
+        return _Ready(market, price)
+
+    def bracket(self, request: BracketRequest, key: str) -> tuple[OrderResponse, ...]:
+        """Place a bracket under a key: its exits are claimed before its entry, and held back.
+
+        Returns:
+            The entry, then its exits.
+        """
+        with self._trader.lock:
+            entry = replace(request.entry, key=key, role=request.entry.role or OrderRole.ENTRY)
+            if isinstance(ready := self._ready(entry, checked=True), OrderResponse):
+                return (ready,)
+            belonging = Belonging(parent_id=self.name_of(key))
+            exits = [self.hold(replace(leg, key=f"{key}/{leg.role}"), belonging, checked=False) for leg in request.legs]
+            lost = [each for each in exits if not each.is_held]
+            if lost and not self._is_known(key):
+                self._never_sent(exits)
+                return (_denied(f"its exits cannot be had: {lost[0].message}", lost[0].error), *exits)
+            response = self.place(entry)
+            if not (response.is_success or response.is_unresolved):
+                exits = self._never_sent(exits)
+            return (response, *exits)
+
+    def group(self, requests: Sequence[OrderRequest], key: str) -> tuple[OrderResponse, ...]:
+        """Claim orders of which one's trading cancels the others: all are held back until they are let go together."""
+        with self._trader.lock:
+            belonging = Belonging(group=f"oco-{key}")
+            responses = [
+                self.hold(replace(request, key=request.key or f"{key}/{number}"), belonging, checked=True)
+                for number, request in enumerate(requests)
+            ]
+            return tuple(responses if all(each.is_held for each in responses) else self._never_sent(responses))
+
+    def _is_known(self, key: str) -> bool:
+        """Whether an order of a key has been claimed before: then whoever asks, asks again for the same."""
+        return self._trader.blotter.entry(self.name_of(key)) is not None
+
+    def _never_sent(self, held: Sequence[OrderResponse]) -> list[OrderResponse]:
+        """Let go of what was held back for an order that did not come."""
+        responses = []
+        for each in held:
+            entry = None if each.order_id is None or not each.is_held else self._trader.blotter.entry(each.order_id)
+            responses.append(each if entry is None else self._trader.cancel(entry, "what it belongs with did not come"))
+        return responses
+
+    def name_of(self, key: str) -> ClientOrderId:
+        """The name that an order of a key has, or would get."""
+        account = self._account
+        return request_order_id(self._trader.context.today(), account.broker_code, account.username, key)
+
+    def _pursue(self, asked: _Asked, order: Order, market: Market) -> OrderResponse:
+        """Place an order, and what may be tried instead where it is refused for certain."""
+        response = self._one(asked, order, market)
+        outcome = self._trader.sender.last_outcome
+        if response.outcome is not OrderOutcome.REJECTED or response.order_id is None:
+            return self._with_queue(response, order, market.quote)
+        asked.refusals += 1
+        response = replace(response, error=placement_error(outcome) if outcome is not None else None)
+        kind = None if outcome is None else outcome.kind
+        context = self._trader.context
+        tried = propose(
+            asked.order, order, kind, asked.refusals, market, context.fallback, self._means(order, market.instrument)
+        )
+        if tried is None:
+            return response
+        if isinstance(tried, ManualIntervention):
+            context.intervene(str(response.order_id), tried.reason)
+            return replace(response, message=f"{response.message}; a person has to look: {tried.reason}")
+        children = []
+        for other in applied(order, tried):
+            if len(asked.made) >= _MOST_ORDERS:
+                context.intervene(str(response.order_id), f"it has come to {_MOST_ORDERS} orders")
+                break
+            named = replace(other, client_order_id=self.name_of(f"{asked.key}/{len(asked.made)}"))
+            _log.info("%s was refused: %s instead", response.order_id, tried)
+            children.append(self._pursue(asked, named, market))
+            if not children[-1].is_success:
+                break
+        return replace(response, children=tuple(children))
+
+    def _one(self, asked: _Asked, order: Order, market: Market) -> OrderResponse:
+        blotter = self._trader.blotter
+        states = [entry.state for name in asked.made if (entry := blotter.entry(name)) is not None]
+        if (why := Exposure.of(asked.order.quantity, states).why_not(order.quantity)) is not None:
+            return _denied(why, ErrorCode.RISK_LIMIT_BREACH)
+        try:
+            response = self._trader.place(order, market.instrument)
+        except Denied as denied:
+            return _denied(str(denied), ErrorCode.RISK_LIMIT_BREACH)
+        asked.made.append(response.order_id or order.client_order_id)
+        return response
+
+    def _verdicts(self, request: OrderRequest, instrument: Instrument, quote: Quote | None) -> Sequence[Verdict]:
+        context = self._trader.context
+        return context.validator.validate_order(
+            request,
+            instrument=instrument,
+            quote=quote,
+            now=instant(context.clock.wall_ns()),
+            hours=self._trader.hours,
+        ).verdicts
+
+    def _not_taken(self, request: OrderRequest) -> str | None:
+        return why_not_taken(request.order_type, request.time_in_force, self._trader.broker.capabilities)
+
+    def _price(self, request: OrderRequest, market: Market) -> Decimal | None:
+        """The limit price; of an order without one, what it is valued at: near the market, or at its trigger."""
+        if request.price is not None:
+            return request.price
+        if request.order_type is OrderType.MARKET:
+            return marketable_price(request, market, self._trader.context.fallback)
+        if request.trigger_price is not None:
+            return request.trigger_price
+        return None if market.quote is None else market.quote.last_price or market.quote.touch(request.side)
+
+    def _order(self, request: OrderRequest, key: str, belonging: Belonging, ready: _Ready) -> Order:
+        market, price, trigger = ready.market, ready.price, request.trigger_price
+        if request.order_type is OrderType.TRAILING_STOP and trigger is None and request.trailing_offset is not None:
+            away = request.trailing_offset if request.side is Side.BUY else -request.trailing_offset
+            trigger = max(price + away, market.instrument.band.low)
+        return Order(
+            client_order_id=self.name_of(key),
+            account=self._account.name,
+            broker_code=self._account.broker_code,
+            instrument=market.instrument.id,
+            side=request.side,
+            price=price,
+            quantity=request.quantity,
+            day=self._trader.context.today(),
+            order_type=request.order_type,
+            time_in_force=request.time_in_force,
+            instructions=Instructions(
+                trigger_price=trigger,
+                trailing_offset=request.trailing_offset,
+                expires_at=request.expires_at,
+                role=request.role,
+                parent_id=belonging.parent_id,
+                group=belonging.group,
+            ),
+        )
+
+    def _means(self, order: Order, instrument: Instrument) -> Means:
+        """What the account has to trade with, asked for only after a refusal; unknown where it cannot be read."""
+        broker = self._trader.broker
+        try:
+            if order.side is Side.BUY:
+                rate = fee_rate(self._trader.context.market, Side.BUY)
+                return Means(money=broker.buying_power(fresh=True), fee_rate=rate)
+            held = [each.quantity for each in broker.positions() if each.instrument == instrument.id]
+            return Means(holding=sum(held, start=order.quantity * 0))
+        except (BrokerError, CaptchaError, ValueError) as error:
+            _log.warning("what there is to trade with could not be read: %s", error)
+            return Means()
+
+    def _with_queue(self, response: OrderResponse, order: Order, before: Quote | None) -> OrderResponse:
+        """Say what stands before it in the book, where it rests and the broker shows the book."""
+        rests = response.status in {OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED}
+        if not rests or before is None or not self._trader.broker.capabilities.shows_book:
+            return response
+        return replace(response, queue=volume_ahead(before, order.side, order.price))
+
+
+def _denied(why: str, error: ErrorCode | None, verdicts: Sequence[Verdict] = ()) -> OrderResponse:
+    return OrderResponse(None, OrderStatus.DENIED, OrderOutcome.NOT_SENT, why, error=error, verdicts=tuple(verdicts))

@@ -1,0 +1,137 @@
+"""Requests for several orders that belong together, and what each of them comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from firstbell.model.money import exact
+from firstbell.model.order_request import OrderRequest
+from firstbell.model.terms import OrderRole, OrderType, Side, TimeInForce
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BracketRequest:
+    """An entry with its profit and its stop: once the entry trades, they protect what it has traded.
+
+    Attributes:
+        entry: The entry.
+        take_profit: The price of the profit, a limit; None for none.
+        stop_loss: The trigger price of the stop; None where it trails from wherever the market is.
+        stop_limit: The stop's limit price; None: it trades at whatever price there is.
+        trailing_offset: How far the stop trails the market; None where it stays.
+
+    Raises:
+        ValueError: It cannot be a bracket; the message names everything that is wrong.
+    """
+
+    entry: OrderRequest
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
+    stop_limit: Decimal | None = None
+    trailing_offset: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        problems = list(self._read())
+        if not problems:
+            problems = list(self._misfits())
+        if problems:
+            raise ValueError("; ".join(problems))
+
+    @property
+    def legs(self) -> tuple[OrderRequest, ...]:
+        """The exits as requests of their own, for all of the entry's quantity."""
+        exits = (
+            replace(
+                self.entry,
+                side=self.entry.side.opposite,
+                order_type=OrderType.LIMIT,
+                price=self.take_profit,
+                trigger_price=None,
+                trailing_offset=None,
+                time_in_force=TimeInForce.DAY,
+                expires_at=None,
+                role=OrderRole.TAKE_PROFIT,
+            )
+            if self.take_profit is not None
+            else None
+        )
+        legs = [] if exits is None else [exits]
+        if (stop := self._stop()) is not None:
+            legs.append(stop)
+        return tuple(legs)
+
+    def _stop(self) -> OrderRequest | None:
+        if self.stop_loss is None and self.trailing_offset is None:
+            return None
+        kind = OrderType.STOP if self.stop_limit is None else OrderType.STOP_LIMIT
+        if self.trailing_offset is not None:
+            kind = OrderType.TRAILING_STOP
+        return OrderRequest(
+            instrument=self.entry.instrument,
+            side=self.entry.side.opposite,
+            order_type=kind,
+            quantity=self.entry.quantity,
+            price=self.stop_limit,
+            trigger_price=self.stop_loss,
+            trailing_offset=self.trailing_offset,
+            account=self.entry.account,
+            role=OrderRole.STOP_LOSS,
+            exchange=self.entry.exchange,
+            token=self.entry.token,
+            product=self.entry.product,
+        )
+
+    def _read(self) -> Iterator[str]:
+        for name in ("take_profit", "stop_loss", "stop_limit", "trailing_offset"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            try:
+                number = exact(value)
+            except ValueError as error:
+                yield f"{name}: {error}"
+                continue
+            if number <= 0:
+                yield f"{name}: {number} is not more than zero"
+            object.__setattr__(self, name, number)
+
+    def _misfits(self) -> Iterator[str]:
+        if self.take_profit is None and self.stop_loss is None and self.trailing_offset is None:
+            yield "take_profit, stop_loss: a bracket has at least one of them"
+        if self.stop_limit is not None and (self.stop_loss is None or self.trailing_offset is not None):
+            yield "stop_limit: it goes with a stop_loss that does not trail"
+        up = self.entry.side is Side.BUY
+        near = self.entry.price or self.entry.trigger_price
+        for name, price, above in (("take_profit", self.take_profit, up), ("stop_loss", self.stop_loss, not up)):
+            if price is not None and near is not None and (price <= near if above else price >= near):
+                yield f"{name}: {price} is not {'above' if above else 'below'} the entry's {near}"
+        if self.take_profit is not None and self.stop_loss is not None:
+            right = self.stop_loss < self.take_profit if up else self.stop_loss > self.take_profit
+            if not right:
+                yield f"stop_loss: {self.stop_loss} is on the wrong side of take_profit {self.take_profit}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OcoRequest:
+    """Two or more orders of one account of which one's trading cancels the others.
+
+    Attributes:
+        orders: The orders. Where all end one position (same instrument, same side, each a stop, a profit or an exit),
+            they trade no more than one of them asks for; else the first that trades takes back the others.
+
+    Raises:
+        ValueError: They are fewer than two, or of several accounts.
+    """
+
+    orders: tuple[OrderRequest, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.orders) < 2:  # noqa: PLR2004 - the one, and the other
+            raise ValueError("orders: one cancels the other, so there are at least two")
+        if len({order.account for order in self.orders}) > 1:
+            raise ValueError("orders: they are of one account")

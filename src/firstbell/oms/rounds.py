@@ -1,0 +1,281 @@
+"""One login's rounds: look at the lists and the market, then do what its orders ask for next."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from firstbell.errors import BrokerError, CaptchaError, FirstbellError, JournalError
+from firstbell.market import Phase
+from firstbell.model.instant import instant
+from firstbell.model.order_status import DONE, OrderStatus, ReportKind
+from firstbell.model.terms import OrderType, TimeInForce
+from firstbell.oms.contingency import Adjust, Release, Resize, Ways, Withdraw, next_steps
+from firstbell.oms.fallback import marketable_price
+from firstbell.oms.partial_fills import CancelRemaining, PartialFillHandler, Reprice
+from firstbell.oms.pricing import Market, fitted, worst_price
+from firstbell.oms.triggers import followed, is_hit, is_stale
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+    from decimal import Decimal
+
+    from firstbell.journal.base import Entry
+    from firstbell.model.identifiers import ClientOrderId
+    from firstbell.model.quote import Quote
+    from firstbell.model.terms import Side
+    from firstbell.oms.contingency import ContingentStep
+    from firstbell.oms.trader import Trader
+
+_log = logging.getLogger(__name__)
+
+_STEPS: Final = 8
+"""So often what orders ask for next is looked at in one round: each step may call for another."""
+
+
+class Rounds:
+    """The rounds of one login. Nothing is remembered between two rounds that the journal does not hold, but pauses.
+
+    Args:
+        trader: The login's trader.
+        stale_after: Quotes older than this trigger nothing.
+    """
+
+    def __init__(self, trader: Trader, stale_after: timedelta) -> None:
+        self._trader = trader
+        self._stale_after = stale_after
+        self._partial = PartialFillHandler(trader.context.partial_fills)
+        self._fills: dict[ClientOrderId, tuple[Decimal, int]] = {}
+
+    def round(self) -> None:
+        """Look, and act.
+
+        Raises:
+            JournalError: It could not be written down.
+        """
+        trader = self._trader
+        with trader.lock:
+            trader.blotter.new_day(trader.context.today())
+            trader.watch.look()
+            self.act()
+            self._complete()
+
+    def act(self) -> None:
+        """Do what orders ask for as they stand: follow the market, keep together what belongs together, keep time.
+
+        Raises:
+            JournalError: It could not be written down.
+        """
+        with self._trader.lock:
+            self._follow_the_market()
+            self._keep_together()
+            self._let_triggered_go()
+            self._keep_time()
+
+    # --- the market
+
+    def _follow_the_market(self) -> None:
+        """Move trailing stops, and mark what the market has triggered: durably, before anything is done about it."""
+        for entry in self._ours():
+            if entry.state.triggered or not self._may_be_triggered(entry):
+                continue
+            quote = self._fresh_quote(entry)
+            if quote is None:
+                continue
+            name = entry.intent.order.client_order_id
+            if (trigger := followed(entry.state, quote)) is not None:
+                report = self._trader.sender.report(name, ReportKind.REPLACED)
+                self._trader.context.journal.append([replace(report, trigger_price=trigger)])
+            now = self._trader.blotter.entry(name) or entry
+            if is_hit(now.state, quote):
+                where = f"the market is at {quote.last_price or quote.touch(entry.intent.order.side)}"
+                self._trader.sender.write(name, ReportKind.TRIGGERED, reason=where)
+
+    def _ours(self) -> tuple[Entry, ...]:
+        """What this process holds back."""
+        owner = self._trader.context.owner
+        return tuple(entry for entry in self._trader.blotter.held_back() if entry.owner == owner)
+
+    def _may_be_triggered(self, entry: Entry) -> bool:
+        """Whether its time has come to be looked at: an exit's only once its entry has traded.
+
+        A profit that is to rest at the broker is let go by its entry's trades, not by the market.
+        """
+        parent = self._parent_of(entry)
+        if entry.intent.order.instructions.parent_id is None:
+            return entry.intent.order.order_type.waits or entry.intent.order.instructions.group is not None
+        return parent is not None and parent.state.filled_qty > 0 and not self._rests(entry)
+
+    def _fresh_quote(self, entry: Entry) -> Quote | None:
+        order = entry.intent.order
+        quote = self._trader.market.quote(order.instrument)
+        now = instant(self._trader.context.clock.wall_ns())
+        if quote is not None and is_stale(quote, now, self._stale_after):
+            _log.warning("%s: the quote is %s old: nothing is triggered by it", order.instrument, now - quote.at)
+            return None
+        return quote
+
+    # --- orders that belong together
+
+    def _keep_together(self) -> None:
+        for _ in range(_STEPS):
+            families = [self._trader.blotter.family(name) for name in self._trader.blotter.families()]
+            steps = [step for legs in families if self._are_ours(legs) for step in self._next_steps(legs)]
+            if not [step for step in steps if self._take(step)]:
+                return
+
+    def _are_ours(self, legs: Sequence[Entry]) -> bool:
+        """Whether no other living process holds any of them back: it looks after them."""
+        owner = self._trader.context.owner
+        return all(leg.owner == owner for leg in legs if leg.is_held_back)
+
+    def _next_steps(self, legs: Sequence[Entry]) -> Sequence[ContingentStep]:
+        parent = self._parent_of(legs[0])
+        if parent is None and legs[0].intent.order.instructions.parent_id is not None:
+            # Whoever claimed them died before he claimed their entry: it never left, and there is nothing to protect.
+            return [Withdraw(leg, "its entry never came") for leg in legs if leg.is_held_back]
+        return next_steps(parent, legs, self._ways())
+
+    def _ways(self) -> Ways:
+        return Ways(
+            rests=self._rests,
+            is_hit=lambda entry: entry.state.triggered,
+            can_replace=self._trader.broker.capabilities.replace,
+        )
+
+    def _rests(self, entry: Entry) -> bool:
+        """Whether an exit rests at the broker: its stop where the broker knows stops, else its limit order.
+
+        A stop at the broker protects also while this process does not run, so it goes before the profit.
+        """
+        order, types = entry.intent.order, self._trader.broker.capabilities.order_types
+        family = self._trader.blotter.family(order.instructions.group or order.instructions.parent_id or "")
+        alive = [each.intent.order.order_type for each in family if each.state.status not in DONE]
+        stops_rest = any(kind.waits and kind in types for kind in alive)
+        if order.order_type.waits:
+            return order.order_type in types
+        return not stops_rest
+
+    def _parent_of(self, entry: Entry) -> Entry | None:
+        parent_id = entry.intent.order.instructions.parent_id
+        return None if parent_id is None else self._trader.blotter.plan(parent_id)
+
+    def _take(self, step: ContingentStep) -> bool:
+        """Take one step; whether anything came of it."""
+        trader, entry = self._trader, step.entry
+        name = entry.intent.order.client_order_id
+        try:
+            if isinstance(step, Adjust):
+                report = trader.sender.report(name, ReportKind.REPLACED)
+                trader.context.journal.append([replace(report, quantity=step.quantity)])
+            elif isinstance(step, Withdraw):
+                trader.cancel(entry, step.why)
+            elif isinstance(step, Resize):
+                trader.replace(entry, quantity=step.quantity)
+            else:
+                return self._release(step)
+        except JournalError:
+            raise
+        except FirstbellError as error:
+            _log.warning("%s: %s", name, error)
+            return False
+        return True
+
+    def _let_triggered_go(self) -> None:
+        """Let go of what has been triggered and belongs with nothing else."""
+        for entry in self._ours():
+            terms = entry.intent.order.instructions
+            if entry.state.triggered and terms.group is None and terms.parent_id is None:
+                self._release(Release(entry, entry.state.quantity))
+
+    def _release(self, step: Release) -> bool:
+        """Send what was held back, unless trading is halted: then it stays held back."""
+        trader, order = self._trader, step.entry.intent.order
+        if trader.context.interrupt.is_set() or trader.blotter.unresolved():
+            return False
+        try:
+            instrument = trader.market.instrument(order.instrument)
+        except (BrokerError, CaptchaError) as error:
+            _log.warning("%s cannot leave: %s", order.client_order_id, error)
+            return False
+        price = step.entry.state.price
+        if not order.order_type.has_limit:
+            # A stop asks for whatever price there is; where there is no market, for the worst that is allowed.
+            quote = trader.market.quote(order.instrument, fresh=True)
+            market = Market(trader.context.market, instrument, quote)
+            found = marketable_price(replace(order, price=price), market, trader.context.fallback)
+            price = found if found is not None else self._worst(order.side, price, market)
+        state = trader.release(step.entry, step.quantity, price, instrument)
+        if state.status in {OrderStatus.REJECTED, OrderStatus.DENIED}:
+            trader.context.intervene(order.client_order_id, f"it was let go and did not stay: {state.reason}")
+        return True
+
+    def _worst(self, side: Side, near: Decimal, market: Market) -> Decimal:
+        """The worst price that the user allows and the exchange takes: there it waits for whoever comes."""
+        worst = worst_price(side, near, self._trader.context.fallback.max_price_adjustment)
+        found = fitted(side, worst, worst, market)
+        return near if found is None else found
+
+    # --- time
+
+    def _keep_time(self) -> None:
+        """Take back what has had its time, where the broker keeps no such times itself."""
+        now = instant(self._trader.context.clock.wall_ns())
+        phase = self._trader.hours.on(now).phase_at(now)
+        for entry in self._trader.supplies:
+            order = entry.intent.order
+            ends_at = order.instructions.expires_at
+            over = (
+                order.time_in_force is TimeInForce.IOC
+                or (order.time_in_force is TimeInForce.AT_THE_OPEN and phase in _AFTER_THE_OPEN)
+                or (ends_at is not None and now >= ends_at)
+            )
+            if over and entry.state.status in _TAKEN_BACK:
+                self._take(Withdraw(entry, f"its time in force, {order.time_in_force}, is over"))
+        for entry in self._ours():
+            ends_at = entry.intent.order.instructions.expires_at
+            if ends_at is not None and now >= ends_at:
+                self._take(Withdraw(entry, "its time in force, gtd, is over"))
+
+    # --- partial fills
+
+    def _complete(self) -> None:
+        """Do with the rest of orders that have traded in part what the config says."""
+        if self._trader.context.partial_fills.strategy is None:
+            return
+        now_ns = self._trader.context.clock.monotonic_ns()
+        seen: dict[ClientOrderId, tuple[Decimal, int]] = {}
+        for entry in self._trader.blotter.working():
+            order, state = entry.intent.order, entry.state
+            if state.status is not OrderStatus.PARTIALLY_FILLED or order.instructions.parent_id is not None:
+                continue
+            filled, last_ns = self._fills.get(order.client_order_id, (state.filled_qty, now_ns))
+            last_ns = last_ns if filled == state.filled_qty else now_ns
+            seen[order.client_order_id] = (state.filled_qty, last_ns)
+            self._complete_one(entry, last_ns, now_ns)
+        self._fills = seen
+
+    def _complete_one(self, entry: Entry, last_fill_ns: int, now_ns: int) -> None:
+        order = entry.intent.order
+        try:
+            instrument = self._trader.market.instrument(order.instrument)
+        except (BrokerError, CaptchaError) as error:
+            _log.warning("%s: %s", order.client_order_id, error)
+            return
+        market = Market(self._trader.context.market, instrument, self._fresh_quote(entry))
+        decided = self._partial.decide(entry.state, market, last_fill_ns, now_ns)
+        try:
+            if isinstance(decided, Reprice) and order.order_type is OrderType.LIMIT:
+                self._trader.replace(entry, price=decided.price)
+            elif isinstance(decided, CancelRemaining):
+                self._trader.cancel(entry, "the rest of a partial fill, as configured")
+        except JournalError:
+            raise
+        except FirstbellError as error:
+            _log.warning("%s: %s", order.client_order_id, error)
+
+
+_AFTER_THE_OPEN: Final = frozenset({Phase.CONTINUOUS, Phase.AT_CLOSE, Phase.CLOSED})
+_TAKEN_BACK: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})

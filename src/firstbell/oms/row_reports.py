@@ -1,0 +1,79 @@
+"""What a row of the broker's list says of an order that we know, as reports. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from firstbell.model.order_status import OrderStatus, ReportKind
+from firstbell.model.report import ExecutionReport
+from firstbell.oms.lists import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from firstbell.brokers.base import VenueOrder
+    from firstbell.model.identifiers import ClientOrderId
+    from firstbell.model.order import OrderState
+
+    Reporter = Callable[[ClientOrderId, ReportKind], ExecutionReport]
+    """Makes a report of now, of an order's name and a kind."""
+
+_CHANGEABLE: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_REPLACE})
+_ASKED: Final = {
+    OrderStatus.PENDING_CANCEL: (ReportKind.CANCEL_REJECTED, "the list still shows it working, long after the cancel"),
+    OrderStatus.PENDING_REPLACE: (ReportKind.REPLACE_REJECTED, "the list shows its old terms, long after the change"),
+}
+_LOOKS: Final = 4
+_LONG_NS: Final = 10_000_000_000
+"""So many looks over so long a time, in ns, and what was asked for has not been heard."""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """How long the list has shown nothing of what was asked for, order by order."""
+
+    _since: dict[ClientOrderId, tuple[int, int]] = field(default_factory=dict)
+
+    def is_over(self, name: ClientOrderId, at_ns: int) -> bool:
+        """Count one more look at the list that shows nothing of it; whether that has gone on for too long."""
+        looks, since_ns = self._since.get(name, (0, at_ns))
+        self._since[name] = (looks + 1, since_ns)
+        return looks + 1 >= _LOOKS and at_ns - since_ns >= _LONG_NS
+
+    def ended(self, name: ClientOrderId) -> None:
+        """Nothing is being waited for any more."""
+        self._since.pop(name, None)
+
+
+def reports_of(
+    row: VenueOrder, state: OrderState, report: Reporter, waiting: Waiting, at_ns: int, *, has_price: bool
+) -> list[ExecutionReport]:
+    """What a row tells of an order that its broker has, in the order in which it has to be written.
+
+    Args:
+        row: The row.
+        state: The order as it stands.
+        report: Makes a report of now.
+        waiting: How long changes and cancels have been waited for.
+        at_ns: When the list was read, on the monotonic clock.
+        has_price: Whether the row's price is the order's own: that of a market order is not.
+    """
+    name, told = state.order.client_order_id, list[ExecutionReport]()
+    terms = (row.price if has_price else state.price, row.quantity)
+    if state.status in _CHANGEABLE and row.working and terms != (state.price, state.quantity):
+        changed = replace(report(name, ReportKind.REPLACED), price=terms[0], quantity=terms[1])
+        told.append(replace(changed, venue_order_id=row.venue_order_id))
+        state = state.after(told[-1])
+    kind = reading(row, state)
+    if kind is not None:
+        cum_qty = row.filled_qty if row.filled_qty > 0 else None
+        told.append(replace(report(name, kind), venue_order_id=row.venue_order_id, cum_qty=cum_qty))
+        state = state.after(told[-1])
+    if state.status not in _ASKED or not row.working:
+        waiting.ended(name)
+    elif waiting.is_over(name, at_ns):
+        waiting.ended(name)
+        kind, why = _ASKED[state.status]
+        told.append(replace(report(name, kind), reason=why))
+    return told

@@ -1,0 +1,209 @@
+"""Sending one login's orders, their changes and their cancels: claimed, paced, checked, written down."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from firstbell.errors import BrokerError, CaptchaError, NoAnswer, NotSent
+from firstbell.log import redact
+from firstbell.market.ticks import tick_size
+from firstbell.model.instant import instant
+from firstbell.model.order_status import ReportKind
+from firstbell.model.report import ExecutionReport
+from firstbell.model.terms import AttemptOutcome, OrderType
+from firstbell.oms.attempts import Attempts, Desk
+from firstbell.oms.carrier import PlainCarrier
+from firstbell.oms.decision import Budget
+from firstbell.oms.final_check import FinalCheck
+from firstbell.oms.retry import BackoffAim
+from firstbell.risk.checks import PLAN_CHECKS, Surroundings, deny
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from firstbell.brokers.base import Answer, HttpBroker, Outcome
+    from firstbell.journal.base import Entry
+    from firstbell.model.identifiers import ClientOrderId
+    from firstbell.model.instrument import Instrument
+    from firstbell.model.order import Order, OrderState
+    from firstbell.model.report import Attempt
+    from firstbell.oms.blotter import Blotter
+    from firstbell.oms.context import OrderContext
+    from firstbell.oms.pacing import Pacer
+
+_log = logging.getLogger(__name__)
+
+_NS: Final = 1_000_000_000
+_PATIENCE_NS: Final = 60 * _NS
+"""How long one order is tried again while it is certainly refused as too early or too soon, in ns."""
+
+
+class Sender:
+    """Sends what one login asks for. One thread at a time; its trader sees to that.
+
+    Args:
+        context: What all logins have in common.
+        broker: The login's broker.
+        blotter: The login's orders.
+        pacer: The login's interval.
+    """
+
+    def __init__(self, context: OrderContext, broker: HttpBroker, blotter: Blotter, pacer: Pacer) -> None:
+        self._context = context
+        self._broker = broker
+        self._blotter = blotter
+        self._pacer = pacer
+        self._last: Outcome | None = None
+
+    @property
+    def last_outcome(self) -> Outcome | None:
+        """What the last answer to an order meant; None where none came."""
+        return self._last
+
+    def surroundings(self, order: Order, instrument: Instrument) -> Surroundings:
+        """What an order that is not counted yet is judged against."""
+        value, orders = self._blotter.used()
+        tick = instrument.tick_size or tick_size(self._context.market, order.price)
+        return Surroundings(instrument, tick, self._context.limits, value, orders)
+
+    def why_not(self, order: Order, instrument: Instrument) -> str | None:
+        """Why an order may not be claimed by the user's own limits and the exchange's rules; None where it may."""
+        return "; ".join(map(str, deny(order, self.surroundings(order, instrument), PLAN_CHECKS))) or None
+
+    def send(self, order: Order, around: Surroundings) -> OrderState:
+        """Send a claimed order until the broker accepts, refuses for good, or says nothing.
+
+        Args:
+            order: The order, with the price and quantity that it has now, of a type that the broker takes.
+            around: What it is judged against right before it leaves.
+
+        Raises:
+            JournalError: What happened could not be written down; the order counts as unresolved.
+        """
+        self._last = None
+        try:
+            self._broker.login()
+            prepared = self._broker.prepare(order)
+        except (BrokerError, CaptchaError, ValueError) as error:
+            self.write(order.client_order_id, ReportKind.DENIED, reason=redact(f"it could not be prepared: {error}"))
+            return self._state(order.client_order_id)
+        return Attempts(self._desk(order, around), order, prepared).run(self._context.clock.monotonic_ns())
+
+    def attempted(self, order: Order, attempt: Attempt, answer: Answer | None) -> None:
+        """Remember what the answer meant: what may be tried instead is decided by it."""
+        del order, attempt
+        if answer is not None:
+            self._last = self._broker.read_answer(answer.status, answer.headers, answer.body)
+
+    def change(self, entry: Entry, price: Decimal, quantity: Decimal, instrument: Instrument) -> Outcome | None:
+        """Ask the broker to change a working order's price and quantity.
+
+        Returns:
+            What the answer meant; None where nothing left. Without an answer the order stays `PENDING_REPLACE`, and
+            the list says later what became of it.
+
+        Raises:
+            JournalError: It could not be written down.
+            NotSent: The request did not leave; the order stands as before.
+            CaptchaError: Likewise, for want of a log-in.
+        """
+        order, name = entry.intent.order, entry.state.venue_order_id
+        if name is None:
+            raise NotSent(f"{order.client_order_id} has no id of the broker's yet")
+        wanted = replace(order, price=price, quantity=quantity, order_type=OrderType.LIMIT)
+        self._broker.login()
+        self.write(order.client_order_id, ReportKind.PENDING_REPLACE)
+        why = self._why_no_change(wanted, entry, instrument)
+        if why is not None:
+            self.write(order.client_order_id, ReportKind.REPLACE_REJECTED, reason=why)
+            raise NotSent(why)
+        try:
+            outcome = self._replace(name, wanted)
+        except NoAnswer as error:
+            _log.warning("%s: the change got no answer: %s", order.client_order_id, error)
+            return None
+        except BrokerError as error:
+            self.write(order.client_order_id, ReportKind.REPLACE_REJECTED, reason=redact(str(error)))
+            raise NotSent(str(error)) from error
+        if outcome.outcome is AttemptOutcome.ACCEPTED:
+            self._context.journal.append(
+                [
+                    replace(
+                        self.report(order.client_order_id, ReportKind.REPLACED),
+                        price=price,
+                        quantity=quantity,
+                        venue_order_id=outcome.venue_order_id,
+                    )
+                ]
+            )
+        elif outcome.outcome is AttemptOutcome.REJECTED:
+            reason = redact(outcome.message or "the broker said no")
+            self.write(order.client_order_id, ReportKind.REPLACE_REJECTED, reason=reason)
+        return outcome
+
+    def write(self, name: ClientOrderId, kind: ReportKind, *, reason: str | None = None) -> None:
+        """Write one report, durably."""
+        self._context.journal.append([self.report(name, kind, reason=reason)])
+
+    def report(self, name: ClientOrderId, kind: ReportKind, *, reason: str | None = None) -> ExecutionReport:
+        """A report of now."""
+        return ExecutionReport(name, self._context.run_id, kind, instant(self._context.clock.wall_ns()), reason=reason)
+
+    def _why_no_change(self, wanted: Order, entry: Entry, instrument: Instrument) -> str | None:
+        if self._context.interrupt.is_set():
+            return f"{self._context.interrupt.why} before the change"
+        around = self.surroundings(wanted, instrument)
+        # The order itself is counted already, with the terms that it has.
+        buys = entry.state.price * entry.state.quantity if around.value_so_far else 0
+        counted = replace(
+            around,
+            value_so_far=max(around.value_so_far - buys, around.value_so_far * 0),
+            orders_so_far=max(around.orders_so_far - 1, 0),
+        )
+        return "; ".join(map(str, deny(wanted, counted, PLAN_CHECKS))) or None
+
+    def _replace(self, name: str, wanted: Order) -> Outcome:
+        clock, pacer = self._context.clock, self._pacer
+        for last in (False, True):
+            if self._context.interrupt.wait_until(pacer.earliest(clock.monotonic_ns())):
+                raise NotSent(f"{self._context.interrupt.why} before the change")
+            try:
+                outcome = self._broker.replace(name, wanted)  # type: ignore[arg-type]
+            finally:
+                pacer.sent(clock.monotonic_ns())
+            if last or not outcome.token_ended:
+                return outcome
+            # Certainly refused: one new log-in, then once more.
+            self._broker.forget_token()
+            self._broker.login()
+        raise AssertionError("unreachable")
+
+    def _desk(self, order: Order, around: Surroundings) -> Desk:
+        context, clock = self._context, self._context.clock
+        deadline_ns = clock.monotonic_ns() + _PATIENCE_NS
+        budget = Budget(context.retry.max_attempts, deadline_ns, clock.wall_ns() + _PATIENCE_NS)
+        return Desk(
+            broker=self._broker,
+            carrier=PlainCarrier(self._broker, clock, context.interrupt, budget),
+            journal=self._blotter,
+            writer=context.journal,
+            clock=clock,
+            pacer=self._pacer,
+            budget=budget,
+            run_budget=context.budget,
+            check=FinalCheck({order.client_order_id: around}, context.state, self._pacer),
+            interrupt=context.interrupt,
+            # A person has to look, but the other orders go on: what repeats itself is this one alone.
+            halt=lambda why: context.intervene(order.client_order_id, why),
+            aim=BackoffAim(clock.wall_ns(), context.retry),
+            run_id=context.run_id,
+            watcher=self,
+        )
+
+    def _state(self, name: ClientOrderId) -> OrderState:
+        entry = self._blotter.entry(name)
+        if entry is None:
+            raise NotSent(f"{name} is not in the journal")
+        return entry.state

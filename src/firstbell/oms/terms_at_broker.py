@@ -1,0 +1,56 @@
+"""An order as its broker takes it: what the broker has not by itself is said in the terms that it has. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from firstbell.model.terms import OrderType, TimeInForce
+
+if TYPE_CHECKING:
+    from firstbell.brokers.base import Capabilities
+    from firstbell.model.order import Order, OrderState
+
+SUPPLIED: frozenset[TimeInForce] = frozenset({TimeInForce.IOC, TimeInForce.GTD, TimeInForce.AT_THE_OPEN})
+"""What the order manager supplies where a broker has day orders alone: it takes back in time what is left."""
+
+
+def must_be_held(order: Order, capabilities: Capabilities) -> bool:
+    """Whether an order waits for a trigger that its broker does not know."""
+    return order.order_type.waits and order.order_type not in capabilities.order_types
+
+
+def why_not_taken(order_type: OrderType, time_in_force: TimeInForce, capabilities: Capabilities) -> str | None:
+    """Why neither the broker nor the order manager can do this, in words; None where one of them can."""
+    taken = capabilities.times_in_force
+    if time_in_force not in taken and not (time_in_force in SUPPLIED and TimeInForce.DAY in taken):
+        return f"{time_in_force} is not to be had here; there are {', '.join(sorted(taken | SUPPLIED))}"
+    limits = {OrderType.LIMIT, OrderType.MARKET} & capabilities.order_types
+    if order_type not in capabilities.order_types and not limits:
+        return f"orders of type {order_type} are not to be had here"
+    return None
+
+
+def is_supplied(order: Order, capabilities: Capabilities) -> bool:
+    """Whether its time in force is kept by the order manager, and not by the broker."""
+    return order.time_in_force not in capabilities.times_in_force
+
+
+def has_limit_there(order: Order, capabilities: Capabilities) -> bool:
+    """Whether it is, or will be, a limit order at its broker, so that its price stands in the broker's list."""
+    return order.order_type.has_limit or OrderType.MARKET not in capabilities.order_types
+
+
+def as_taken(state: OrderState, capabilities: Capabilities) -> Order:
+    """An order as it is sent now: with the price and quantity that it has now, in terms that the broker takes.
+
+    A stop that has been triggered is a limit or a market order, as exchanges have it; a market order where the broker
+    takes none is a limit order at the price that it was given for that.
+    """
+    order = state.order
+    kind = order.order_type
+    if kind not in capabilities.order_types or (kind.waits and state.triggered):
+        takes_market = OrderType.MARKET in capabilities.order_types
+        kind = OrderType.LIMIT if kind.has_limit or not takes_market else OrderType.MARKET
+    time_in_force = TimeInForce.DAY if is_supplied(order, capabilities) else order.time_in_force
+    return replace(order, price=state.price, quantity=state.quantity, order_type=kind, time_in_force=time_in_force)

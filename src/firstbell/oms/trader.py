@@ -1,0 +1,283 @@
+"""One login's trader: places, changes, cancels and watches its orders, one thing at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from firstbell.errors import BrokerError, CaptchaError, FirstbellError, NoAnswer, NotSent, Refused, RunError
+from firstbell.journal.base import HELD_NS, Claimed, Entry, Held, Intent
+from firstbell.log import redact
+from firstbell.model.instant import instant
+from firstbell.model.order import OrderState
+from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
+from firstbell.model.terms import OrderOutcome
+from firstbell.oms.blotter import Blotter
+from firstbell.oms.market_data import MarketData
+from firstbell.oms.pacing import Pacer
+from firstbell.oms.response import OrderResponse, response_of
+from firstbell.oms.sending import Sender
+from firstbell.oms.terms_at_broker import as_taken, has_limit_there, is_supplied, must_be_held
+from firstbell.oms.watching import Watch
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from firstbell.brokers.base import HttpBroker
+    from firstbell.journal.base import ClaimAnswer
+    from firstbell.model.instrument import Instrument
+    from firstbell.model.order import Order
+    from firstbell.oms.context import OrderContext
+    from firstbell.oms.logins import Login
+
+_log = logging.getLogger(__name__)
+
+_MS: Final = 1_000_000
+_LIST_AGE_NS: Final = 5_000_000_000
+"""What the broker's list showed within so long, in ns, was there before an order that leaves now."""
+
+
+class Trader:
+    """The orders of one login. Safe for threads: each thing is done by itself.
+
+    Args:
+        context: What all logins have in common.
+        login: The login.
+        broker: Its broker.
+    """
+
+    def __init__(self, context: OrderContext, login: Login, broker: HttpBroker) -> None:
+        self.context = context
+        self.hours = context.hours_of(login.broker_code)
+        self.login = login
+        self.broker = broker
+        self.lock = threading.RLock()
+        self.blotter = Blotter(context.journal, login.key, context.today())
+        self.market = MarketData(broker, context.clock)
+        interval_ns = broker.capabilities.min_interval_ms * _MS
+        self.pacer = Pacer(max(interval_ns, 1))
+        self.sender = Sender(context, broker, self.blotter, self.pacer)
+        self.watch = Watch(context, broker, self.blotter, lambda order: has_limit_there(order, broker.capabilities))
+
+    def load(self) -> None:
+        """Read the login's orders, and take over what dead processes held back.
+
+        Raises:
+            JournalError: The journal cannot be read or written.
+        """
+        with self.lock:
+            self.context.journal.subscribe(self.blotter.take)
+            self.blotter.load()
+            self._keep_pace()
+            for entry in self.blotter.held_back():
+                if entry.owner != self.context.owner and not self.context.journal.alive(entry.owner):
+                    self._take_over(entry)
+
+    def place(self, order: Order, instrument: Instrument, *, hold: bool = False) -> OrderResponse:
+        """Claim an order that has passed all checks, and send it, or hold it back where its broker knows no triggers.
+
+        Args:
+            order: The order, named after its plan.
+            instrument: The instrument, as it is today.
+            hold: Hold it back whatever its broker can: something here lets it go.
+
+        Raises:
+            Denied: A limit or a rule of the exchange stands against it.
+            JournalError: It could not be written down: without a claim no order leaves.
+        """
+        with self.lock:
+            if (why := self.sender.why_not(order, instrument)) is not None:
+                raise Denied(why)
+            hold = hold or must_be_held(order, self.broker.capabilities)
+            entry = self.claim(order, held=hold)
+            if isinstance(entry, OrderResponse) or hold:
+                return entry if isinstance(entry, OrderResponse) else response_of(entry)
+            self.send(entry, instrument)
+            return response_of(self._now(entry))
+
+    def claim(self, order: Order, *, held: bool) -> Entry | OrderResponse:
+        """Claim an order, durably: the one door through which it becomes sendable.
+
+        Returns:
+            The order in the journal; or, where it may not be sent, how its plan stands.
+        """
+        context = self.context
+        known = frozenset() if self.broker.capabilities.client_order_ids else self.watch.known_ids(_LIST_AGE_NS)
+        intent = Intent(
+            order=order,
+            login=self.login.key,
+            plan_id=order.client_order_id,
+            bell_ns=HELD_NS if held else context.clock.wall_ns(),
+            known_ids=known,
+        )
+        answer = context.journal.claim(intent, context.run_id, context.owner)
+        if not isinstance(answer, Claimed):
+            return self._not_claimed(answer)
+        intent = replace(intent, order=answer.order)
+        at = instant(context.clock.wall_ns())
+        entry = Entry(intent, OrderState(answer.order), context.run_id, context.owner, at)
+        self.blotter.put(entry)
+        return entry
+
+    def send(self, entry: Entry, instrument: Instrument) -> OrderState:
+        """Send a claimed order with the terms that it has now."""
+        order = as_taken(entry.state, self.broker.capabilities)
+        if entry.intent.bell_ns == HELD_NS:
+            # From here on it may have left: whoever finds it like this asks the broker's lists.
+            self.sender.write(order.client_order_id, ReportKind.SUBMITTED)
+        around = self.sender.surroundings(order, instrument)
+        buys = entry.state.price * entry.state.quantity
+        counted = replace(
+            around,
+            value_so_far=max(around.value_so_far - buys, around.value_so_far * 0),
+            orders_so_far=max(around.orders_so_far - 1, 0),
+        )
+        return self.sender.send(order, counted)
+
+    def cancel(self, entry: Entry, why: str = "canceled, as asked") -> OrderResponse:
+        """Take an order back: off the broker's book, or, held back, before it ever leaves.
+
+        Cancels pass also while trading is halted.
+
+        Raises:
+            RunError: There is nothing to cancel, or nobody knows yet what became of it.
+            Refused: The broker said no; the order stands as before.
+            NotSent: The request did not leave; the order stands as before.
+        """
+        with self.lock:
+            entry = self._now(entry)
+            order, status = entry.intent.order, entry.state.status
+            if entry.is_held_back:
+                self.sender.write(order.client_order_id, ReportKind.DENIED, reason=f"{why}, before it had left")
+                return response_of(self._now(entry))
+            if status in DONE or status not in PLACED:
+                raise RunError(f"{order.client_order_id} is {status}: there is nothing to cancel")
+            name = entry.state.venue_order_id
+            if name is None:
+                raise RunError(f"{order.client_order_id} has no id of the broker's yet; it is being asked for")
+            self.broker.login()
+            self.sender.write(order.client_order_id, ReportKind.PENDING_CANCEL, reason=why)
+            try:
+                self.broker.cancel(name)
+            except Refused as error:
+                self.sender.write(order.client_order_id, ReportKind.CANCEL_REJECTED, reason=redact(str(error)))
+                # It may have traded or ended meanwhile: the list tells.
+                self.watch.look()
+                raise
+            except (NotSent, CaptchaError) as error:
+                why_not = f"the request did not leave: {error}"
+                self.sender.write(order.client_order_id, ReportKind.CANCEL_REJECTED, reason=redact(why_not))
+                raise
+            except NoAnswer as error:
+                _log.warning("%s: the cancel got no answer: %s", order.client_order_id, error)
+            self.watch.look()
+            return response_of(self._now(entry))
+
+    def replace(
+        self,
+        entry: Entry,
+        *,
+        price: Decimal | None = None,
+        quantity: Decimal | None = None,
+        trigger_price: Decimal | None = None,
+    ) -> OrderResponse:
+        """Change an order: at its broker, or, held back, here.
+
+        Raises:
+            RunError: It cannot be changed as it stands, or its broker cannot change orders.
+            NotSent: The change did not leave, or a check denied it; the order stands as before.
+        """
+        with self.lock:
+            entry = self._now(entry)
+            state, name = entry.state, entry.intent.order.client_order_id
+            if entry.is_held_back:
+                self._change_held(entry, price, quantity, trigger_price)
+                return response_of(self._now(entry), message="changed; held back here")
+            if trigger_price is not None:
+                raise RunError(f"{name} is {state.status}: its trigger price cannot be changed any more")
+            if state.status not in {OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED}:
+                raise RunError(f"{name} is {state.status}: there is nothing to change")
+            if not self.broker.capabilities.replace:
+                raise RunError(f"{entry.intent.order.broker_code} changes no orders: cancel it and place another")
+            wanted_price, wanted = price or state.price, quantity or state.quantity
+            if wanted <= state.filled_qty:
+                raise RunError(f"{name} has traded {state.filled_qty} already: to end it, cancel it")
+            instrument = self.market.instrument(entry.intent.order.instrument)
+            outcome = self.sender.change(entry, wanted_price, wanted, instrument)
+            if outcome is None:
+                self.watch.look()
+            return response_of(self._now(entry))
+
+    def release(self, entry: Entry, quantity: Decimal, price: Decimal, instrument: Instrument) -> OrderState:
+        """Let go of one that was held back: for so many shares, at a price where its broker takes only limits."""
+        state, name = entry.state, entry.intent.order.client_order_id
+        if (price, quantity) != (state.price, state.quantity):
+            report = self.sender.report(name, ReportKind.REPLACED)
+            self.context.journal.append([replace(report, price=price, quantity=quantity)])
+        return self.send(self._now(entry), instrument)
+
+    def _change_held(
+        self, entry: Entry, price: Decimal | None, quantity: Decimal | None, trigger_price: Decimal | None
+    ) -> None:
+        report = self.sender.report(entry.intent.order.client_order_id, ReportKind.REPLACED)
+        self.context.journal.append([replace(report, price=price, quantity=quantity, trigger_price=trigger_price)])
+
+    def _take_over(self, entry: Entry) -> None:
+        """Hold back anew what a dead process held: with the terms that it had come to."""
+        state = entry.state
+        order = replace(
+            entry.intent.order,
+            client_order_id=entry.intent.plan_id,
+            price=state.price,
+            quantity=state.quantity,
+            instructions=replace(entry.intent.order.instructions, trigger_price=state.trigger_price),
+        )
+        taken = self.claim(order, held=True)
+        if isinstance(taken, OrderResponse):
+            _log.warning("%s could not be taken over: %s", entry.intent.plan_id, taken.message)
+        elif state.triggered:
+            self.sender.write(taken.intent.order.client_order_id, ReportKind.TRIGGERED)
+
+    def _not_claimed(self, answer: ClaimAnswer) -> OrderResponse:
+        if isinstance(answer, Claimed):
+            raise TypeError("it is claimed")
+        self.blotter.put(answer.entry)
+        if isinstance(answer, Held) and not answer.ours:
+            name, owner = answer.entry.intent.order.client_order_id, answer.entry.owner
+            why = (
+                f"{name} of this login is unresolved; nothing new until it is known"
+                if answer.entry.state.unresolved
+                else f"{owner} has {name} of this login"
+            )
+            return OrderResponse(None, OrderStatus.DENIED, OrderOutcome.NOT_SENT, why)
+        return response_of(answer.entry, message="it was asked for before; nothing was sent")
+
+    def _keep_pace(self) -> None:
+        """Keep the broker's interval to what other processes of this login have sent."""
+        sent = [
+            attempt.sent_ns
+            for entry in self.blotter.open()
+            for attempt in entry.state.attempts
+            if attempt.sent_ns is not None
+        ]
+        if sent:
+            clock = self.context.clock
+            ago_ns = max(clock.wall_ns() - max(sent), 0)
+            self.pacer.sent(clock.monotonic_ns() - ago_ns)
+
+    def _now(self, entry: Entry) -> Entry:
+        return self.blotter.entry(entry.intent.order.client_order_id) or entry
+
+    @property
+    def supplies(self) -> tuple[Entry, ...]:
+        """The working orders whose time in force is kept here, and not by the broker."""
+        return tuple(e for e in self.blotter.working() if is_supplied(e.intent.order, self.broker.capabilities))
+
+
+class Denied(FirstbellError):  # noqa: N818 - an order, and it is denied
+    """An order may not be claimed; the message names every rule and both numbers. Nothing was written."""
+
+
+_READ_ERRORS: Final = (BrokerError, CaptchaError)

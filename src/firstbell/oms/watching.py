@@ -1,0 +1,177 @@
+"""Watching one login's orders: a round reads the broker's lists and writes down what they say."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from firstbell.errors import BrokerError, CaptchaError
+from firstbell.journal.base import ReportMisfit
+from firstbell.model.instant import instant
+from firstbell.model.order_status import PLACED, ReportKind
+from firstbell.model.report import ExecutionReport
+from firstbell.oms.inquiry import Inquiry
+from firstbell.oms.row_reports import Waiting, reports_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import date
+
+    from firstbell.brokers.base import Broker, VenueOrder
+    from firstbell.journal.base import Entry
+    from firstbell.model.identifiers import ClientOrderId, VenueOrderId
+    from firstbell.model.order import Order
+    from firstbell.oms.blotter import Blotter
+    from firstbell.oms.context import OrderContext
+
+_log = logging.getLogger(__name__)
+
+_PRICING_TRIES: Final = 30
+"""So many rounds the trades of an order are asked for whose sum alone is known; some brokers never name them."""
+
+
+class Watch:
+    """Reads the lists of one login's broker.
+
+    Args:
+        context: What all logins have in common.
+        broker: The login's broker.
+        blotter: The login's orders.
+        has_price: Whether an order's price is one that the broker has, and its list shows.
+    """
+
+    def __init__(
+        self, context: OrderContext, broker: Broker, blotter: Blotter, has_price: Callable[[Order], bool]
+    ) -> None:
+        self._context = context
+        self._broker = broker
+        self._blotter = blotter
+        self._has_price = has_price
+        self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id)
+        self._waiting = Waiting()
+        self._unpriced: dict[ClientOrderId, int] = {}
+        self._seen: tuple[int, frozenset[VenueOrderId]] | None = None
+        self.failures = 0
+        """How many rounds in a row the list could not be read."""
+
+    def known_ids(self, within_ns: int) -> frozenset[VenueOrderId] | None:
+        """The broker's names of the orders that are there, from a list of at most this age; None where it is unread."""
+        now_ns = self._context.clock.monotonic_ns()
+        if self._seen is None or now_ns - self._seen[0] > within_ns:
+            try:
+                self._read(self._context.today())
+            except (BrokerError, CaptchaError) as error:
+                _log.warning("the list of the day could not be read: %s", error)
+                return None
+        return None if self._seen is None else self._seen[1] | self._blotter.names()
+
+    def look(self) -> None:
+        """One round: what works is compared with the list, what is unresolved is asked for, trades are priced.
+
+        A list that cannot be read changes nothing.
+
+        Raises:
+            JournalError: What it says could not be written down.
+        """
+        days: defaultdict[date, list[Entry]] = defaultdict(list)
+        for entry in self._blotter.open():
+            if not entry.is_held_back:
+                days[entry.intent.order.day].append(entry)
+        for day, entries in days.items():
+            try:
+                rows = self._read(day)
+            except (BrokerError, CaptchaError) as error:
+                self.failures += 1
+                _log.warning("the list of the day could not be read: %s", error)
+                continue
+            self.failures = 0
+            self._compare(entries, rows)
+            self._ask(entries, rows)
+        self._price()
+
+    def _read(self, day: date) -> tuple[VenueOrder, ...]:
+        self._broker.login()
+        rows = self._broker.orders(day)
+        if day == self._context.today():
+            names = frozenset(row.venue_order_id for row in rows)
+            self._seen = (self._context.clock.monotonic_ns(), names)
+        return rows
+
+    def _compare(self, entries: Sequence[Entry], rows: Sequence[VenueOrder]) -> None:
+        by_name = {row.venue_order_id: row for row in rows}
+        by_ours = {row.client_order_id: row for row in rows if row.client_order_id is not None}
+        at_ns = self._context.clock.monotonic_ns()
+        told: list[list[ExecutionReport]] = []
+        for entry in entries:
+            state = entry.state
+            if state.status not in PLACED:
+                continue
+            row = None if state.venue_order_id is None else by_name.get(state.venue_order_id)
+            row = row or by_ours.get(entry.intent.order.client_order_id)
+            if row is None:
+                _log.info("%s works, and is not in the list of the day", entry.intent.order.client_order_id)
+                continue
+            has_price = self._has_price(entry.intent.order)
+            if reports := reports_of(row, state, self._report, self._waiting, at_ns, has_price=has_price):
+                told.append(reports)
+            if row.filled_qty > state.priced_qty:
+                self._unpriced.setdefault(entry.intent.order.client_order_id, 0)
+        self._write(told)
+
+    def _ask(self, entries: Sequence[Entry], rows: tuple[VenueOrder, ...]) -> None:
+        nameless = [e for e in entries if e.state.status in PLACED and e.state.venue_order_id is None]
+        unresolved = [entry for entry in entries if entry.state.unresolved]
+        if asked := [entry.intent.order.client_order_id for entry in (*nameless, *unresolved)]:
+            self._inquiry.look(asked, rows)
+
+    def _price(self) -> None:
+        """Ask for the trades behind the sums that the list names, so that their prices are known."""
+        names = [name for name in self._unpriced if self._is_unpriced(name)]
+        self._unpriced = {name: tries for name, tries in self._unpriced.items() if name in names}
+        if not names:
+            return
+        orders = {
+            entry.state.venue_order_id: entry for name in names if (entry := self._blotter.entry(name)) is not None
+        }
+        try:
+            fills = self._broker.fills(self._context.today())
+        except (BrokerError, CaptchaError) as error:
+            _log.info("the trades of the day could not be read: %s", error)
+            return
+        told: list[list[ExecutionReport]] = []
+        for each in fills:
+            entry = None if each.venue_order_id is None else orders.get(each.venue_order_id)
+            if entry is None or each.fill.trade_id in entry.state.trade_ids:
+                continue
+            report = self._report(entry.intent.order.client_order_id, ReportKind.PARTIALLY_FILLED)
+            told.append([replace(report, fill=each.fill)])
+        self._write(told)
+        self._unpriced = {
+            name: tries + 1
+            for name, tries in self._unpriced.items()
+            if tries + 1 < _PRICING_TRIES and self._is_unpriced(name)
+        }
+
+    def _is_unpriced(self, name: ClientOrderId) -> bool:
+        entry = self._blotter.entry(name)
+        return entry is not None and entry.state.filled_qty > entry.state.priced_qty
+
+    def _report(self, name: ClientOrderId, kind: ReportKind) -> ExecutionReport:
+        return ExecutionReport(name, self._context.run_id, kind, instant(self._context.clock.wall_ns()))
+
+    def _write(self, told: Sequence[Sequence[ExecutionReport]]) -> None:
+        """Write what is told of many orders at once; where one does not fit, each order's by itself."""
+        if not told:
+            return
+        try:
+            self._context.journal.append([report for reports in told for report in reports])
+        except ReportMisfit:
+            for reports in told:
+                try:
+                    self._context.journal.append(reports)
+                except ReportMisfit as error:
+                    # Another process has asked as well and was quicker; what it wrote stands.
+                    _log.info("%s", error)
+                    self._blotter.refresh(reports[0].client_order_id)
