@@ -59,7 +59,7 @@ def test_a_placed_order_never_becomes_unplaced_but_by_the_exchange():
         (OrderStatus.FILLED, ReportKind.CANCELED),
         (OrderStatus.REJECTED, ReportKind.ACCEPTED),
         (OrderStatus.DENIED, ReportKind.SUBMITTED),
-        (OrderStatus.CANCELED, ReportKind.REPLACED),
+        (OrderStatus.CANCELED, ReportKind.PENDING_REPLACE),
         (OrderStatus.ACCEPTED, ReportKind.SUBMITTED),
     ],
 )
@@ -189,3 +189,20 @@ def test_an_order_sent_again_while_unresolved_stays_so():
 
 def test_an_attempt_says_too_early_only_where_the_exchange_did():
     assert attempt(AttemptOutcome.REJECTED).too_early is False
+
+
+def test_the_late_word_of_a_change_tells_the_terms_of_what_is_done():
+    """The order may have grown: until somebody has said whether, a sum does not say that all of it has traded."""
+    asked = [report(ReportKind.SUBMITTED), report(ReportKind.ACCEPTED), report(ReportKind.PENDING_REPLACE)]
+    told = [report(ReportKind.PARTIALLY_FILLED, cum_qty=Decimal(120)), report(ReportKind.CANCELED)]
+    state = fold(ORDER, [*asked, *told])
+    assert (state.status, state.changing) == (OrderStatus.CANCELED, True)
+    grown = state.after(report(ReportKind.REPLACED, quantity=Decimal(150)))
+    assert (grown.status, grown.changing, grown.leaves_qty) == (OrderStatus.CANCELED, False, 30)
+    assert state.after(report(ReportKind.REPLACE_REJECTED)).status is OrderStatus.FILLED
+
+
+def test_terms_told_of_an_order_that_nobody_has_seen_say_nothing_of_whether_it_is_there():
+    state = fold(ORDER, [report(ReportKind.SUBMITTED), report(ReportKind.UNRESOLVED)])
+    changed = state.after(report(ReportKind.REPLACED, price=Decimal(5850)))
+    assert (changed.status, changed.unresolved, changed.price) == (OrderStatus.SUBMITTED, True, 5850)

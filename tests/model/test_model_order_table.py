@@ -16,6 +16,7 @@ WORKING = {
     "CANCELED": "CANCELED",
     "EXPIRED": "EXPIRED",
 }
+LATE = ("ACCEPTED", "PARTIALLY_FILLED", "REPLACED", "REPLACE_REJECTED")
 MOVES = {
     "INITIALIZED": {
         "DENIED": "DENIED",
@@ -24,7 +25,7 @@ MOVES = {
         **dict.fromkeys(("REPLACED", "TRIGGERED"), "INITIALIZED"),
     },
     "SUBMITTED": {
-        **dict.fromkeys(("SUBMITTED", "REFUSED", "UNRESOLVED"), "SUBMITTED"),
+        **dict.fromkeys(("SUBMITTED", "REFUSED", "UNRESOLVED", "REPLACED"), "SUBMITTED"),
         **{each: each for each in ("ACCEPTED", "REJECTED", "DENIED")},
         **{each: each for each in ("PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED")},
     },
@@ -37,6 +38,7 @@ MOVES = {
     "PENDING_CANCEL": {
         **dict.fromkeys(("PENDING_CANCEL", "PARTIALLY_FILLED", "ACCEPTED", "TRIGGERED"), "PENDING_CANCEL"),
         "CANCEL_REJECTED": "ACCEPTED",
+        **dict.fromkeys(("REPLACED", "REPLACE_REJECTED"), "PENDING_CANCEL"),
         **{each: each for each in ("FILLED", "CANCELED", "EXPIRED")},
     },
     "PENDING_REPLACE": {
@@ -46,9 +48,9 @@ MOVES = {
         "REPLACE_REJECTED": "ACCEPTED",
         **{each: each for each in ("FILLED", "CANCELED", "EXPIRED")},
     },
-    "CANCELED": {"ACCEPTED": "CANCELED", "PARTIALLY_FILLED": "CANCELED", "FILLED": "FILLED"},
-    "EXPIRED": {"ACCEPTED": "EXPIRED", "PARTIALLY_FILLED": "EXPIRED", "FILLED": "FILLED"},
-    "FILLED": {"ACCEPTED": "FILLED", "PARTIALLY_FILLED": "FILLED", "FILLED": "FILLED"},
+    "CANCELED": {**dict.fromkeys(LATE, "CANCELED"), "FILLED": "FILLED"},
+    "EXPIRED": {**dict.fromkeys(LATE, "EXPIRED"), "FILLED": "FILLED"},
+    "FILLED": {**dict.fromkeys(LATE, "FILLED"), "FILLED": "FILLED"},
     "REJECTED": {},
     "DENIED": {},
 }

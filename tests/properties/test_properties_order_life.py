@@ -76,7 +76,7 @@ def settled(moved, after):
     """What the table says, but for what the sum of the trades says more exactly."""
     if moved in {OrderStatus.REJECTED, OrderStatus.DENIED, OrderStatus.PENDING_REPLACE} or moved not in PLACED:
         return moved
-    if after.filled_qty >= after.quantity:
+    if after.filled_qty >= after.quantity and not after.changing:
         return OrderStatus.FILLED
     return OrderStatus.PARTIALLY_FILLED if moved is OrderStatus.ACCEPTED and after.filled_qty else moved
 
@@ -90,7 +90,8 @@ def test_whatever_is_told_an_order_keeps_to_the_rules(reports):
             assert after.status is settled(TRANSITIONS[before.status][told.kind], after)
         if before.status in DONE:
             assert after.status in DONE
-            assert told.kind in {K.ACCEPTED, K.PARTIALLY_FILLED, K.FILLED, K.INITIALIZED}
+            late = {K.ACCEPTED, K.PARTIALLY_FILLED, K.FILLED, K.REPLACED, K.REPLACE_REJECTED}
+            assert told.kind in late | {K.INITIALIZED}
         assert after.filled_qty >= before.filled_qty
         assert after.trade_ids >= before.trade_ids
         assert after.leaves_qty == max(ORDER.quantity - after.filled_qty, 0)

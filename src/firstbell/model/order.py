@@ -28,6 +28,10 @@ _COUNTED: Final = frozenset(
     }
 )
 """Where a sum that has reached the quantity means that it is filled."""
+_SAYS_NOTHING: Final = frozenset({ReportKind.SUBMITTED, ReportKind.REPLACED})
+"""Of whether a broker has an order of which nobody knows that."""
+_CHANGE_ENDS: Final = frozenset({ReportKind.REPLACED, ReportKind.REPLACE_REJECTED})
+"""What a broker says of a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,7 @@ class OrderState:
         triggered: Whether its trigger price has traded.
         fees: The sum of the fees that its trades named, in the price's currency.
         submitted_at: When the first word of its leaving was written down.
+        changing: Whether a change was asked for and nobody has said yet what became of it.
     """
 
     order: Order
@@ -136,6 +141,7 @@ class OrderState:
     triggered: bool = False
     fees: Decimal = Decimal(0)
     submitted_at: datetime | None = None
+    changing: bool = False
 
     @property
     def price(self) -> Decimal:
@@ -192,13 +198,13 @@ class OrderState:
             self,
             status=next_status(self.status, report.kind),
             venue_order_id=report.venue_order_id or self.venue_order_id,
-            unresolved=report.kind is ReportKind.UNRESOLVED
-            or (self.unresolved and report.kind is ReportKind.SUBMITTED),
+            unresolved=report.kind is ReportKind.UNRESOLVED or (self.unresolved and report.kind in _SAYS_NOTHING),
             attempts=(*self.attempts, report.attempt) if report.attempt else self.attempts,
             reason=report.reason,
             changed=self.changed.by(report),
             triggered=self.triggered or report.kind is ReportKind.TRIGGERED,
             submitted_at=self.submitted_at or (report.at if report.kind is ReportKind.SUBMITTED else None),
+            changing=report.kind is ReportKind.PENDING_REPLACE or (self.changing and report.kind not in _CHANGE_ENDS),
         )
         return _settled(_filled(changed, report))
 
@@ -206,11 +212,12 @@ class OrderState:
 def _settled(state: OrderState) -> OrderState:
     """The status that what has traded by now demands: the same whichever of its reports came first, or got lost.
 
-    While a change is asked for, the sum says nothing: the order may have grown.
+    While a change is asked for, no sum says that all has traded: the order may have grown.
     """
     if state.status not in _COUNTED or not state.filled_qty:
         return state
-    status = OrderStatus.FILLED if state.filled_qty >= state.quantity else state.status
+    all_of_it = state.filled_qty >= state.quantity and not state.changing
+    status = OrderStatus.FILLED if all_of_it else state.status
     if status is OrderStatus.ACCEPTED:
         status = OrderStatus.PARTIALLY_FILLED
     return state if status is state.status else replace(state, status=status)

@@ -80,6 +80,12 @@ _WORKING_MOVES: Final = {
     _K.EXPIRED: _S.EXPIRED,
 }
 
+
+def _late(status: OrderStatus) -> dict[ReportKind, OrderStatus]:
+    """What may still arrive of an order that is done, and leaves it so."""
+    return dict.fromkeys((_K.ACCEPTED, _K.PARTIALLY_FILLED, _K.REPLACED, _K.REPLACE_REJECTED), status)
+
+
 _MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
     _S.INITIALIZED: {
         _K.DENIED: _S.DENIED,
@@ -94,6 +100,8 @@ _MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
         _K.SUBMITTED: _S.SUBMITTED,
         _K.REFUSED: _S.SUBMITTED,
         _K.UNRESOLVED: _S.SUBMITTED,
+        # Its terms, told before anybody has said that it is there.
+        _K.REPLACED: _S.SUBMITTED,
         _K.ACCEPTED: _S.ACCEPTED,
         _K.REJECTED: _S.REJECTED,
         # Every attempt failed before a byte left, so nobody but us has ended it.
@@ -124,6 +132,9 @@ _MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
         _K.CANCELED: _S.CANCELED,
         _K.EXPIRED: _S.EXPIRED,
         _K.CANCEL_REJECTED: _S.ACCEPTED,
+        # Of a change that was asked for before the cancel.
+        _K.REPLACED: _S.PENDING_CANCEL,
+        _K.REPLACE_REJECTED: _S.PENDING_CANCEL,
     },
     _S.PENDING_REPLACE: {
         _K.ACCEPTED: _S.PENDING_REPLACE,
@@ -138,11 +149,12 @@ _MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
         _K.REPLACED: _S.ACCEPTED,
         _K.REPLACE_REJECTED: _S.ACCEPTED,
     },
-    # A done order never reopens, but what traded before it ended is still counted; and its name may come late.
-    _S.CANCELED: {_K.ACCEPTED: _S.CANCELED, _K.PARTIALLY_FILLED: _S.CANCELED, _K.FILLED: _S.FILLED},
-    _S.EXPIRED: {_K.ACCEPTED: _S.EXPIRED, _K.PARTIALLY_FILLED: _S.EXPIRED, _K.FILLED: _S.FILLED},
+    # A done order never reopens, but what traded before it ended is still counted, and its name or the word of a change
+    # may come late.
+    _S.CANCELED: {**_late(_S.CANCELED), _K.FILLED: _S.FILLED},
+    _S.EXPIRED: {**_late(_S.EXPIRED), _K.FILLED: _S.FILLED},
     # Trades may be told of in any order, the last one first; and twice.
-    _S.FILLED: {_K.ACCEPTED: _S.FILLED, _K.PARTIALLY_FILLED: _S.FILLED, _K.FILLED: _S.FILLED},
+    _S.FILLED: {**_late(_S.FILLED), _K.FILLED: _S.FILLED},
     _S.REJECTED: {},
     _S.DENIED: {},
 }
