@@ -59,7 +59,7 @@ class Validation:
 
 
 class OrderValidator:
-    """Judges requests by the user's limits, and by what broker and calendar say. It asks nobody. Any thread may call it.
+    """Judges requests by the user's limits, and by what broker and calendar say. It asks nobody. Threads may share it.
 
     Args:
         config: Whose ``[validation]`` holds, and of ``[risk]`` the largest value and quantity of one order.
