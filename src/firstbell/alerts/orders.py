@@ -134,6 +134,4 @@ def _changes(report: ExecutionReport) -> str:
         ("price", report.price),
         ("trigger price", report.trigger_price),
     )
-    return (
-        ", ".join(f"{name} {grouped(number)}" for name, number in named if number is not None) or "as asked for"
-    )
+    return ", ".join(f"{name} {grouped(number)}" for name, number in named if number is not None) or "as asked for"

@@ -91,11 +91,11 @@ def traded(report: ExecutionReport, order: Order) -> str:
     return "; ".join(words for words in (now, so_far) if words)
 
 
-def halted(words: str) -> Message:
-    """Trading is halted."""
-    return Message(
-        "Halted", (f"Trading is {words}", "Nothing leaves until /resume or `firstbell resume`."), Importance.HIGH
-    )
+def halted(words: str, *, reducing: bool = False) -> Message:
+    """Trading is halted, or may only reduce; `words` say since when, by whom and why."""
+    what = "No buy leaves" if reducing else "Nothing leaves"
+    lines = (f"Trading is {words}", f"{what} until /resume or `firstbell resume`.")
+    return Message("Reducing" if reducing else "Halted", lines, Importance.HIGH)
 
 
 def resumed(by: str) -> Message:

@@ -105,11 +105,15 @@ def _keep_results(config: Path, results_dir: Path) -> None:
     config.write_text(text.replace(section, f"{section}results_dir = {results_dir}\n"), encoding="utf-8")
 
 
+_OWN_PREFIXES: Final = ("FIRSTBELL_", "TELEGRAM_")
+"""What would have the demo use another config, or tell people of orders that are none."""
+
+
 def _firstbell(shell: Shell, config: Path, *command: str) -> int:
     shell.err.print(f"[bold]$ firstbell {' '.join(command)}[/]")
     # With --json the one document on standard output is ours.
     target = subprocess.DEVNULL if shell.json else None
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTBELL_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_PREFIXES)}
     arguments = [sys.executable, "-m", "firstbell", "-c", str(config), *command]
     process = subprocess.Popen(arguments, stdout=target, env=environment)
     interrupted = False

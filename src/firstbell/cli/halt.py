@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,16 +45,8 @@ def halt(shell: Shell, *, why: str) -> int:
     and so would not survive a restart.
     """
     state_dir = _state_dir(shell)
-    file, engines = HaltFile.of(state_dir), Engines.of(state_dir)
-    failure = None
-    try:
-        file.write(Halt(datetime.now(UTC), _user(), why[:_LONGEST_WHY]))
-    except RunError as error:
-        failure = str(error)
-    told = engines.living()
-    deaf = {owner: said for owner in told if (said := engines.tell(owner)) is not None}
-    pending = _await(engines, [owner for owner in told if owner not in deaf])
-    in_force = file.read()
+    called = call(state_dir, _user(), why)
+    told, deaf, pending, in_force = called.told, called.deaf, called.pending, called.in_force
     if shell.json:
         shell.print_json(
             {
@@ -68,13 +61,13 @@ def halt(shell: Shell, *, why: str) -> int:
         if in_force is not None:
             shell.out.print(escape(str(in_force)))
         for owner in told:
-            words = deaf.get(owner) or ("told; it has not answered yet" if owner in pending else "has stopped")
-            shell.out.print(f"  {escape(str(owner))}: {escape(words)}")
+            shell.out.print(f"  {escape(str(owner))}: {escape(called.words(owner))}")
         if not told:
             shell.out.print("No run is going on here.")
-    if failure is not None:
-        shell.err.print(f"[red]It will not survive a restart:[/] {escape(failure)}")
-    return _FAILED if failure is not None or deaf or pending else 0
+    if called.failure is not None:
+        shell.err.print(f"[red]It will not survive a restart:[/] {escape(called.failure)}")
+    tell_people(shell.config, called.in_force, None)
+    return 0 if called.is_whole else _FAILED
 
 
 @click.command()
@@ -86,17 +79,87 @@ def resume(shell: Shell) -> int:
     where the day stands then. A run that was halted stays ended. Look first at what stands against each order:
     `firstbell orders list`.
     """
-    state_dir = _state_dir(shell)
-    was = in_force(state_dir)
-    for state in (TradingState.REDUCING, TradingState.HALTED):
-        HaltFile.of(state_dir, state).remove()
+    was = end(_state_dir(shell))
     if shell.json:
         shell.print_json({**_facts(TradingState.ACTIVE, None), "was": None if was is None else str(was)})
     elif was is None:
         shell.out.print("Trading was not halted.")
     else:
         shell.out.print(f"[green bold]{TradingState.ACTIVE}[/] again. It was {escape(str(was))}")
+    if was is not None:
+        tell_people(shell.config, None, _user())
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What came of calling a halt.
+
+    Attributes:
+        told: The processes that were told.
+        deaf: Those that could not be, and why.
+        pending: Those that have not answered in time.
+        in_force: The halt that is in force now: perhaps one that had been called before.
+        failure: Why it could not be written down, and so will not survive a restart; None where it was.
+    """
+
+    told: list[Owner]
+    deaf: dict[Owner, str]
+    pending: list[Owner]
+    in_force: Halt | None
+    failure: str | None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is written down and everybody has stopped."""
+        return self.failure is None and not self.deaf and not self.pending
+
+    def words(self, owner: Owner) -> str:
+        """What came of telling one process."""
+        return self.deaf.get(owner) or ("told; it has not answered yet" if owner in self.pending else "has stopped")
+
+
+def call(state_dir: Path, by: str, why: str) -> Called:
+    """Halt all trading of a state folder, durably and at once, and wait for those who were told.
+
+    Args:
+        state_dir: The state folder.
+        by: Who does so.
+        why: Why, in words.
+    """
+    file, engines = HaltFile.of(state_dir), Engines.of(state_dir)
+    failure = None
+    try:
+        file.write(Halt(datetime.now(UTC), by, why[:_LONGEST_WHY]))
+    except RunError as error:
+        failure = str(error)
+    told = engines.living()
+    deaf = {owner: said for owner in told if (said := engines.tell(owner)) is not None}
+    pending = _await(engines, [owner for owner in told if owner not in deaf])
+    return Called(told, deaf, pending, file.read(), failure)
+
+
+def end(state_dir: Path) -> Halt | None:
+    """End whatever halt is in force in a state folder, the lesser one too.
+
+    Returns:
+        What was in force; None where nothing was.
+
+    Raises:
+        RunError: It cannot be ended.
+    """
+    was = in_force(state_dir)
+    for state in (TradingState.REDUCING, TradingState.HALTED):
+        HaltFile.of(state_dir, state).remove()
+    return was
+
+
+def tell_people(config: Path, halt: Halt | None, resumed_by: str | None) -> None:
+    """Have a halt or a resume told where alerts are configured, when all else is done; a broken config tells nobody."""
+    # The kill switch does not wait for what this needs to be imported.
+    from firstbell.cli.alerting import tell_of_halt  # noqa: PLC0415
+
+    tell_of_halt(config, halt, resumed_by)
 
 
 def _state_dir(shell: Shell) -> Path:

@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "run": ("firstbell.cli.run", "run", "Fire at the bell."),
     "halt": ("firstbell.cli.halt", "halt", "The kill switch: nothing leaves any more."),
     "resume": ("firstbell.cli.halt", "resume", "End a halt."),
+    "alerts": ("firstbell.cli.alerts", "alerts", "Send a test message, or hear what the chat asks for."),
     "key": ("firstbell.cli.key", "key", "Make a key for a run on several machines."),
     "cache": ("firstbell.cli.cache", "cache", "Look into the cache, or empty it."),
     "results": ("firstbell.cli.results", "results", "Show what a run came to."),

@@ -18,6 +18,7 @@ from rich.markup import escape
 import firstbell.sniper
 from firstbell.cli.brokers import brokers_of
 from firstbell.cli.resolving import recovered
+from firstbell.cli.run_alerts import RunAlerts
 from firstbell.cli.shell import Shell, shared_options
 from firstbell.cli.tables import print_results, print_unresolved, print_warnings
 from firstbell.cli.warming import warm_with_progress
@@ -119,31 +120,32 @@ def run(
         office.journal.begin_run(record)
         _write(office, record, ended=False)
         halts = HaltFile.of(office.state_dir)
-        if halts.is_there:
-            return _end_halted(shell, office, record, halts.read())
-        if (reducing := in_force(office.state_dir)) is not None:
-            print_warnings(shell, [f"trading is {reducing}; no buy leaves until `firstbell resume`"])
-        shell.err.print(
-            f"Run [bold]{run_id}[/]: {len(settings.enabled)} accounts, bell at {bell.at.isoformat(sep=' ')}"
-        )
-        wanted = RunWishes(
-            config=shell.config.absolute(),
-            at=bell.at.isoformat(),
-            run_id=run_id,
-            dry=dry_run,
-            verbose=shell.verbose,
-            leashed=True,
-        )
-        command = _locust_command(web=web, processes=processes, more=locust_options)
-        try:
-            halted = _before_the_bell(shell, office, bell.at)
-        except KeyboardInterrupt:
-            shell.err.print("Interrupted before anything was armed.")
-        else:
-            if halted is not None:
-                return _end_halted(shell, office, record, halted)
-            watch(shell, office, record, _start(command, wanted))
-        status = _conclude(shell, office, record)
+        with RunAlerts(office, record) as told:
+            if halts.is_there:
+                return _end_halted(shell, office, record, halts.read(), told)
+            if (reducing := in_force(office.state_dir)) is not None:
+                print_warnings(shell, [f"trading is {reducing}; no buy leaves until `firstbell resume`"])
+            shell.err.print(
+                f"Run [bold]{run_id}[/]: {len(settings.enabled)} accounts, bell at {bell.at.isoformat(sep=' ')}"
+            )
+            wanted = RunWishes(
+                config=shell.config.absolute(),
+                at=bell.at.isoformat(),
+                run_id=run_id,
+                dry=dry_run,
+                verbose=shell.verbose,
+                leashed=True,
+            )
+            command = _locust_command(web=web, processes=processes, more=locust_options)
+            try:
+                halted = _before_the_bell(shell, office, bell.at, told)
+            except KeyboardInterrupt:
+                shell.err.print("Interrupted before anything was armed.")
+            else:
+                if halted is not None:
+                    return _end_halted(shell, office, record, halted, told)
+                watch(shell, office, record, _start(command, wanted))
+            status = _conclude(shell, office, record, told)
         if halts.is_there:
             shell.err.print(f"[red]Trading is {escape(str(halts.read()))}[/]; `firstbell resume` ends that.")
             return _HALTED
@@ -159,12 +161,12 @@ def _refuse_roles(locust_options: tuple[str, ...], *, journal_is_local: bool) ->
         refuse_master_by_hand(journal_is_local)
 
 
-def _end_halted(shell: Shell, office: Office, record: RunRecord, halt: Halt | None) -> int:
+def _end_halted(shell: Shell, office: Office, record: RunRecord, halt: Halt | None, told: RunAlerts) -> int:
     """End a run that has not begun, because trading is halted."""
     why = "halted, and resumed again" if halt is None else str(halt)
     for kind, text in ((results.NOT_SENT, why), (results.FINISHED, None)):
         office.journal.note(record.run_id, [Note(line.account, kind, text) for line in record.lines])
-    _conclude(shell, office, record)
+    _conclude(shell, office, record, told)
     shell.err.print(f"[red]Nothing was sent: trading is {escape(why)}[/]; `firstbell resume` ends that.")
     return _HALTED
 
@@ -175,7 +177,7 @@ def _would_send_all(office: Office, record: RunRecord) -> bool:
     return all(line.account in dry for line in record.lines)
 
 
-def _conclude(shell: Shell, office: Office, record: RunRecord) -> int:
+def _conclude(shell: Shell, office: Office, record: RunRecord, told: RunAlerts) -> int:
     """Judge what is left over, write the results for good, and say them. Something may have left by now."""
     try:
         recover(office.journal, office.clock, record.run_id)
@@ -188,6 +190,7 @@ def _conclude(shell: Shell, office: Office, record: RunRecord) -> int:
         shell.print_json(document)
     else:
         print_results(shell, document)
+    told.over(document)
     return results.exit_status(row["outcome"] for row in document["orders"])
 
 
@@ -215,7 +218,7 @@ def _write(office: Office, record: RunRecord, *, ended: bool) -> dict[str, Any]:
     return document
 
 
-def _before_the_bell(shell: Shell, office: Office, bell: datetime) -> Halt | None:
+def _before_the_bell(shell: Shell, office: Office, bell: datetime, told: RunAlerts) -> Halt | None:
     """Log in now, while there is time for a person to type captchas, and wait until Locust has to start.
 
     Returns:
@@ -228,10 +231,10 @@ def _before_the_bell(shell: Shell, office: Office, bell: datetime) -> Halt | Non
     renew_at, start_at = bell - _TOKENS_AGAIN, bell - _START_BEFORE
     last = bell + office.settings.firstbell.give_up_after
     if exchange_now(office.clock, tz) < renew_at:
-        warm_with_progress(shell, office, tokens_until=None)
+        told.warmed_up(warm_with_progress(shell, office, tokens_until=None))
         if _sleep_until(shell, office, renew_at, bell):
             return halts.read()
-    warm_with_progress(shell, office, tokens_until=last)
+    told.warmed_up(warm_with_progress(shell, office, tokens_until=last))
     _sleep_until(shell, office, start_at, bell)
     return halts.read()
 

@@ -18,6 +18,7 @@ from firstbell.log import EventLog
 from firstbell.market import calendar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
@@ -62,6 +63,7 @@ class Office:
         self._cache: TtlCache | None = None
         self._order_log: EventLog | None = None
         self._brokers: dict[tuple[str, str], Broker] = {}
+        self._closers: list[Callable[[], object]] = []
 
     @property
     def state_dir(self) -> Path:
@@ -103,8 +105,14 @@ class Office:
                 self._brokers[key] = open_broker(account, self.settings, cache, solver)
             return self._brokers[key]
 
+    def before_closing(self, call: Callable[[], object]) -> None:
+        """Have something done before anything here is closed."""
+        self._closers.append(call)
+
     def close(self) -> None:
         """Close what was opened."""
+        while self._closers:
+            self._closers.pop()()
         with self._lock:
             if self._order_log is not None:
                 self._order_log.close()

@@ -1,0 +1,108 @@
+"""What the chat's commands are carried out on: an office, its journal and its halt file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from firstbell.alerts import words
+from firstbell.alerts.base import Importance, Message
+from firstbell.cli.halt import call, end
+from firstbell.clock import exchange_now
+from firstbell.oms.engines import Engines
+from firstbell.oms.positions import PositionBook, fees_of, holders_of
+from firstbell.risk.trading_state import in_force
+from firstbell.sniper.archive import current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from firstbell.journal.base import Entry
+    from firstbell.oms.office import Office
+
+
+class OfficeDesk:
+    """A `firstbell.alerts.desk.Desk`. It asks no broker: what the journal knows is what is told.
+
+    Args:
+        office: The opened rooms of the config.
+        changed: Called when a halt has been called or ended here.
+    """
+
+    def __init__(self, office: Office, changed: Callable[[], None]) -> None:
+        self._office = office
+        self._changed = changed
+
+    def status(self) -> Message:
+        """Whether trading is halted, what runs, and how the day's orders stand."""
+        halted = self.halted()
+        today = self._today()
+        counts = Counter(entry.state.status.value for entry in today)
+        standing = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
+        unresolved = sum(entry.state.unresolved for entry in self._office.journal.open_entries())
+        engines = [str(owner) for owner in Engines.of(self._office.state_dir).living()]
+        newest = self._office.journal.newest_run()
+        lines = [
+            f"Trading is {halted}" if halted is not None else "Trading is active.",
+            f"sending: {', '.join(engines)}" if engines else "No process here can send.",
+            f"today: {standing or 'no orders'}",
+        ]
+        if unresolved:
+            lines.append(f"unresolved, of whatever day: {unresolved}")
+        if newest is not None:
+            lines.append(f"newest run: {newest.run_id}, bell at {newest.bell.isoformat(sep=' ', timespec='seconds')}")
+        return Message("Status", tuple(lines), Importance.HIGH)
+
+    def orders(self) -> Message:
+        """The day's orders."""
+        return words.orders("Today's orders", [entry.state for entry in self._today()], {})
+
+    def positions(self) -> Message:
+        """What is held through our orders."""
+        settings = self._office.settings
+        book = PositionBook(self._office.journal, fees_of(settings.firstbell.market), holders_of(settings.accounts))
+        lines = [
+            words.position(
+                each.position.account,
+                each.broker_code,
+                each.position.instrument,
+                each.position.quantity,
+                each.position.average_price,
+            )
+            for each in book.standings()
+        ]
+        return Message("Positions", tuple(lines) or ("None through our orders.",), Importance.HIGH)
+
+    def results(self) -> Message:
+        """What the newest run came to."""
+        newest = self._office.journal.newest_run()
+        if newest is None:
+            return Message("Results", ("There was no run yet.",), Importance.HIGH)
+        return words.summary(current(self._office.journal, self._office.clock, newest, self._office.calendar.tz))
+
+    def halted(self) -> str | None:
+        """Since when, by whom and why trading is halted."""
+        halt = in_force(self._office.state_dir)
+        return None if halt is None else str(halt)
+
+    def halt(self, by: str, why: str) -> Message:
+        """Halt all trading at once."""
+        called = call(self._office.state_dir, by, why)
+        self._changed()
+        lines = [
+            f"Trading is {called.in_force}" if called.in_force is not None else "Trading is halted in what runs now.",
+            *(f"{owner}: {called.words(owner)}" for owner in called.told),
+            *([] if called.told else ["No run is going on here."]),
+            *([] if called.failure is None else [f"It will not survive a restart: {called.failure}"]),
+        ]
+        return Message("Halted", tuple(lines), Importance.HIGH)
+
+    def resume(self, by: str) -> Message:
+        """End the halt."""
+        end(self._office.state_dir)
+        self._changed()
+        return words.resumed(by)
+
+    def _today(self) -> tuple[Entry, ...]:
+        day = exchange_now(self._office.clock, self._office.calendar.tz).date()
+        return self._office.journal.entries(day=day)
