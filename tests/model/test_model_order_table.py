@@ -23,6 +23,7 @@ MOVES = {
         "SUBMITTED": "SUBMITTED",
         "UNRESOLVED": "SUBMITTED",
         **dict.fromkeys(("REPLACED", "TRIGGERED"), "INITIALIZED"),
+        "WITHDRAWN": "DENIED",
     },
     "SUBMITTED": {
         **dict.fromkeys(("SUBMITTED", "REFUSED", "UNRESOLVED", "REPLACED"), "SUBMITTED"),

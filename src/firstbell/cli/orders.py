@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
 
 from firstbell.cli.brokers import brokers_of
+from firstbell.cli.order_shell import command_id, facts, find, open_office, print_entries
+from firstbell.cli.order_watch import watch
+from firstbell.cli.place import place, replace
 from firstbell.cli.resolving import ask_quickly, recovered
 from firstbell.cli.shell import Shell, shared_options
-from firstbell.cli.tables import add_columns, order_words, plain_table, print_results, print_table, print_unresolved
+from firstbell.cli.tables import add_columns, plain_table, print_results, print_table, print_unresolved
 from firstbell.clock import exchange_now
-from firstbell.config import load
 from firstbell.errors import RunError
-from firstbell.log import set_up
-from firstbell.model.identifiers import ClientOrderId, RunId
-from firstbell.model.money import grouped, plain
+from firstbell.model.money import plain
 from firstbell.oms.cancel import cancel as cancel_order
-from firstbell.oms.office import Office
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
 from firstbell.sniper import results
 from firstbell.sniper.archive import current, put_back
-from firstbell.sniper.context import new_run_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import date, datetime
-
-    from firstbell.journal.base import Entry
 
 
 @click.group()
 def orders() -> None:
-    """List, show, cancel and reconcile orders."""
-
-
-def _open(shell: Shell) -> Office:
-    office = Office(load(shell.config))
-    set_up(office.logs_dir, verbose=shell.verbose, console=shell.verbose > 0, tz=office.calendar.tz)
-    office.keep_order_log()
-    return office
-
-
-def _run_id(office: Office) -> RunId:
-    return new_run_id(exchange_now(office.clock, office.calendar.tz))
+    """Place, change, cancel, list, watch and reconcile orders."""
 
 
 @orders.command(name="list")
@@ -60,8 +44,8 @@ def list_(shell: Shell, *, day: datetime | None, every: bool, offline: bool) -> 
 
     Exit status 3 when some order is unresolved.
     """
-    with _open(shell) as office:
-        run_id = _run_id(office)
+    with open_office(shell) as office:
+        run_id = command_id(office)
         unresolved = recovered(shell, office, run_id)
         if unresolved and not offline:
             ask_quickly(shell, office, run_id, unresolved)
@@ -72,9 +56,9 @@ def list_(shell: Shell, *, day: datetime | None, every: bool, offline: bool) -> 
         left = [each for each in office.journal.open_entries() if each.state.unresolved]
         entries = (*(each for each in left if each.intent.order.client_order_id not in listed), *entries)
         if shell.json:
-            shell.print_json({"orders": [_facts(entry) for entry in entries]})
+            shell.print_json({"orders": [facts(entry) for entry in entries]})
         else:
-            _print_entries(shell, entries, "every day" if wanted is None else wanted.isoformat())
+            print_entries(shell, entries, "every day" if wanted is None else wanted.isoformat())
     return 3 if any(entry.state.unresolved for entry in entries) else 0
 
 
@@ -83,8 +67,8 @@ def list_(shell: Shell, *, day: datetime | None, every: bool, offline: bool) -> 
 @shared_options
 def show(shell: Shell, *, order: str) -> int:
     """Show one order and everything that happened to it. ORDER is our id or the broker's."""
-    with _open(shell) as office:
-        entry = _find(office, order)
+    with open_office(shell) as office:
+        entry = find(office, order)
         reports = office.journal.reports(entry.intent.order.client_order_id)
         tz = office.calendar.tz
     events = [
@@ -100,9 +84,9 @@ def show(shell: Shell, *, order: str) -> int:
         for report in reports
     ]
     if shell.json:
-        shell.print_json({**_facts(entry), "reports": events})
+        shell.print_json({**facts(entry), "reports": events})
         return 0
-    _print_entries(shell, [entry], entry.intent.order.client_order_id)
+    print_entries(shell, [entry], entry.intent.order.client_order_id)
     table = plain_table("What happened")
     add_columns(table, "at", "report", "run", "what")
     for event in events:
@@ -118,17 +102,17 @@ def show(shell: Shell, *, order: str) -> int:
 @shared_options
 def cancel(shell: Shell, *, order: str) -> int:
     """Take one working order off the broker's book. ORDER is our id or the broker's."""
-    with _open(shell) as office:
-        entry = _find(office, order)
+    with open_office(shell) as office:
+        entry = find(office, order)
         broker = brokers_of(office).get(entry.intent.login)
         if broker is None:
             raise RunError(f"the login of {entry.intent.order.account} is not in the config any more")
-        now = cancel_order(entry, broker, office.journal, office.clock, _run_id(office))
+        now = cancel_order(entry, broker, office.journal, office.clock, command_id(office))
         put_back(office.journal, office.clock, [now.run_id], office.calendar.tz)
     if shell.json:
-        shell.print_json(_facts(now))
+        shell.print_json(facts(now))
     else:
-        _print_entries(shell, [now], now.intent.order.client_order_id)
+        print_entries(shell, [now], now.intent.order.client_order_id)
     return 0
 
 
@@ -142,8 +126,8 @@ def reconcile(shell: Shell, *, once: bool) -> int:
     bell. Absent from the list of the day for long enough, it is rejected. Prints the newest run; with --json its
     orders.json. Exit status as of `firstbell run`.
     """
-    with _open(shell) as office:
-        run_id, tz = _run_id(office), office.calendar.tz
+    with open_office(shell) as office:
+        run_id, tz = command_id(office), office.calendar.tz
         recovered(shell, office, run_id)
         newest = office.journal.newest_run()
         if newest is None:
@@ -163,57 +147,6 @@ def reconcile(shell: Shell, *, once: bool) -> int:
     return results.exit_status(row["outcome"] for row in document["orders"])
 
 
-def _find(office: Office, name: str) -> Entry:
-    entry = office.journal.entry(ClientOrderId(name))
-    if entry is not None:
-        return entry
-    found = [entry for entry in office.journal.entries() if entry.state.venue_order_id == name]
-    if not found:
-        raise RunError(f"the journal knows no order {name}: `firstbell orders list --all` shows them")
-    if len(found) > 1:
-        names = ", ".join(f"{each.intent.order.client_order_id} ({each.intent.order.account})" for each in found)
-        raise RunError(f"several brokers call an order {name}: name one of {names}")
-    return found[0]
-
-
-def _facts(entry: Entry) -> dict[str, Any]:
-    order, state = entry.intent.order, entry.state
-    return {
-        "account": order.account,
-        "broker_code": order.broker_code,
-        "instrument": order.instrument,
-        "side": order.side.value,
-        "price": plain(order.price),
-        "quantity": plain(order.quantity),
-        "filled_qty": plain(state.filled_qty),
-        "leaves_qty": plain(state.leaves_qty),
-        "client_order_id": order.client_order_id,
-        "venue_order_id": state.venue_order_id,
-        "status": state.status.value,
-        "outcome": state.outcome.value,
-        "reason": state.reason,
-        "run": entry.run_id,
-        "day": order.day.isoformat(),
-    }
-
-
-def _print_entries(shell: Shell, entries: Sequence[Entry], title: str) -> None:
-    table = plain_table(f"Orders: {title}")
-    add_columns(table, "account", "broker", "instrument")
-    add_columns(table, "order", "filled", numbers=True)
-    add_columns(table, "our id", "venue id", "status", "reason")
-    for entry in entries:
-        order, state = entry.intent.order, entry.state
-        unresolved = " [yellow](unresolved)[/]" if state.unresolved else ""
-        table.add_row(
-            order.account,
-            order.broker_code,
-            order.instrument,
-            order_words(order.side.value, order.quantity, order.price),
-            grouped(state.filled_qty),
-            order.client_order_id,
-            state.venue_order_id or "",
-            f"{state.status.value}{unresolved}",
-            escape(state.reason or ""),
-        )
-    print_table(shell.out, table)
+orders.add_command(place)
+orders.add_command(replace)
+orders.add_command(watch)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from rich.console import Console
 
-from firstbell.log import json_lines, lines, redact
+from firstbell.log import json_line, json_lines, lines, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +51,11 @@ class Shell:
     def print_json(self, document: Any) -> None:
         """Print the one JSON document of a ``--json`` call, Persian text as it is."""
         sys.stdout.write(json_lines(json.dumps(_cleaned(document), ensure_ascii=False, indent=2)) + "\n")
+
+    def print_json_line(self, document: Any) -> None:
+        """Print one event of many as one line, at once."""
+        sys.stdout.write(json_line(json.dumps(_cleaned(document), ensure_ascii=False)) + "\n")
+        sys.stdout.flush()
 
 
 class _PlainConsole(Console):

@@ -6,7 +6,7 @@ with `hide`.
 
 from __future__ import annotations
 
-from firstbell.log.escape import json_lines, lines, one_line
+from firstbell.log.escape import json_line, json_lines, lines, one_line
 from firstbell.log.events import EventLog
 from firstbell.log.redaction import redact, redact_value
 from firstbell.log.run_log import complain, guard, guard_tracebacks, set_up
@@ -18,6 +18,7 @@ __all__ = [
     "guard",
     "guard_tracebacks",
     "hide",
+    "json_line",
     "json_lines",
     "lines",
     "one_line",

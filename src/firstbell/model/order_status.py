@@ -60,6 +60,8 @@ class ReportKind(StrEnum):
     """Its terms have changed: at the broker, or, of one that we hold back, here."""
     TRIGGERED = "TRIGGERED"
     """Its trigger price has traded; of one that we hold back: it may leave now."""
+    WITHDRAWN = "WITHDRAWN"
+    """One that we hold back was taken back: it fits only while nothing of it can have left."""
     EXPIRED = "EXPIRED"
 
 
@@ -95,6 +97,8 @@ _MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
         # One that we hold back follows the market, or what its bracket has filled; and at last it may leave.
         _K.REPLACED: _S.INITIALIZED,
         _K.TRIGGERED: _S.INITIALIZED,
+        # Whoever is about to send it and whoever takes it back cannot both be right: the second one's report misfits.
+        _K.WITHDRAWN: _S.DENIED,
     },
     _S.SUBMITTED: {
         _K.SUBMITTED: _S.SUBMITTED,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from firstbell.brokers.base import HttpBroker
 from firstbell.clock import exchange_now
@@ -85,7 +85,7 @@ def order_context(
 ) -> OrderContext:
     """The surroundings of a config's order manager."""
     settings, clock, state_dir = office.settings, office.clock, office.state_dir
-    tehran, always = Hours(office.calendar), Hours(always_open(office.calendar.tz))
+    tehran, always = Hours(office.calendar), Hours(always_open(office.calendar.tz, market=office.calendar.market))
     paper_is_open = settings.paper.hours == _ALWAYS
     risk = settings.risk
 
@@ -122,4 +122,4 @@ def _mode(settings: Settings, *, live: bool) -> TradingMode:
         raise RunError(
             "--live asks for real money, and the config does not: write mode = live into its section [orders]"
         )
-    return cast("TradingMode", TradingMode.LIVE if live else TradingMode.PAPER)
+    return TradingMode.LIVE if live else TradingMode.PAPER

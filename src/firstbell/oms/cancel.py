@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from firstbell.errors import CaptchaError, NoAnswer, NotSent, Refused, RunError
+from firstbell.journal.base import ReportMisfit
 from firstbell.log import redact
 from firstbell.model.instant import instant
 from firstbell.model.order_status import TRANSITIONS, ReportKind
@@ -20,14 +21,52 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+ASKED = "canceled, as asked"
+"""Why, where nobody says more."""
+
 
 def cancel(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id: RunId) -> Entry:
-    """Ask the broker to take an order off its book, then look at its list.
+    """Take an order back, then look at the broker's list.
 
-    An unanswered request leaves the order `PENDING_CANCEL`: it may still trade, and the list is asked again later.
+    An unanswered request leaves the order `PENDING_CANCEL`: it may still trade, and the list is asked again later. One
+    that is held back here just never leaves.
 
     Returns:
         The order as it stands afterwards.
+
+    Raises:
+        RunError: The order cannot be canceled as it stands.
+        Refused: The broker said no; the order stands as before.
+        NotSent: The request did not leave; the order stands as before.
+        CaptchaError: Likewise, for want of a log-in.
+        JournalError: It could not be written down.
+    """
+    name = entry.intent.order.client_order_id
+    if entry.is_held_back:
+        withdraw(entry, journal, clock, run_id)
+        return journal.entry(name) or entry
+    ask(entry, broker, journal, clock, run_id)
+    found = Inquiry(broker, journal, clock, run_id).look([name])
+    return found[0] if found else entry
+
+
+def withdraw(entry: Entry, journal: Journal, clock: Clock, run_id: RunId, why: str = ASKED) -> None:
+    """Take back an order that is held back, unless whoever holds it has just let it go.
+
+    Raises:
+        RunError: He has: it is on its way.
+        JournalError: It could not be written down.
+    """
+    name = entry.intent.order.client_order_id
+    at, reason = instant(clock.wall_ns()), f"{why}, before it had left"
+    try:
+        journal.append([ExecutionReport(name, run_id, ReportKind.WITHDRAWN, at, reason=reason)])
+    except ReportMisfit:
+        raise RunError(f"{name} has just been let go: cancel it again") from None
+
+
+def ask(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id: RunId, why: str | None = None) -> None:
+    """Ask the broker to take an order off its book. Whether it did, its list shows.
 
     Raises:
         RunError: The order cannot be canceled as it stands.
@@ -47,7 +86,7 @@ def cancel(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id:
         journal.append([ExecutionReport(order.client_order_id, run_id, kind, at, reason=reason)])
 
     broker.login()
-    report(ReportKind.PENDING_CANCEL)
+    report(ReportKind.PENDING_CANCEL, why)
     try:
         broker.cancel(name)
     except Refused as error:
@@ -59,5 +98,3 @@ def cancel(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id:
     except NoAnswer:
         # It may have been heard: the list decides, now or at the next look.
         _log.warning("%s: the cancel got no answer", order.client_order_id)
-    found = Inquiry(broker, journal, clock, run_id).look([order.client_order_id])
-    return found[0] if found else entry

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry, Subscriber
     from firstbell.model.identifiers import AccountName
     from firstbell.model.order_request import OrderRequest
+    from firstbell.oms.carrier import Interrupt
     from firstbell.oms.context import OrderContext
     from firstbell.oms.logins import Login
     from firstbell.oms.requests import BracketRequest, OcoRequest
@@ -76,6 +77,8 @@ class OrderManager:
         self._threads: list[threading.Thread] = []
         self._ended = threading.Event()
         self._after_round: list[Callable[[], None]] = []
+        self.rounds_made = 0
+        """How many rounds the threads have made."""
         for trader in self._traders.values():
             trader.load()
 
@@ -195,6 +198,11 @@ class OrderManager:
         self._context.journal.subscribe(subscriber)
 
     @property
+    def interrupt(self) -> Interrupt:
+        """What stops new attempts."""
+        return self._context.interrupt
+
+    @property
     def traders(self) -> Iterable[Trader]:
         """The logins' traders."""
         return self._traders.values()
@@ -239,6 +247,7 @@ class OrderManager:
         while True:
             try:
                 rounds.round()
+                self.rounds_made += 1
             except FirstbellError as error:
                 _log.error("login %s: %s", key, error)
             if self._ended.wait(self._every_s):

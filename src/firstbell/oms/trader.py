@@ -7,14 +7,14 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from firstbell.errors import BrokerError, CaptchaError, FirstbellError, NoAnswer, NotSent, Refused, RunError
+from firstbell.errors import FirstbellError, RunError
 from firstbell.journal.base import HELD_NS, Claimed, Entry, Held, Intent
-from firstbell.log import redact
 from firstbell.model.instant import instant
 from firstbell.model.order import OrderState
-from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
+from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.terms import OrderOutcome
 from firstbell.oms.blotter import Blotter
+from firstbell.oms.cancel import ASKED, ask, withdraw
 from firstbell.oms.market_data import MarketData
 from firstbell.oms.pacing import Pacer
 from firstbell.oms.response import OrderResponse, response_of
@@ -136,7 +136,7 @@ class Trader:
         )
         return self.sender.send(order, counted)
 
-    def cancel(self, entry: Entry, why: str = "canceled, as asked") -> OrderResponse:
+    def cancel(self, entry: Entry, why: str = ASKED) -> OrderResponse:
         """Take an order back: off the broker's book, or, held back, before it ever leaves.
 
         Cancels pass also while trading is halted.
@@ -146,33 +146,17 @@ class Trader:
             Refused: The broker said no; the order stands as before.
             NotSent: The request did not leave; the order stands as before.
         """
+        context = self.context
         with self.lock:
             entry = self._now(entry)
-            order, status = entry.intent.order, entry.state.status
-            if entry.is_held_back:
-                self.sender.write(order.client_order_id, ReportKind.DENIED, reason=f"{why}, before it had left")
-                return response_of(self._now(entry))
-            if status in DONE or status not in PLACED:
-                raise RunError(f"{order.client_order_id} is {status}: there is nothing to cancel")
-            name = entry.state.venue_order_id
-            if name is None:
-                raise RunError(f"{order.client_order_id} has no id of the broker's yet; it is being asked for")
-            self.broker.login()
-            self.sender.write(order.client_order_id, ReportKind.PENDING_CANCEL, reason=why)
             try:
-                self.broker.cancel(name)
-            except Refused as error:
-                self.sender.write(order.client_order_id, ReportKind.CANCEL_REJECTED, reason=redact(str(error)))
-                # It may have traded or ended meanwhile: the list tells.
-                self.watch.look()
-                raise
-            except (NotSent, CaptchaError) as error:
-                why_not = f"the request did not leave: {error}"
-                self.sender.write(order.client_order_id, ReportKind.CANCEL_REJECTED, reason=redact(why_not))
-                raise
-            except NoAnswer as error:
-                _log.warning("%s: the cancel got no answer: %s", order.client_order_id, error)
-            self.watch.look()
+                if entry.is_held_back:
+                    withdraw(entry, context.journal, context.clock, context.run_id, why)
+                else:
+                    ask(entry, self.broker, context.journal, context.clock, context.run_id, why)
+            finally:
+                # Also where the broker refused: it may have traded or ended meanwhile, and the list tells.
+                self._look_again(entry)
             return response_of(self._now(entry))
 
     def replace(
@@ -217,6 +201,12 @@ class Trader:
             report = self.sender.report(name, ReportKind.REPLACED)
             self.context.journal.append([replace(report, price=price, quantity=quantity)])
         return self.send(self._now(entry), instrument)
+
+    def _look_again(self, entry: Entry) -> None:
+        if entry.is_held_back:
+            self.blotter.refresh(entry.intent.order.client_order_id)
+        else:
+            self.watch.look()
 
     def _change_held(
         self, entry: Entry, price: Decimal | None, quantity: Decimal | None, trigger_price: Decimal | None
@@ -278,6 +268,3 @@ class Trader:
 
 class Denied(FirstbellError):  # noqa: N818 - an order, and it is denied
     """An order may not be claimed; the message names every rule and both numbers. Nothing was written."""
-
-
-_READ_ERRORS: Final = (BrokerError, CaptchaError)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import BrokerCode, ClientOrderId, InstrumentId, VenueOrderId
     from firstbell.model.instrument import Instrument
+    from firstbell.model.quote import Quote
     from firstbell.model.order import Order
     from firstbell.model.terms import Side
     from firstbell.oms.logins import Login
@@ -193,6 +194,11 @@ class DealtBroker:
     def instrument(self, instrument: InstrumentId, *, fresh: bool = False) -> Instrument:
         """Not from here."""
         del instrument, fresh
+        self._only_the_master()
+
+    def quote(self, instrument: InstrumentId) -> Quote:
+        """Not from here."""
+        del instrument
         self._only_the_master()
 
     def estimate(self, instrument: InstrumentId, side: Side, money: Decimal, price: Decimal) -> Estimate | None:

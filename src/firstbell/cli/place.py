@@ -1,0 +1,209 @@
+"""``firstbell orders place`` and ``replace``: orders beyond the bell, from the shell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.markup import escape
+
+from firstbell.cli.order_shell import command_id, facts, find, open_office, print_entries
+from firstbell.cli.resolving import ask_quickly, recovered
+from firstbell.cli.shell import Shell, shared_options
+from firstbell.errors import RunError
+from firstbell.model.identifiers import AccountName, InstrumentId
+from firstbell.model.money import exact
+from firstbell.model.order_request import OrderRequest
+from firstbell.model.terms import OrderType, Side, TimeInForce
+from firstbell.oms.assembling import order_manager
+from firstbell.oms.requests import BracketRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from decimal import Decimal
+
+    from firstbell.oms.manager import OrderManager
+    from firstbell.oms.response import OrderResponse
+
+_REFUSED: Final = 1
+_UNRESOLVED: Final = 3
+_HALTED: Final = 4
+
+
+class _Exact(click.ParamType[Any]):
+    """A number, read exactly."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Read it; a number that cannot be read exactly is a usage error."""
+        try:
+            return exact(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+EXACT: Final = _Exact()
+"""An option's number: ``4865``, ``0.25``; Persian digits too."""
+
+
+@click.command()
+@click.option("--account", metavar="NAME", help="Its section in the config; may be left out where there is but one.")
+@click.option("--instrument", required=True, metavar="ISIN", help="What to trade: ISIN or symbol.")
+@click.option("--side", required=True, type=click.Choice([*Side]), help="It has to be said.")
+@click.option("--type", "order_type", required=True, type=click.Choice([*OrderType]), help="It has to be said.")
+@click.option("--quantity", required=True, type=EXACT, help="How many shares.")
+@click.option("--price", type=EXACT, help="The limit price.")
+@click.option("--trigger", "trigger_price", type=EXACT, help="A stop's trigger price.")
+@click.option("--trail", "trailing_offset", type=EXACT, help="How far a trailing stop stays behind the market.")
+@click.option(
+    "--time", "time_in_force", type=click.Choice([*TimeInForce]), default="day", help="How long it stays. [day]"
+)
+@click.option(
+    "--until", type=click.DateTime(["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]), help="For gtd: exchange time."
+)
+@click.option(
+    "--key", metavar="TEXT", help="Your own name for it: the same key is placed once a day, however often asked."
+)
+@click.option("--take-profit", type=EXACT, help="A bracket: sell what it has bought at this price.")
+@click.option("--stop-loss", type=EXACT, help="A bracket: get out when the market comes to this price.")
+@click.option("--stop-limit", type=EXACT, help="… and then at this price or better.")
+@click.option("--stop-trail", type=EXACT, help="A bracket whose stop trails the market by so much.")
+@click.option("--live", is_flag=True, help="With real money; the config has to say mode = live in [orders] as well.")
+@shared_options
+def place(
+    shell: Shell,
+    *,
+    live: bool,
+    until: datetime | None,
+    take_profit: Decimal | None,
+    stop_loss: Decimal | None,
+    stop_limit: Decimal | None,
+    stop_trail: Decimal | None,
+    **asked: Any,
+) -> int:
+    """Place one order, or a bracket of an entry with its profit and its stop.
+
+    Every check is made first, and everything that fails is told at once. An order that nobody answers for is
+    unresolved: it is asked for, and must not be placed anew. Stops that the broker does not know, and a bracket's
+    exits, are held back by `firstbell orders watch`: keep it running.
+
+    Exit status: 0 it is at the broker, or held back; 1 denied or refused; 3 unresolved; 4 halted.
+    """
+    with open_office(shell) as office:
+        tz = office.calendar.tz
+        request = _request(asked, None if until is None else until.replace(tzinfo=tz))
+        bracket = _bracket(request, take_profit, stop_loss, stop_limit, stop_trail)
+        run_id = command_id(office)
+        if unresolved := recovered(shell, office, run_id):
+            ask_quickly(shell, office, run_id, unresolved)
+        manager = order_manager(office, run_id, live=live)
+        responses = (manager.place(request),) if bracket is None else manager.place_bracket(bracket)
+        halted = manager.interrupt.is_halt
+        _show(shell, manager, responses)
+    if any(response.is_unresolved for response in responses):
+        return _UNRESOLVED
+    if responses[0].is_success:
+        return 0
+    return _HALTED if halted else _REFUSED
+
+
+@click.command()
+@click.argument("order")
+@click.option("--price", type=EXACT, help="The new limit price.")
+@click.option("--quantity", type=EXACT, help="The new quantity, what has traded of it included.")
+@click.option("--trigger", "trigger_price", type=EXACT, help="The new trigger price, of a stop that is held back.")
+@shared_options
+def replace(
+    shell: Shell, *, order: str, price: Decimal | None, quantity: Decimal | None, trigger_price: Decimal | None
+) -> int:
+    """Change a working order's price or quantity, at its broker. ORDER is our id or the broker's.
+
+    A change that nobody answers for leaves the order PENDING_REPLACE; `firstbell orders reconcile` asks for it.
+    """
+    if price is quantity is trigger_price is None:
+        raise click.UsageError("say what is to change: --price, --quantity or --trigger")
+    for name, number in (("--price", price), ("--quantity", quantity), ("--trigger", trigger_price)):
+        if number is not None and number <= 0:
+            raise click.UsageError(f"{name}: {number} is not more than zero")
+    with open_office(shell) as office:
+        name = find(office, order).intent.order.client_order_id
+        # An order that is at its broker already was asked for there: changing it needs no second word.
+        manager = order_manager(office, command_id(office))
+        response = manager.replace(name, price=price, quantity=quantity, trigger_price=trigger_price)
+        _show(shell, manager, (response,))
+        state = manager.entry(name).state
+    wanted = {"price": price, "quantity": quantity, "trigger_price": trigger_price}
+    done = all(number is None or getattr(state, term) == number for term, number in wanted.items())
+    return 0 if done else _UNRESOLVED if state.changing else _REFUSED
+
+
+def _request(asked: dict[str, Any], until: datetime | None) -> OrderRequest:
+    account, instrument = asked.pop("account"), asked.pop("instrument")
+    try:
+        return OrderRequest(
+            **asked,
+            instrument=InstrumentId(instrument),
+            account=None if account is None else AccountName(account),
+            expires_at=until,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _bracket(
+    entry: OrderRequest,
+    take_profit: Decimal | None,
+    stop_loss: Decimal | None,
+    stop_limit: Decimal | None,
+    trail: Decimal | None,
+) -> BracketRequest | None:
+    if take_profit is stop_loss is stop_limit is trail is None:
+        return None
+    try:
+        return BracketRequest(
+            entry=entry,
+            take_profit=take_profit,
+            stop_loss=stop_loss,
+            stop_limit=stop_limit,
+            trailing_offset=trail,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _show(shell: Shell, manager: OrderManager, responses: Sequence[OrderResponse]) -> None:
+    if shell.json:
+        shell.print_json({"orders": [_facts(manager, response) for response in responses]})
+        return
+    entries = [manager.entry(each.order_id) for each in _with_children(responses) if each.order_id is not None]
+    if entries:
+        print_entries(shell, entries, "as they stand")
+    for response in _with_children(responses):
+        if response.order_id is None:
+            shell.out.print(f"[red]Denied:[/] {escape(response.message)}")
+        elif response.queue is not None:
+            shell.out.print(escape(f"{response.order_id}: {response.queue}"))
+
+
+def _facts(manager: OrderManager, response: OrderResponse) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "message": response.message,
+        "error": None if response.error is None else response.error.value,
+        "verdicts": [
+            {"code": each.code.value, "rule": each.rule, "found": each.found, "allowed": each.allowed}
+            for each in response.verdicts
+        ],
+        "children": [_facts(manager, child) for child in response.children],
+    }
+    if response.order_id is None:
+        return {"client_order_id": None, "status": response.status.value, "outcome": response.outcome.value, **told}
+    try:
+        return {**facts(manager.entry(response.order_id)), **told}
+    except RunError:
+        return {"client_order_id": response.order_id, "status": response.status.value, **told}
+
+
+def _with_children(responses: Sequence[OrderResponse]) -> list[OrderResponse]:
+    return [each for response in responses for each in (response, *_with_children(response.children))]
