@@ -4,30 +4,36 @@ Whoever adds a broker adds its venue here; a test makes sure of it.
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from brokers_platform import Hurried
 
 from firstbell.brokers.base import Broker
 from firstbell.brokers.captcha.url import UrlSolver
+from firstbell.brokers.paper.broker import PaperBroker
+from firstbell.brokers.paper.dialect import Wanted
+from firstbell.brokers.paper.market import PaperMarket
 from firstbell.brokers.registry import open_broker
 from firstbell.cache import TtlCache
 from firstbell.config import AccountSettings, BrokerSettings, Settings
-from firstbell.market import Phase
-from firstbell.model.broker_codes import EPHOENIX_CODES
+from firstbell.market import MarketCalendar, Phase, Session
+from firstbell.model.broker_codes import EPHOENIX_CODES, PAPER
 from firstbell.model.identifiers import BrokerCode, InstrumentId
 from firstbell.simulator.ephoenix.background import RunningExchange, running
 from firstbell.simulator.ephoenix.setup import Setup
 from firstbell.simulator.exchange_clock import NS, ExchangeClock
 from firstbell.simulator.listings import tehran_instruments
+from firstbell.simulator.orders import ExchangeOrder
 from firstbell.simulator.roster import Investor
-from firstbell.simulator.rules import Rules
+from firstbell.simulator.rules import Refusal, Rules
 from firstbell.simulator.schedule import Schedule
 
 
@@ -113,7 +119,59 @@ def ephoenix_seat(exchange: RunningExchange, code: BrokerCode, state_dir: Path, 
     )
 
 
-Venue = Callable[[Phase], AbstractContextManager[RunningExchange]]
+@dataclass(frozen=True)
+class OnePhase(MarketCalendar):
+    """A market on which one phase holds all day."""
 
-VENUES: dict[BrokerCode, tuple[Venue, Callable[..., Seat]]] = dict.fromkeys(EPHOENIX_CODES, (ephoenix, ephoenix_seat))
+    phase: Phase = Phase.CONTINUOUS
+
+    def why_closed(self, day: date) -> None:
+        del day
+
+    def session(self, day: date) -> Session:
+        begin = self.at(day, time())
+        end = begin + timedelta(days=1)
+        return Session(day, ((begin, Phase.ORDER_ENTRY), (begin, self.phase), (end, Phase.CLOSED)))
+
+
+class CountingMarket(PaperMarket):
+    """A paper market that counts the orders that come."""
+
+    def __init__(self, phase: Phase) -> None:
+        days = OnePhase("PAPER", "", ZoneInfo("Asia/Tehran"), frozenset(range(7)), "", (), {}, {}, phase)
+        super().__init__(days=days, money=MONEY, holdings={MHRN: HOLDING})
+        self.came: Counter[str] = Counter()
+
+    def place(self, username: str, wanted: Wanted) -> ExchangeOrder | Refusal | None:
+        self.came[username] += 1
+        return super().place(username, wanted)
+
+
+@contextlib.contextmanager
+def paper(phase: Phase) -> Iterator[CountingMarket]:
+    """A paper market on which nobody else is."""
+    yield CountingMarket(phase)
+
+
+def paper_seat(market: CountingMarket, code: BrokerCode, state_dir: Path, cache: TtlCache, name: str) -> Seat:
+    """A seat at the paper broker."""
+    del code, state_dir, cache
+    return Seat(
+        broker=PaperBroker(market, name, min_interval_ms=350),
+        instrument=MHRN,
+        money=MONEY,
+        holding=HOLDING,
+        day=datetime.now(ZoneInfo("Asia/Tehran")).date(),
+        end_tokens=lambda: market.tokens.end_all(name),
+        log_ins=lambda: market.tokens.log_ins(name),
+        calls=lambda: market.came[name],
+    )
+
+
+Venue = Callable[[Phase], AbstractContextManager[Any]]
+
+VENUES: dict[BrokerCode, tuple[Venue, Callable[..., Seat]]] = {
+    **dict.fromkeys(EPHOENIX_CODES, (ephoenix, ephoenix_seat)),
+    PAPER: (paper, paper_seat),
+}
 """Broker code → its venue, and how to take a seat there."""

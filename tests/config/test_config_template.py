@@ -17,6 +17,7 @@ from firstbell.config.models import (
     TelegramSettings,
 )
 from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
+from firstbell.config.paper_settings import PaperSettings
 from firstbell.config.position_settings import MetricsSettings, PositionSettings
 from firstbell.config.validation_settings import ValidationSettings
 
@@ -38,6 +39,7 @@ SECTIONS: dict[str, type[Section]] = {
     "retry": RetrySettings,
     "fallback": FallbackSettings,
     "partial_fills": PartialFillSettings,
+    "paper": PaperSettings,
     "positions": PositionSettings,
     "metrics": MetricsSettings,
 }

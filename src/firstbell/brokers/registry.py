@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from firstbell.clock import SystemClock
 from firstbell.errors import NotSent
-from firstbell.model.broker_codes import BROKER_CODES, PLANNED_CODES
+from firstbell.model.broker_codes import BROKER_CODES, PAPER, PLANNED_CODES
 from firstbell.model.identifiers import BrokerCode
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ ADAPTERS: Final[Mapping[BrokerCode, str]] = MappingProxyType(
         BrokerCode("farabi"): _EPHOENIX,
         BrokerCode("ideal"): _EPHOENIX,
         BrokerCode("ib"): _EPHOENIX,
+        PAPER: "firstbell.brokers.paper.opening",
     }
 )
 """Broker code → the module that has its ``open_account``, ``order_url``, ``service_urls`` and ``read_answer``."""

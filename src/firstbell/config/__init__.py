@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         TelegramSettings,
     )
     from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
+    from firstbell.config.paper_settings import PaperSettings
     from firstbell.config.position_settings import MetricsSettings, PositionSettings
     from firstbell.config.template import render
     from firstbell.config.validation_settings import ValidationSettings
@@ -33,6 +34,7 @@ __all__ = [
     "MetricsSettings",
     "OrdersMode",
     "OrdersSettings",
+    "PaperSettings",
     "PartialFillSettings",
     "PositionSettings",
     "RetrySettings",

@@ -25,6 +25,7 @@ from firstbell.config.models import (
     TelegramSettings,
 )
 from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
+from firstbell.config.paper_settings import PaperSettings
 from firstbell.config.position_settings import MetricsSettings, PositionSettings
 from firstbell.config.private_file import read_private
 from firstbell.config.secret_values import Secret, is_reference, resolve
@@ -53,6 +54,7 @@ _PLAIN_SECTIONS: Final[dict[str, type[Section]]] = {
     "retry": RetrySettings,
     "fallback": FallbackSettings,
     "partial_fills": PartialFillSettings,
+    "paper": PaperSettings,
     "positions": PositionSettings,
     "metrics": MetricsSettings,
 }

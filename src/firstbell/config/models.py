@@ -26,8 +26,9 @@ from pydantic import (
 
 from firstbell.config import values
 from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
+from firstbell.config.paper_settings import PaperSettings
 from firstbell.config.position_settings import MetricsSettings, PositionSettings
-from firstbell.config.section import Section
+from firstbell.config.section import FilePath, Section
 from firstbell.config.validation_settings import ValidationSettings
 from firstbell.market import MARKETS
 from firstbell.model.broker_codes import BROKER_CODES, EPHOENIX_CODES
@@ -86,11 +87,6 @@ class OrdersMode(StrEnum):
     """As many as the buying power pays for, one after the other."""
 
 
-def _path(value: object, info: ValidationInfo) -> Path:
-    folder = info.context.get("folder") if info.context else None
-    return values.absolute(value, folder)
-
-
 def _market(value: object) -> str:
     if value not in MARKETS:
         raise ValueError(f"write {' or '.join(MARKETS)}")
@@ -118,8 +114,6 @@ Count = Annotated[int, BeforeValidator(values.whole_int)]
 """A whole positive number of things."""
 BaseUrl = Annotated[str, BeforeValidator(values.base_url)]
 """Scheme, host and port."""
-FilePath = Annotated[Path, BeforeValidator(_path)]
-"""An absolute path; written relative to the config's folder."""
 
 
 class RunSettings(Section):
@@ -330,6 +324,7 @@ class Settings(Section):
         retry: When to try again.
         fallback: What is done about refused orders.
         partial_fills: What is done about the rest of orders that fill in parts.
+        paper: The paper market.
         positions: What positions are watched for.
         metrics: Where figures can be read.
         accounts: All accounts in the file's order. Only the enabled ones have resolved secrets.
@@ -347,6 +342,7 @@ class Settings(Section):
     retry: RetrySettings = RetrySettings()
     fallback: FallbackSettings = FallbackSettings()
     partial_fills: PartialFillSettings = PartialFillSettings()
+    paper: PaperSettings = PaperSettings()
     positions: PositionSettings = PositionSettings()
     metrics: MetricsSettings = MetricsSettings()
     accounts: tuple[AccountSettings, ...] = ()

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads annotations
+from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
+
+from firstbell.config import values
+
+
+def _path(value: object, info: ValidationInfo) -> Path:
+    folder = info.context.get("folder") if info.context else None
+    return values.absolute(value, folder)
+
+
+FilePath = Annotated[Path, BeforeValidator(_path)]
+"""An absolute path; written relative to the config's folder."""
 
 
 class Section(BaseModel):

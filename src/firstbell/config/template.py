@@ -16,6 +16,7 @@ from firstbell.config.models import (
     TelegramSettings,
 )
 from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
+from firstbell.config.paper_settings import PaperSettings
 from firstbell.config.position_settings import MetricsSettings, PositionSettings
 from firstbell.config.validation_settings import ValidationSettings
 
@@ -54,6 +55,7 @@ _SECTIONS: Final[tuple[tuple[str, type[Section], str], ...]] = (
     ("retry", RetrySettings, "When the order manager asks again, and sends again what was certainly not placed."),
     ("fallback", FallbackSettings, "What it does about an order that was refused for certain."),
     ("partial_fills", PartialFillSettings, "What it does about the rest of an order that has traded in part."),
+    ("paper", PaperSettings, "The paper market, where broker_code = paper trades without money."),
     ("positions", PositionSettings, "What positions are watched for. Empty: for nothing."),
     ("metrics", MetricsSettings, "Figures for Prometheus, on this machine alone."),
 )

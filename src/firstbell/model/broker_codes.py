@@ -40,5 +40,5 @@ PAPER: Final = BrokerCode("paper")
 BROKER_CODES: Final[MappingProxyType[BrokerCode, str]] = MappingProxyType({**EPHOENIX_CODES, PAPER: "Paper trading"})
 """Every code that a config may name, code → firm."""
 
-PLANNED_CODES: Final[frozenset[BrokerCode]] = frozenset({PAPER})
+PLANNED_CODES: Final[frozenset[BrokerCode]] = frozenset()
 """Codes that have their name already and cannot be opened yet."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import functools
+from datetime import date
 from importlib import resources
 from typing import Final
 
@@ -27,10 +28,23 @@ def tehran_instruments() -> tuple[Instrument, ...]:
         ValueError: The table cannot be read.
     """
     text = resources.files("firstbell.simulator").joinpath("data", _TABLE).read_text(encoding="utf-8")
+    return read_instruments(text)
+
+
+def read_instruments(text: str) -> tuple[Instrument, ...]:
+    """Instruments from a table with the columns of the one that comes with this room.
+
+    It may have two more, ``tick_size`` and ``expiry`` (``YYYY-MM-DD``); of a row, both may be empty.
+
+    Raises:
+        ValueError: A row cannot be read.
+        KeyError: A column is missing.
+    """
     return tuple(_instrument(row) for row in csv.DictReader(text.splitlines()))
 
 
 def _instrument(row: dict[str, str]) -> Instrument:
+    tick, expiry = row.get("tick_size"), row.get("expiry")
     return Instrument(
         id=InstrumentId(row["isin"]),
         symbol=row["symbol"],
@@ -41,4 +55,6 @@ def _instrument(row: dict[str, str]) -> Instrument:
         lot_size=exact(row["lot_size"]),
         reference_price=exact(row["reference_price"]),
         state="A",
+        expiry=date.fromisoformat(expiry) if expiry else None,
+        tick_size=exact(tick) if tick else None,
     )

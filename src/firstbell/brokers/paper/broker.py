@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.brokers.base import Answer, Capabilities, Estimate, PreparedCall, PreparedOrder, Token
 from firstbell.brokers.paper import dialect
 from firstbell.brokers.paper.latency import NO_LATENCY
-from firstbell.brokers.paper.market import FEES_OF
+from firstbell.brokers.paper.venue import FEES_OF
 from firstbell.errors import NoAnswer, NotSent, Refused
 from firstbell.market import fee_rate
 from firstbell.model.broker_codes import PAPER
@@ -86,7 +86,7 @@ class PaperBroker:
         token = self._current()
         if token is None or (lasting_until is not None and token.ends_at < lasting_until):
             ends_at = instant(self._clock.wall_ns()) + _TOKEN_LIFE
-            token = self._token = Token(self.market.log_in(self._username), ends_at)
+            token = self._token = Token(self.market.tokens.log_in(self._username), ends_at)
         return token
 
     def forget_token(self) -> None:
@@ -220,7 +220,7 @@ class PaperBroker:
 
     def _ask(self) -> None:
         """What goes before every question: a living token, and the time that it takes."""
-        if not self.market.knows(self._username, self.login().text):
+        if not self.market.tokens.knows(self._username, self.login().text):
             self.forget_token()
             self.login()
         self._clock.sleep(sum(self._latency.draw()))
@@ -244,7 +244,7 @@ class PaperBroker:
 
     def _carry(self, prepared: PreparedOrder) -> tuple[int, bytes]:
         token = prepared.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not self.market.knows(self._username, token):
+        if not self.market.tokens.knows(self._username, token):
             return dialect.unauthorized()
         try:
             if prepared.path == dialect.ORDERS:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from firstbell.simulator.exchange import Exchange
     from firstbell.simulator.instrument_day import Listing
     from firstbell.simulator.orders import ExchangeOrder
+    from firstbell.simulator.rules import Refusal
 
 CROWD: Final = "\x1fcrowd"
 """Its account at the exchange, which no login can be called."""
@@ -116,11 +117,12 @@ class Crowd:
         price: Decimal,
         quantity: Decimal,
         time_in_force: TimeInForce = TimeInForce.GTC,
-    ) -> None:
+    ) -> ExchangeOrder | Refusal:
         """An order of the crowd's, of about so many shares: as many as may be ordered at once, in whole lots."""
         lot = listing.instrument.lot_size
         fitting = max(min(quantity, listing.instrument.max_quantity), listing.instrument.min_quantity, lot) // lot * lot
-        exchange.submit(CROWD, OrderRequest(listing.instrument.id, side, price, fitting, time_in_force), exchange.now)
+        request = OrderRequest(listing.instrument.id, side, price, fitting, time_in_force)
+        return exchange.submit(CROWD, request, exchange.now)
 
 
 def standing(exchange: Exchange, listing: Listing) -> list[ExchangeOrder]:
