@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import BrokerCode, ClientOrderId, InstrumentId, VenueOrderId
     from firstbell.model.instrument import Instrument
-    from firstbell.model.quote import Quote
     from firstbell.model.order import Order
+    from firstbell.model.quote import Quote
     from firstbell.model.terms import Side
     from firstbell.oms.logins import Login
     from firstbell.risk.checks import Surroundings

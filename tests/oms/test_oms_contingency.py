@@ -1,0 +1,147 @@
+"""What orders that belong together ask for next, state by state, as the exits of one position and as one-or-the-other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from firstbell.journal.base import HELD_NS, Entry, Intent, Owner
+from firstbell.model.instructions import Instructions
+from firstbell.model.order import Order, OrderState
+from firstbell.model.order_status import OrderStatus
+from firstbell.model.terms import OrderRole, OrderType, Side
+from firstbell.oms.contingency import Adjust, Release, Resize, Ways, Withdraw, next_steps
+
+D = Decimal
+S = OrderStatus
+DAY = date(2026, 11, 28)
+AT = datetime(2026, 11, 28, 8, tzinfo=UTC)
+OWNER = Owner("h", 1, 1.0)
+PROFIT_RESTS = Ways(
+    rests=lambda entry: entry.intent.order.order_type is OrderType.LIMIT,
+    is_hit=lambda entry: entry.state.triggered,
+    can_replace=True,
+)
+
+
+def entry(name, role, *, side=Side.SELL, kind=OrderType.LIMIT, status=S.INITIALIZED, quantity=100, held=True, **facts):
+    trigger = D(90) if kind.waits else None
+    terms = Instructions(trigger_price=trigger, role=role, parent_id=None if role is OrderRole.ENTRY else "entry")
+    order = Order(name, "A", "paper", "X", side, D(110), D(quantity), DAY, order_type=kind, instructions=terms)
+    if "now" in facts:
+        facts["changed"] = replace(OrderState(order).changed, quantity=D(facts.pop("now")))
+    if "filled" in facts:
+        facts["filled_qty"] = D(facts.pop("filled"))
+    state = OrderState(order, status, **facts)
+    return Entry(Intent(order, "l", name, HELD_NS if held else 0, None), state, "r", OWNER, AT)
+
+
+def bought(filled, status=S.PARTIALLY_FILLED):
+    return entry("entry", OrderRole.ENTRY, side=Side.BUY, status=status, held=False, filled=filled)
+
+
+def profit(**facts):
+    return entry("profit", OrderRole.TAKE_PROFIT, **facts)
+
+
+def stop(**facts):
+    return entry("stop", OrderRole.STOP_LOSS, kind=OrderType.STOP, **facts)
+
+
+def steps(parent, *legs, ways=PROFIT_RESTS):
+    return [
+        (type(step), step.entry.intent.plan_id, getattr(step, "quantity", None))
+        for step in next_steps(parent, legs, ways)
+    ]
+
+
+def test_before_the_entry_trades_nothing_leaves():
+    assert steps(bought(0, S.ACCEPTED), profit(), stop()) == []
+
+
+def test_what_has_filled_is_protected_and_no_more():
+    assert steps(bought(40), profit(), stop()) == [(Adjust, "stop", 40), (Release, "profit", 40)]
+
+
+def test_as_the_entry_goes_on_filling_its_exits_grow():
+    legs = profit(status=S.ACCEPTED, now=40), stop(now=40)
+    assert steps(bought(70), *legs) == [(Adjust, "stop", 70), (Resize, "profit", 70)]
+    assert steps(bought(40), *legs) == []
+
+
+def test_what_the_profit_has_sold_needs_no_stop():
+    legs = profit(status=S.PARTIALLY_FILLED, now=70, filled=30), stop(now=70)
+    assert steps(bought(70), *legs) == [(Adjust, "stop", 40)]
+
+
+def test_a_stop_that_is_hit_waits_until_the_profit_is_off_the_book():
+    hit = stop(now=70, triggered=True)
+    assert steps(bought(70), profit(status=S.ACCEPTED, now=70), hit) == [(Withdraw, "profit", None)]
+    assert steps(bought(70), profit(status=S.PENDING_CANCEL, now=70), hit) == []
+    gone = profit(status=S.CANCELED, now=70, filled=20)
+    assert steps(bought(70), gone, hit) == [(Release, "stop", 50)]
+
+
+def test_while_anything_is_on_its_way_nothing_else_happens():
+    for leg in (profit(status=S.SUBMITTED), profit(status=S.SUBMITTED, unresolved=True)):
+        assert steps(bought(70), leg, stop(triggered=True)) == []
+
+
+@pytest.mark.parametrize("status", [S.CANCELED, S.REJECTED, S.DENIED, S.EXPIRED])
+def test_an_entry_that_never_traded_takes_its_exits_with_it(status):
+    assert steps(bought(0, status), profit(), stop()) == [(Withdraw, "profit", None), (Withdraw, "stop", None)]
+
+
+def test_a_closed_position_takes_back_the_other_exit():
+    legs = profit(status=S.FILLED, filled=100), stop()
+    assert steps(bought(100, S.FILLED), *legs) == [(Withdraw, "stop", None)]
+
+
+def test_a_stop_that_was_let_go_stays_the_one_though_the_entry_fills_more():
+    legs = profit(status=S.CANCELED, filled=0), stop(status=S.ACCEPTED, now=70, triggered=True, held=False)
+    assert steps(bought(90), *legs) == [(Resize, "stop", 90)]
+
+
+def test_where_the_broker_changes_nothing_the_profit_waits_for_the_whole_entry():
+    rigid = replace(PROFIT_RESTS, can_replace=False)
+    assert (Release, "profit", 40) not in steps(bought(40), profit(), stop(), ways=rigid)
+    assert (Release, "profit", 100) in steps(bought(100, S.FILLED), profit(), stop(), ways=rigid)
+
+
+def test_where_stops_rest_at_the_broker_the_profit_is_held_back():
+    stops_rest = replace(PROFIT_RESTS, rests=lambda each: each.intent.order.order_type.waits)
+    assert steps(bought(40), profit(), stop(), ways=stops_rest) == [(Adjust, "profit", 40), (Release, "stop", 40)]
+
+
+def test_a_later_round_of_an_exit_stands_for_the_earlier_one():
+    first = stop(status=S.DENIED)
+    second = replace(first, state=OrderState(first.intent.order))
+    assert steps(bought(40), profit(status=S.ACCEPTED, now=40), first, second) == [(Adjust, "stop", 40)]
+
+
+def test_of_two_entries_the_one_that_trades_takes_back_the_other():
+    def buy(name, price, **facts):
+        made = entry(name, OrderRole.ENTRY, side=Side.BUY, **facts)
+        return replace(made, intent=replace(made.intent, order=replace(made.intent.order, price=D(price))))
+
+    both = buy("low", 95), buy("high", 105)
+    assert steps(None, *both) == [(Release, "low", 100), (Release, "high", 100)]
+    resting = buy("low", 95, status=S.ACCEPTED, held=False), buy("high", 105, status=S.ACCEPTED, held=False)
+    assert steps(None, *resting) == []
+    traded = buy("low", 95, status=S.PARTIALLY_FILLED, held=False, filled=10), resting[1]
+    assert steps(None, *traded) == [(Withdraw, "high", None)]
+
+
+def test_exits_without_an_entry_end_one_position_between_them():
+    def exit_(made):
+        terms = replace(made.intent.order.instructions, parent_id=None, group="g")
+        order = replace(made.intent.order, instructions=terms)
+        return replace(made, intent=replace(made.intent, order=order))
+
+    assert steps(None, exit_(profit()), exit_(stop())) == [(Release, "profit", 100)]
+    assert steps(None, exit_(profit(status=S.PARTIALLY_FILLED, filled=60, now=100)), exit_(stop(now=100))) == [
+        (Adjust, "stop", 40)
+    ]
