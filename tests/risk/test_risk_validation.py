@@ -293,14 +293,14 @@ def test_where_the_broker_says_no_tick_the_markets_holds():
     assert scene.said() == []
 
 
-@pytest.mark.parametrize("price", [5520, 5860])
-def test_the_tolerance_itself_is_allowed(price):
-    scene = Scene(bounds=Bounds(price_tolerance=abs(D(price) - 5700) / 5700))
-    limit = {"order_type": OrderType.LIMIT, "price": price}
-    scene.request = stop(trigger=None, **limit)
+@pytest.mark.parametrize(("price", "beyond"), [(5643, 5642), (5757, 5758)])
+def test_the_tolerance_itself_is_allowed(price, beyond):
+    scene = Scene(bounds=Bounds(price_tolerance=D("0.01")))
+    scene.describe(tick_size=D(1))
+    scene.request = stop(trigger=None, order_type=OrderType.LIMIT, price=price)
     assert scene.said() == []
-    scene.see(last_price=D(5700) + (1 if price < 5700 else -1))
-    assert [verdict.rule for verdict in scene.judged()] == ["price_tolerance"]
+    scene.ask(price=beyond)
+    assert scene.said() == [f"price_tolerance: {beyond:,}, allowed within 57 of 5,700"]
 
 
 @pytest.mark.parametrize(
@@ -407,12 +407,23 @@ def test_an_order_without_a_limit_is_valued_at_the_highest_price_it_may_trade_at
 
 
 def test_the_value_itself_is_allowed_to_the_last_digit():
-    scene = Scene(bounds=Bounds(max_order_value=D("560000.00000001")))
-    scene.describe(tick_size=D("0.0000000000000001"))
-    scene.ask(price=D("5600.0000000001"))
+    scene = Scene(bounds=Bounds(max_order_value=D("16800.0000000003")))
+    scene.describe(tick_size=D("1E-24"), lot_size=D(1), min_quantity=D(1))
+    scene.ask(price=D("5600.0000000001"), quantity=3)
     assert scene.said() == []
-    scene.ask(price=D("5600.0000000001000001"))
-    assert scene.said() == ["max_order_value: 560,000.00000001000001, allowed at most 560,000.00000001"]
+    # More digits than plain arithmetic would keep.
+    scene.ask(price=D("5600.000000000100000000000001"))
+    assert [verdict.rule for verdict in scene.judged()] == ["max_order_value"]
+
+
+@pytest.mark.parametrize("step", [D(-10), D(0), D("-0.05")])
+def test_steps_that_go_backwards_or_nowhere_deny(step):
+    scene = Scene()
+    scene.describe(lot_size=step)
+    assert [verdict.rule for verdict in scene.judged()] == ["lot size"]
+    if step:
+        scene.describe(tick_size=step)
+        assert [verdict.rule for verdict in scene.judged()] == ["tick size", "lot size"]
 
 
 # --- the market's condition ---
