@@ -1,4 +1,4 @@
-"""What orders that belong together ask for next, state by state, as the exits of one position and as one-or-the-other."""
+"""What orders that belong together ask for next: the exits of one position, and entries of which the first one wins."""
 
 from __future__ import annotations
 
