@@ -33,8 +33,8 @@ TAKES_ORDERS: Final = frozenset({Phase.ORDER_ENTRY, Phase.NO_CANCEL, Phase.AUCTI
 TAKES_CHANGES: Final = TAKES_ORDERS - {Phase.NO_CANCEL}
 """Phases in which an order may be changed or canceled."""
 
-TRADES_AT_ONCE: Final = frozenset({Phase.CONTINUOUS, Phase.AT_CLOSE})
-"""Phases in which an order may trade as soon as it arrives."""
+ONLY_GATHERS: Final = TAKES_ORDERS - {Phase.CONTINUOUS, Phase.AT_CLOSE}
+"""Phases in which orders are taken and none trades as it arrives."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ and volume say nothing, and are not looked at.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from firstbell.market.phases import TAKES_ORDERS, TRADES_AT_ONCE
+from firstbell.market.phases import ONLY_GATHERS
 from firstbell.risk.validation.known import NOT_KNOWN, shown
 from firstbell.risk.verdict import ErrorCode, Verdict
 
@@ -19,14 +19,12 @@ if TYPE_CHECKING:
     from firstbell.model.order_request import OrderRequest
     from firstbell.risk.validation.known import Known
 
-_ONLY_GATHERED: Final = TAKES_ORDERS - TRADES_AT_ONCE
-
 
 def spread_narrow(request: OrderRequest, known: Known) -> Verdict | None:
     """The spread is at most a part of the price in its middle, and not crossed; while the market trades."""
     del request
     most, quote = known.bounds.max_spread, known.quote
-    if most is None or known.phase in _ONLY_GATHERED:
+    if most is None or known.phase in ONLY_GATHERS:
         return None
     bid, ask = (None, None) if quote is None else (quote.bid, quote.ask)
     if bid is None or ask is None:
@@ -41,7 +39,7 @@ def spread_narrow(request: OrderRequest, known: Known) -> Verdict | None:
 def volume_enough(request: OrderRequest, known: Known) -> Verdict | None:
     """Enough has traded today; once the market trades."""
     del request
-    if known.phase in _ONLY_GATHERED:
+    if known.phase in ONLY_GATHERS:
         return None
     return _at_least("min_volume", None if known.quote is None else known.quote.volume, known.bounds.min_volume)
 

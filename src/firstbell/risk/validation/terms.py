@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from firstbell.market.phases import TAKES_CHANGES, TAKES_ORDERS, TRADES_AT_ONCE, Phase
+from firstbell.market.phases import ONLY_GATHERS, TAKES_CHANGES, TAKES_ORDERS, Phase
 from firstbell.model.terms import TimeInForce
 from firstbell.risk.validation.known import NOT_KNOWN
 from firstbell.risk.verdict import ErrorCode, Verdict
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _AUCTIONS: Final = {TimeInForce.AT_THE_OPEN: Phase.AUCTION, TimeInForce.AT_THE_CLOSE: Phase.AT_CLOSE}
 _AT_ONCE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
-_ONLY_GATHERED: Final = TAKES_ORDERS - TRADES_AT_ONCE
 
 
 def ends_later(request: OrderRequest, known: Known) -> Verdict | None:
@@ -43,7 +42,7 @@ def time_in_force_fits(request: OrderRequest, known: Known) -> Verdict | None:
         if day is not None and day.is_to_come(auction, known.now):
             return None
         allowed = f"while {auction} is still to come"
-    elif kind in _AT_ONCE and known.phase in _ONLY_GATHERED:
+    elif kind in _AT_ONCE and known.phase in ONLY_GATHERS:
         allowed = f"while orders trade, not in {known.phase}"
     else:
         return None
