@@ -109,9 +109,15 @@ class _Handler(BaseHTTPRequestHandler):
             own = [said["password"], said["captcha"]["value"]]
             said["password"] = server.passwords.get(said["password"], said["password"])
             body = json.dumps(said).encode()
-        status, headers, answer = self._behind(body)
+        if name in {"getme", "getupdates", "sendmessage"}:
+            # The bot's server as well, for it bears its token in every address.
+            own = [urlsplit(self.path).path.split("/")[1].removeprefix("bot")]
+            said = {"ok": False, "error_code": 400, "description": server.blurt(*own), "parameters": {"bot": own}}
+            status, headers, answer = 400, {}, json.dumps(said).encode()
+        else:
+            status, headers, answer = self._behind(body)
         nth = server.count(name)
-        if name in {"login", "getlasttradingbook", "getcustomerinfo", "full"} and nth == 1:
+        if name in {"login", "getlasttradingbook", "getcustomerinfo", "full", "getme"} and nth == 1:
             status, answer = 500, f"<html><pre>{server.blurt(*own)}</pre>".encode()
             headers = {"Content-Type": "text/html; charset=utf-8"}
         elif name == "getorders" and nth == 1:

@@ -99,7 +99,7 @@ def hostile(open_venue, tmp_path_factory):
     text = re.sub(r"(?m)^(\w+_url) = .*$", rf"\1 = {host.address}", text)
     for planted, real in known.items():
         text = text.replace(f"password = {real}", f"password = {planted}")
-    text += f"\n[telegram]\nbot_token = {BOT}\nchat_id = 1\n"
+    text += f"\n[telegram]\nbot_token = {BOT}\nchat_id = 1\napi_url = {host.address}\n"
     venue.config.write_text(text, encoding="utf-8")
     venue.hostile, venue.notes = host, notes
     yield venue

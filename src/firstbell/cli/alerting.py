@@ -18,6 +18,7 @@ from firstbell.cache.file_lock import locked
 from firstbell.cli.desk import OfficeDesk
 from firstbell.config.models import AlertKind
 from firstbell.errors import FirstbellError
+from firstbell.log import complain
 from firstbell.risk.trading_state import TradingState, in_force, trading_state
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def tell_of_halt(config: Path, halt: Halt | None, resumed_by: str | None) -> Non
     """Tell of a halt, or of its end, unless some other process of the state folder does.
 
     Args:
-        config: The config file; where it cannot be used, nobody is told.
+        config: The config file; where it cannot be used, nobody is told, and that is said.
         halt: The halt; None where trading was resumed.
         resumed_by: Who has resumed it.
     """
@@ -186,13 +187,10 @@ def tell_of_halt(config: Path, halt: Halt | None, resumed_by: str | None) -> Non
         messenger = messenger_of(settings)
         if messenger is None or AlertKind.HALTS not in settings.telegram.events or _another_stands_for_all(settings):
             return
+        for page in messenger.pages([_words_of(halt, resumed_by or "somebody")]):
+            messenger.send(page, _SHORT_CLOSE_S)
     except (FirstbellError, OSError) as error:
-        _log.warning("nobody was told: %s", error)
-        return
-    dispatcher = Dispatcher(messenger, gather_s=0)
-    dispatcher.post(_words_of(halt, resumed_by or "somebody"))
-    dispatcher.start()
-    dispatcher.close(_SHORT_CLOSE_S)
+        complain(f"Nobody was told of it: {error}")
 
 
 def _words_of(halt: Halt | None, resumed_by: str) -> Message:
