@@ -91,6 +91,16 @@ def test_all_profit_is_told_with_every_fee_taken_off():
     assert position.total(Decimal(55), closing_fee=Decimal(30)) == 400 + 300 - 41 - 30
 
 
+def test_the_profit_since_it_was_opened_leaves_out_what_was_earned_before():
+    flat = held(bought(1, 10, 100, fee=4), sold(2, 10, 120, fee=6))
+    assert (flat.before, flat.total(Decimal(7)), flat.profit(Decimal(7))) == (190, 190, 0)
+    again = flat.after(bought(3, 10, 100, fee=5)).after(sold(4, 4, 110, fee=3))
+    assert again.profit(Decimal(90), closing_fee=Decimal(2)) == 40 - 60 - 5 - 3 - 2
+    turned = again.after(sold(5, 16, 90, fee=7))
+    assert (turned.quantity, turned.before) == (-10, 190 + 40 - 60 - 5 - 3 - 7)
+    assert turned.profit(Decimal(85)) == 50
+
+
 def test_a_trade_that_comes_twice_counts_once():
     once = held(bought(1, 100, 50, fee=19, order="a"))
     assert held(*(bought(1, 100, 50, fee=19, order="a"),) * 3) == once

@@ -99,6 +99,7 @@ class Position:
         fees: What all trades took in fees.
         basis: What the quantity held cost, below zero for what was sold short: an exact fraction.
         opened_at: When the quantity last left zero, or changed its sign; None while nothing is held.
+        before: What had been earned by then, all fees taken off.
         last_trade_at: When it last traded.
         estimated: Whether the price of some trade was not told, so that all profit is an estimate.
     """
@@ -110,6 +111,7 @@ class Position:
     fees: Decimal = _NOTHING
     basis: Fraction = Fraction(0)
     opened_at: datetime | None = None
+    before: Decimal = _NOTHING
     last_trade_at: datetime | None = None
     estimated: bool = False
 
@@ -147,6 +149,10 @@ class Position:
         value = _EXACT.multiply(self.quantity, price)
         return _EXACT.subtract(_EXACT.add(self.cash, value), _EXACT.add(self.fees, closing_fee))
 
+    def profit(self, price: Decimal, closing_fee: Decimal = _NOTHING) -> Decimal:
+        """Likewise, but since the position was opened: what it has earned in part already is in it."""
+        return _EXACT.subtract(self.total(price, closing_fee), self.before)
+
     def after(self, trade: Trade) -> Position:
         """The position once a trade has come. It is not known here which have come before: see `position_of`.
 
@@ -159,13 +165,27 @@ class Position:
             )
         quantity = _EXACT.add(self.quantity, trade.signed)
         crossed = bool(self.quantity) and bool(quantity) and (self.quantity > 0) != (quantity > 0)
+        cash = _EXACT.subtract(self.cash, _EXACT.multiply(trade.signed, trade.price))
+        fees = _EXACT.add(self.fees, trade.fee)
+        opened_at, before = self.opened_at, self.before
+        if not quantity:
+            opened_at, before = None, _EXACT.subtract(cash, fees)
+        elif crossed:
+            # The fee of a trade that turned the position round is put to what it closed.
+            opened_at, before = (
+                trade.at,
+                _EXACT.subtract(_EXACT.add(cash, _EXACT.multiply(quantity, trade.price)), fees),
+            )
+        elif not self.quantity:
+            opened_at = trade.at
         return replace(
             self,
             quantity=quantity,
-            cash=_EXACT.subtract(self.cash, _EXACT.multiply(trade.signed, trade.price)),
-            fees=_EXACT.add(self.fees, trade.fee),
+            cash=cash,
+            fees=fees,
             basis=self._basis_after(trade, quantity, crossed=crossed),
-            opened_at=(trade.at if crossed or not self.quantity else self.opened_at) if quantity else None,
+            opened_at=opened_at,
+            before=before,
             last_trade_at=trade.at if self.last_trade_at is None else max(trade.at, self.last_trade_at),
             estimated=self.estimated or trade.estimated,
         )

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.market import fee, fee_rate
@@ -180,6 +181,19 @@ class PositionBook:
         with self._lock:
             ledger = self._ledgers.get((self._holder_of(account), instrument))
             return None if ledger is None else ledger.position
+
+    def leaves(self, account: AccountName, instrument: InstrumentId, side: Side) -> Decimal:
+        """What orders of one side that are not done yet may still trade, those that are held back among them.
+
+        Raises:
+            JournalError: Likewise.
+        """
+        self._catch_up()
+        holder = self._holder_of(account)
+        with self._lock:
+            open_ = [each for each in self._working.values() if each.account == holder]
+        mine = [each for each in open_ if (each.order.instrument, each.order.side) == (instrument, side)]
+        return sum((each.leaves for each in mine), Decimal(0))
 
     def _catch_up(self) -> None:
         if self._is_behind:

@@ -75,6 +75,11 @@ class Tally:
         """Whether a trade has been told."""
         return trade_id in self._told
 
+    @property
+    def leaves(self) -> Decimal:
+        """What may still trade of it."""
+        return max(self.quantity - max(self._told_qty, self._cum_qty), _NOTHING)
+
     def trades(self, fee_of: FeeOf) -> list[Trade]:
         """All that has traded of it."""
         trades = list(self._told.values())

@@ -1,0 +1,208 @@
+"""Closing positions by themselves: when their target, their stop or their time is reached, and never more than once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Protocol
+
+from firstbell.errors import FirstbellError
+from firstbell.model.money import grouped
+from firstbell.model.order_request import OrderRequest
+from firstbell.model.terms import OrderRole, OrderType, Side
+from firstbell.oms.loss_limits import PositionAlert
+from firstbell.risk.trading_state import TradingState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime, timedelta
+
+    from firstbell.model.identifiers import AccountName, InstrumentId
+    from firstbell.oms.loss_limits import Alert
+    from firstbell.oms.position_view import PositionView
+    from firstbell.oms.response import OrderResponse
+
+    Leaves = Callable[[AccountName, InstrumentId, Side], Decimal]
+    """What orders of one side may still trade."""
+
+_log = logging.getLogger(__name__)
+
+_TRIES: Final = 3
+"""So often one closing is asked for while it is certainly refused; then a person has to look."""
+
+
+class Closer(Protocol):
+    """Places closing orders: what an `firstbell.oms.manager.OrderManager` does."""
+
+    def close_position(self, account: AccountName, request: OrderRequest) -> OrderResponse:
+        """Place an order that ends a position. Under one key it is one order of the day, however often asked for.
+
+        Raises:
+            FirstbellError: Nothing was placed.
+        """
+        ...
+
+
+class Reason(StrEnum):
+    """Why a position is closed."""
+
+    STOP = "stop"
+    TARGET = "target"
+    TIMEOUT = "timeout"
+
+
+_ROLES: Final = {
+    Reason.STOP: OrderRole.STOP_LOSS,
+    Reason.TARGET: OrderRole.TAKE_PROFIT,
+    Reason.TIMEOUT: OrderRole.EXIT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """What one position is watched for; None where it is not.
+
+    Attributes:
+        target: The profit at which it has reached its target, in the price's currency.
+        stop: The loss at which it has reached its stop, as a positive number.
+        timeout: How long it may be open.
+        close_on_target: Whether it is closed then, or only told of.
+        close_on_stop: Likewise.
+    """
+
+    target: Decimal | None = None
+    stop: Decimal | None = None
+    timeout: timedelta | None = None
+    close_on_target: bool = False
+    close_on_stop: bool = False
+
+    def reached(self, view: PositionView, now: datetime) -> Reason | None:
+        """What an open position has reached, the most urgent first. A stale price reaches nothing."""
+        profit = None if view.stale else view.profit
+        if profit is not None and self.stop is not None and profit <= -self.stop:
+            return Reason.STOP
+        if profit is not None and self.target is not None and profit >= self.target:
+            return Reason.TARGET
+        if self.timeout is not None and view.opened_at is not None and now - view.opened_at >= self.timeout:
+            return Reason.TIMEOUT
+        return None
+
+    def closes(self, reason: Reason) -> bool:
+        """Whether a position that has reached it is closed."""
+        return {Reason.STOP: self.close_on_stop, Reason.TARGET: self.close_on_target, Reason.TIMEOUT: True}[reason]
+
+
+@dataclass(slots=True)
+class _Try:
+    count: int = 0
+    is_over: bool = False
+    said: str | None = None
+
+
+class Closing:
+    """Asks for closing orders, each once.
+
+    A closing order sells what is held and no open order sells already, so that both together never turn the position
+    round: where a bracket's exits or an order by hand cover all of it, nothing is placed. Its key is made of the
+    position and the reason, and so the same after a restart.
+
+    Args:
+        closer: Places them; None where positions are only watched.
+        leaves: What open orders may still trade.
+        state: What may leave at all.
+        alert: Told of what has been reached, and what came of it.
+    """
+
+    def __init__(self, closer: Closer | None, leaves: Leaves, state: Callable[[], TradingState], alert: Alert) -> None:
+        self._closer = closer
+        self._leaves = leaves
+        self._state = state
+        self._alert = alert
+        self._tries: dict[str, _Try] = {}
+
+    def reached(self, view: PositionView, reason: Reason, *, close: bool) -> None:
+        """A position has reached something: tell of it once, and close it if it is to be closed."""
+        key = key_of(view, reason)
+        tried = self._tries.setdefault(key, _Try())
+        if tried.is_over:
+            return
+        words = f"{view.account} {view.instrument}: {reason} reached with {_money(view.profit)}"
+        if not close or self._closer is None:
+            tried.is_over = True
+            self._say(tried, view, words)
+            return
+        free = abs(view.quantity) - self._leaves(view.account, view.instrument, _side(view))
+        if free <= 0:
+            # Should those orders end untraded, it is closed after all.
+            self._say(tried, view, f"{words}; open orders close it already")
+        elif self._state() is TradingState.HALTED:
+            self._say(tried, view, f"{words}; not closed, for trading is halted")
+        else:
+            self._close(self._closer, view, _request(view, free, reason, key), tried, words)
+
+    def forget_all_but(self, views: Iterable[PositionView]) -> None:
+        """Forget what was reached by positions that are not among those that are open."""
+        if self._tries:
+            open_ = {stem_of(view) for view in views}
+            for key in [each for each in self._tries if each.rpartition("-")[0] not in open_]:
+                del self._tries[key]
+
+    def _close(self, closer: Closer, view: PositionView, request: OrderRequest, tried: _Try, words: str) -> None:
+        tried.count += 1
+        what = f"{request.side} {grouped(request.quantity)}"
+        try:
+            response = closer.close_position(view.account, request)
+        except FirstbellError as error:
+            why = str(error)
+        else:
+            if response.is_success or response.is_unresolved:
+                tried.is_over = True
+                self._say(tried, view, f"{words}; closing: {what} ({response.order_id}, {response.message})")
+                return
+            why = response.message
+        tried.is_over = tried.count >= _TRIES
+        ending = "; a person has to close it" if tried.is_over else ""
+        self._say(tried, view, f"{words}; not closed, {what}: {why}{ending}")
+
+    def _say(self, tried: _Try, view: PositionView, text: str) -> None:
+        if tried.said == text.partition(";")[2]:
+            return
+        tried.said = text.partition(";")[2]
+        _log.warning("%s", text)
+        self._alert(PositionAlert(text, None, view.account, view.instrument))
+
+
+def stem_of(view: PositionView) -> str:
+    """What the keys of one position begin with: the same each time it is read from the journal."""
+    opened_at = "" if view.opened_at is None else view.opened_at.isoformat()
+    position = f"{view.account}\x1f{view.instrument}\x1f{opened_at}"
+    return f"close-{hashlib.blake2b(position.encode(), digest_size=8).hexdigest()}"
+
+
+def key_of(view: PositionView, reason: Reason) -> str:
+    """The key under which a position is closed for a reason."""
+    return f"{stem_of(view)}-{reason}"
+
+
+def _side(view: PositionView) -> Side:
+    return Side.SELL if view.quantity > 0 else Side.BUY
+
+
+def _request(view: PositionView, quantity: Decimal, reason: Reason, key: str) -> OrderRequest:
+    # At whatever price there is; where a broker takes no such orders, the order manager sends a limit that crosses.
+    return OrderRequest(
+        instrument=view.instrument,
+        side=_side(view),
+        order_type=OrderType.MARKET,
+        quantity=quantity,
+        account=view.account,
+        role=_ROLES[reason],
+        key=key,
+    )
+
+
+def _money(number: Decimal | None) -> str:
+    return "an unknown profit" if number is None else f"a profit of {grouped(number.quantize(Decimal('0.01')))}"

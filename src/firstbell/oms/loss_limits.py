@@ -1,0 +1,182 @@
+"""The limits on what a day may lose: reached, they let trading only reduce, or halt it, until a person resumes."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from firstbell.config.position_settings import OnLoss
+from firstbell.errors import RunError
+from firstbell.model.money import grouped
+from firstbell.oms.day_marks import DayMarks
+from firstbell.oms.engines import Engines
+from firstbell.risk.trading_state import Halt, HaltFile, TradingState, trading_state
+from firstbell.risk.verdict import ErrorCode, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date, datetime
+    from pathlib import Path
+
+    from firstbell.config import PositionSettings
+    from firstbell.model.identifiers import AccountName, InstrumentId
+
+    Alert = Callable[["PositionAlert"], None]
+    """Told of what a person should know. It must be quick and must not raise."""
+
+_log = logging.getLogger(__name__)
+
+BY: Final = "the limit on losses"
+"""Who calls a halt for it."""
+_NOTHING: Final = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class PositionAlert:
+    """Something about positions that a person should know.
+
+    Attributes:
+        text: In words.
+        code: What it is about, where it is an error.
+        account: The account, where it is about one.
+        instrument: The instrument, likewise.
+    """
+
+    text: str
+    code: ErrorCode | None = None
+    account: AccountName | None = None
+    instrument: InstrumentId | None = None
+
+
+class LossLimits:
+    """``max_daily_loss`` and ``max_drawdown``, over all accounts together.
+
+    What cannot be judged is denied: while a limit is set and some price that it needs is stale, trading only reduces.
+    That ends by itself. A limit that is reached is written down, and ends by `firstbell resume` alone; from then on it
+    counts anew, from where the day stands then.
+
+    Args:
+        settings: The limits.
+        state_dir: Where halts and marks are written down.
+        alert: Told when a limit is reached, and when it cannot be judged.
+    """
+
+    def __init__(self, settings: PositionSettings, state_dir: Path, alert: Alert) -> None:
+        self._settings = settings
+        self._state_dir = state_dir
+        self._alert = alert
+        self._is_blind = False
+        self._unwritten: TradingState | None = None
+        self.marks: DayMarks | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is any limit."""
+        return not (self._settings.max_daily_loss is None and self._settings.max_drawdown is None)
+
+    @property
+    def called(self) -> str | None:
+        """The limit that was reached today and stands; None where none does."""
+        return None if self.marks is None else self.marks.called
+
+    def loss(self, profit: Decimal) -> Decimal:
+        """How much of ``max_daily_loss`` is used up; never less than nothing."""
+        return max(_NOTHING, (_NOTHING if self.marks is None else self.marks.counted_from) - profit)
+
+    def drawdown(self, profit: Decimal) -> Decimal:
+        """How far the day's profit has fallen from its best; never less than nothing."""
+        return max(_NOTHING, (_NOTHING if self.marks is None else self.marks.peak) - profit)
+
+    def state(self) -> TradingState:
+        """What may leave now: by the files of the state folder, and by what this process knows besides."""
+        written = trading_state(self._state_dir)
+        if TradingState.HALTED in {written, self._unwritten}:
+            return TradingState.HALTED
+        if self._is_blind or self._unwritten is not None:
+            return TradingState.REDUCING
+        return written
+
+    def begin_day(self, day: date) -> DayMarks:
+        """The marks of a day, those that were written down earlier on it."""
+        if self.marks is None or self.marks.day != day:
+            self.marks = DayMarks.load(self._state_dir, day)
+        return self.marks
+
+    def keep(self, marks: DayMarks) -> None:
+        """Go by other marks from now on, and write them down."""
+        if marks == self.marks:
+            return
+        self.marks = marks
+        try:
+            marks.save(self._state_dir)
+        except RunError as error:
+            _log.error("%s; after a restart the day is measured anew", error)
+
+    def judge(self, profit: Decimal | None, now: datetime) -> None:
+        """Hold the day's profit against the limits.
+
+        Args:
+            profit: The day's profit of all accounts, all fees taken off; None where some price that it needs is stale.
+            now: The time, aware.
+        """
+        if self.marks is None or not self.is_set:
+            return
+        self._see(profit)
+        if profit is None:
+            return
+        marks = self.marks
+        if marks.called is not None:
+            if trading_state(self._state_dir) is not TradingState.ACTIVE:
+                return
+            # A person has resumed: the limits count anew, from here.
+            marks = replace(marks, called=None, counted_from=profit, peak=profit)
+            self._unwritten = None
+        marks = replace(marks, peak=max(marks.peak, profit))
+        self.keep(marks)
+        breach = self._breach(profit)
+        if breach is not None and self._call(breach, now):
+            self.keep(replace(marks, called=breach.rule))
+
+    def _breach(self, profit: Decimal) -> Verdict | None:
+        for rule, found, allowed in (
+            ("max_daily_loss", self.loss(profit), self._settings.max_daily_loss),
+            ("max_drawdown", self.drawdown(profit), self._settings.max_drawdown),
+        ):
+            if allowed is not None and found >= allowed:
+                return Verdict(ErrorCode.RISK_LIMIT_BREACH, rule, grouped(found), f"less than {grouped(allowed)}")
+        return None
+
+    def _call(self, breach: Verdict, now: datetime) -> bool:
+        """Take trading down, durably; whether that could be written."""
+        halted = self._settings.on_daily_loss is OnLoss.HALTED
+        state = TradingState.HALTED if halted else TradingState.REDUCING
+        first, self._unwritten = self._unwritten is None, state
+        failure = ""
+        try:
+            HaltFile.of(self._state_dir, state).write(Halt(now, BY, str(breach), state))
+        except RunError as error:
+            failure = f"; {error}: it does not survive a restart"
+        else:
+            self._unwritten = None
+        if halted:
+            engines = Engines.of(self._state_dir)
+            for owner in engines.living():
+                engines.tell(owner)
+        if first:
+            text = f"trading is {state.value.lower()} until `firstbell resume`: {breach}{failure}"
+            _log.error("%s", text)
+            self._alert(PositionAlert(text, breach.code))
+        return not failure
+
+    def _see(self, profit: Decimal | None) -> None:
+        if (profit is None) is self._is_blind:
+            return
+        self._is_blind = profit is None
+        if self._is_blind:
+            text = "the limits on losses cannot be judged, for prices are stale: trading only reduces meanwhile"
+            _log.warning("%s", text)
+            self._alert(PositionAlert(text, ErrorCode.PRICE_UPDATE_ERROR))
+        else:
+            _log.info("the limits on losses can be judged again")
