@@ -164,6 +164,29 @@ def test_an_unknown_instrument_is_refused(seat: Seat) -> None:
         seat.broker.instrument(InstrumentId("IRO1NONE0001"))
 
 
+def test_an_unknown_instrument_has_no_quote(seat: Seat) -> None:
+    with pytest.raises(Refused):
+        seat.broker.quote(InstrumentId("IRO1NONE0001"))
+
+
+def test_a_resting_order_is_in_the_quote_where_the_book_is_shown(seat: Seat) -> None:
+    if not seat.broker.capabilities.shows_book:
+        pytest.skip("this broker does not show the book")
+    wanted = order(seat)
+    name = seat.broker.submit(wanted).venue_order_id
+    found = seat.broker.quote(seat.instrument)
+    assert abs((found.at - datetime.now(UTC)).total_seconds()) < 60
+    level = next(level for level in found.bids if level.price == wanted.price)
+    assert level.quantity >= wanted.quantity
+    assert level.orders is None or level.orders >= 1
+    for levels, step in ((found.bids, -1), (found.asks, 1)):
+        assert [each.price for each in levels] == sorted((each.price for each in levels), key=lambda p: p * step)
+    assert name is not None
+    seat.broker.cancel(name)
+    left = sum(each.quantity for each in seat.broker.quote(seat.instrument).bids if each.price == wanted.price)
+    assert left == level.quantity - wanted.quantity
+
+
 def test_an_estimate_can_be_paid(seat: Seat) -> None:
     price = seat.broker.instrument(seat.instrument).band.high
     money = Decimal(1_000_003_827)

@@ -140,7 +140,7 @@ def test_a_damaged_entry_is_asked_for_again(broker: HttpBroker, house: House, pl
         house.cache.put(Kind.BUYING_POWER, f"shahr\x1f{url}\x1f{url}\x1fuser", planted)  # type: ignore[arg-type] # JSON
         assert broker.buying_power() == 1_000_003_827
     good = {"id": ISIN, "symbol": "s", "name": "n", "low": "1", "high": "2", "min": "1", "max": "9", "lot": "1"}
-    rest = {"reference": None, "last": None, "state": ""}
+    rest = {"reference": None, "last": None, "state": "", "expiry": None, "tick": None}
     for changed in (
         {"low": "3"},
         {"low": "-1"},

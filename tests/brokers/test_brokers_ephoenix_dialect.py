@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,7 @@ from firstbell.errors import (
 from firstbell.model.broker_codes import EPHOENIX_CODES
 from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId, VenueOrderId
 from firstbell.model.order import Order
+from firstbell.model.quote import Level
 from firstbell.model.terms import Side
 
 ISIN = InstrumentId("IRO1MHRN0001")
@@ -327,6 +328,69 @@ def test_a_cancel_that_says_nothing_is_done() -> None:
 # Logging in
 
 PNG = b"\x89PNG\r\n\x1a\n..."
+
+
+AT = datetime(2026, 11, 21, 6, tzinfo=UTC)
+
+
+def limits(*rows: object, **changed: object) -> list[dict[str, object]]:
+    return [{"i": {"isin": ISIN}, "t": {"cup": 5700.0}, "bl": list(rows), **changed}]
+
+
+def limit(**changed: object) -> dict[str, object]:
+    return {"bv": 1000, "boc": 3, "bp": 5690.0, "sv": 2000, "soc": 4, "sp": 5710.0, **changed}
+
+
+def test_a_quote_is_read_best_first() -> None:
+    said = limits(limit(bp="5680", sp="۵۷۲۰", boc=None), limit(), limit(bp=0.0, bv=0, sp=5700.0, SV=5))
+    said[0]["bl"][2].pop("sv")  # type: ignore[index,attr-defined]
+    found = answers.read_quote(answer(said), ISIN, HOST, AT)
+    assert (found.instrument, found.at, found.last_price, found.volume) == (ISIN, AT, 5700, None)
+    assert found.bids == (Level(Decimal(5690), Decimal(1000), 3), Level(Decimal(5680), Decimal(1000), None))
+    assert [(level.price, level.quantity) for level in found.asks] == [(5700, 5), (5710, 2000), (5720, 2000)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        limits(),
+        limits(bl=None),
+        limits(t={"cup": 0}),
+        limits(t=None),
+        limits(limit(bp=0, sp=None)),
+        limits(limit(bv=0, sv=None)),
+    ],
+)
+def test_a_quote_with_nothing_in_its_book(said: object) -> None:
+    found = answers.read_quote(answer(said), ISIN, HOST, AT)
+    assert found.bids == found.asks == ()
+    assert found.last_price in {None, Decimal(5700)}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        limits(bl={"bp": 1}),
+        limits("5690"),
+        limits(limit(bp="x")),
+        limits(limit(bp=-5690)),
+        limits(limit(bv=-1)),
+        limits(limit(bv=1.5)),
+        limits(limit(soc="many")),
+        limits(limit(BP=5680.0)),
+        limits(*[limit()] * 101),
+        limits(t={"cup": "x"}),
+        {"rows": None},
+    ],
+)
+def test_a_quote_is_never_guessed(said: object) -> None:
+    with pytest.raises(Unreadable):
+        answers.read_quote(answer(said), ISIN, HOST, AT)
+
+
+def test_a_quote_of_another_instrument_is_a_refusal() -> None:
+    with pytest.raises(Refused):
+        answers.read_quote(answer(limits()), InstrumentId("IRO1NONE0001"), HOST, AT)
 
 
 def test_a_captcha_is_read() -> None:
@@ -653,6 +717,30 @@ def test_trades_are_read() -> None:
     assert (fill.instrument, fill.side, fill.venue_order_id) == (ISIN, Side.BUY, "4711")
     assert (fill.fill.trade_id, fill.fill.last_qty, fill.fill.last_px) == ("77", 10, 5860)
     assert lists.read_fills(answer({"result": [trade(tradeType=2)]}), HOST)[0].side is Side.SELL
+
+
+def test_a_trades_name_is_said_to_be_ours_where_it_is() -> None:
+    """A row without one may be a sum that grows."""
+    named, ours = lists.read_fills(answer([trade(tradeNumber=77), trade()]), HOST)
+    assert (named.named, ours.named) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "fee"),
+    [
+        ({"netAmount": 58_817}, 217),
+        ({"netAmount": 58_600}, 0),
+        ({"netAmount": 58_084, "tradeType": 2}, 516),
+        ({"netAmount": None}, None),
+        ({"netAmount": 58_599}, None),
+        ({"netAmount": 58_817, "tradeType": 2}, None),
+        ({"netAmount": 59_772}, 1_172),
+        ({"netAmount": 59_773}, None),
+    ],
+)
+def test_a_fee_is_what_the_net_amount_leaves_where_it_can_be_one(changed: dict[str, object], fee: int | None) -> None:
+    (found,) = lists.read_fills(answer([trade(**changed)]), HOST)
+    assert found.fill.fee == fee
 
 
 def test_trades_without_a_name_get_one_that_stays() -> None:

@@ -122,12 +122,22 @@ class VenueOrder:
 
 @dataclass(frozen=True, slots=True)
 class VenueFill:
-    """One trade of the day as the broker lists it: the fill, and what it is a fill of."""
+    """One trade of the day as the broker lists it: the fill, and what it is a fill of.
+
+    Attributes:
+        instrument: What was traded.
+        side: Which side of it is the account's.
+        fill: The trade.
+        venue_order_id: The order's name, where the broker says it.
+        named: Whether the trade's name is the broker's own. Where it is ours, the row may be a sum that grows, and have
+            another name next time: then the trades of an order count only together, as they stand in one answer.
+    """
 
     instrument: InstrumentId
     side: Side
     fill: Fill
     venue_order_id: VenueOrderId | None = None
+    named: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,11 @@ from firstbell.errors import (
 from firstbell.model.identifiers import InstrumentId
 from firstbell.model.instrument import Instrument
 from firstbell.model.price_band import PriceBand
+from firstbell.model.quote import Level, Quote
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
     from decimal import Decimal
 
     from firstbell.brokers.base import Answer
@@ -38,6 +41,8 @@ _WRONG_PASSWORD: Final = 3000
 _WRONG_CAPTCHA: Final = -1000
 _LARGEST_PICTURE: Final = 1 << 19
 _LONGEST_HASH: Final = 4096
+_MOST_LIMITS: Final = 100
+"""Rows of best limits; the platform shows five."""
 
 _UNAUTHORIZED: Final = 401
 _TOO_MANY: Final = 429
@@ -226,6 +231,50 @@ def read_instrument(answer: Answer, isin: InstrumentId, host: str) -> Instrument
         if read_isin(facts).casefold() == isin.casefold():
             return _instrument(facts, entry.inner("t"), isin)
     raise Refused(f"{host} knows no instrument {isin}", host=host, status=answer.status)
+
+
+def read_quote(answer: Answer, isin: InstrumentId, host: str, at: datetime) -> Quote:
+    """Read the best limits and the last price of the one instrument that was asked for.
+
+    The answer names no day's volume under a name that is known, so there is none in what is read.
+
+    Args:
+        answer: The answer, the same as an instrument's.
+        isin: The instrument.
+        host: Who answered.
+        at: When it was asked for, aware.
+
+    Raises:
+        Refused: The broker knows no such instrument.
+        BrokerError: As `document_of`.
+    """
+    document = document_of(answer, "quote", host)
+    for row in rows_in(document, "list of instruments", host, "rows", "instruments"):
+        entry = Fields(row, "instrument", host)
+        if read_isin(entry.inner("i")).casefold() == isin.casefold():
+            limits = entry.get("bl") or []
+            if not isinstance(limits, list) or len(limits) > _MOST_LIMITS:
+                raise entry.unreadable("its best limits are no list of them")
+            found = [Fields(limit, "best limit", host) for limit in limits]
+            last = entry.inner("t").maybe_number("cup") if isinstance(entry.get("t"), dict) else None
+            return Quote(
+                isin,
+                at,
+                bids=tuple(sorted(_levels(found, "bp", "bv", "boc"), key=lambda level: -level.price)),
+                asks=tuple(sorted(_levels(found, "sp", "sv", "soc"), key=lambda level: level.price)),
+                last_price=last if last is not None and last > 0 else None,
+            )
+    raise Refused(f"{host} knows no instrument {isin}", host=host, status=answer.status)
+
+
+def _levels(limits: list[Fields], price: str, volume: str, orders: str) -> Iterator[Level]:
+    """The levels of one side; a price or a volume of zero stands for none."""
+    for limit in limits:
+        found, shares, count = limit.maybe_number(price), limit.maybe_count(volume), limit.maybe_count(orders)
+        if found is not None and found < 0:
+            raise limit.unreadable(f"{price} is negative")
+        if found and shares:
+            yield Level(found, shares, int(count) if count else None)
 
 
 def _instrument(facts: Fields, trading: Fields, isin: InstrumentId) -> Instrument:

@@ -13,6 +13,7 @@ from firstbell.brokers.ephoenix.fields import number_in
 from firstbell.brokers.ephoenix.orders import read_order_answer
 from firstbell.cache import Kind
 from firstbell.errors import BrokerError, NoAnswer, NotSent, TokenEnded, Unreadable
+from firstbell.model.instant import instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import BrokerCode, InstrumentId, VenueOrderId
     from firstbell.model.instrument import Instrument
     from firstbell.model.order import Order
+    from firstbell.model.quote import Quote
     from firstbell.model.terms import Side
 
 R = TypeVar("R")
@@ -70,7 +72,7 @@ class EphoenixBroker:
         self._code = code
         self._key = key
         self._hosts = hosts
-        self._capabilities = Capabilities(min_interval_ms, client_order_ids=False, replace=True)
+        self._capabilities = Capabilities(min_interval_ms, client_order_ids=False, replace=True, shows_book=True)
         self._session = session
         self._transport = transport
         self._shelf = shelf
@@ -140,6 +142,13 @@ class EphoenixBroker:
         )
         self._shelf.put(Kind.INSTRUMENT, key, cached_instrument.written(found))
         return found
+
+    def quote(self, instrument: InstrumentId) -> Quote:
+        """The best limits and the last price now; see the protocol. The platform says no day's volume that we know."""
+        at = instant(self._clock.wall_ns())
+        return self._read(
+            calls.instrument(instrument), lambda answer, host: answers.read_quote(answer, instrument, host, at)
+        )
 
     def estimate(self, instrument: InstrumentId, side: Side, money: Decimal, price: Decimal) -> Estimate | None:
         """What the broker's calculator says; None where it says nothing that can be read."""

@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -26,7 +27,6 @@ from firstbell.model.terms import Side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from decimal import Decimal
 
     from firstbell.brokers.base import Answer
 
@@ -41,6 +41,8 @@ _MOST_ROWS: Final = 50_000
 _YEARS: Final = range(2000, 2201)
 """Years that a time can be of; beyond the calendar's ends it could not even be told in another zone."""
 _FRESH_STARTS: Final = 3
+_LARGEST_FEE: Final = Decimal("0.02")
+"""Of a trade's value. More is no fee: then the price was an average, or the net amount means something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +223,10 @@ def read_fills(answer: Answer, host: str) -> tuple[VenueFill, ...]:
     """Read the day's trades.
 
     No name for a trade is documented. Where a row has none, its name is made of the row's own facts and of how many
-    rows were like it before: the same list gives the same names again, and two trades that are alike stay two.
+    rows were like it before: the same list gives the same names again, and two trades that are alike stay two. But such
+    a row may be an order's sum so far, so it is said that the name is not the platform's.
+
+    The fee is what the net amount leaves of the trade's value, where that can be a fee.
 
     Raises:
         BrokerError: They cannot be read, or are refused.
@@ -236,11 +241,21 @@ def read_fills(answer: Answer, host: str) -> tuple[VenueFill, ...]:
         serial = row.maybe_number("serialNumber")
         order = None if not serial else _serial(row)
         name = row.text("tradeNumber", "tradeId", "tradeNo")
-        if not name:
+        named = bool(name)
+        if not named:
             when = row.text("tradeDate", "date", "created", "time")
             facts = [instrument, side.value, str(quantity), str(price), order, row.text("netAmount"), when]
             digest = hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
             alike[digest] += 1
             name = f"{digest}-{alike[digest]}"
-        found.append(VenueFill(instrument, side, Fill(name, quantity, price), order))
+        fee = _fee(side, quantity * price, row.maybe_number("netAmount"))
+        found.append(VenueFill(instrument, side, Fill(name, quantity, price, fee), order, named))
     return tuple(found)
+
+
+def _fee(side: Side, worth: Decimal, net: Decimal | None) -> Decimal | None:
+    """What a trade has cost beyond its value; None where nothing says it, or what does can be no fee."""
+    if net is None:
+        return None
+    fee = net - worth if side is Side.BUY else worth - net
+    return fee if 0 <= fee <= worth * _LARGEST_FEE else None
