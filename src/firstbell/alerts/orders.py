@@ -39,6 +39,7 @@ _TITLES: Final[dict[ReportKind, tuple[AlertKind, str, Importance]]] = {
     _K.TRIGGERED: (_A.STOPS, "Stop triggered", Importance.HIGH),
     _K.CANCELED: (_A.CHANGES, "Canceled", Importance.NORMAL),
     _K.EXPIRED: (_A.CHANGES, "Expired", Importance.LOW),
+    _K.WITHDRAWN: (_A.CHANGES, "Taken back", Importance.LOW),
     _K.REPLACED: (_A.CHANGES, "Changed", Importance.LOW),
     _K.CANCEL_REJECTED: (_A.CHANGES, "Not canceled", Importance.HIGH),
     _K.REPLACE_REJECTED: (_A.CHANGES, "Not changed", Importance.HIGH),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Tail:
-    """The reports of a run from now on, and those on orders that are open already.
+    """The reports that a run writes from now on: on its own orders, and on those that were open before it.
 
     Args:
         journal: Where they are written.
@@ -64,7 +64,9 @@ class Tail:
         reports = self._journal.reports(name)
         for report in reports[self._told.get(name, 0) :]:
             self._told[name] = self._told.get(name, 0) + 1
-            self._tell(report, entry.intent.order)
+            # What a command writes meanwhile, a cancel among others, it tells by itself.
+            if report.run_id == self._run_id:
+                self._tell(report, entry.intent.order)
         self._seen[name] = entry.state
 
 
