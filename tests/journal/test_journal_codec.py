@@ -15,10 +15,11 @@ from firstbell.journal.base import Intent, Owner, RunLine, RunRecord
 from firstbell.journal.codec import read_report, write_report
 from firstbell.journal.digest import with_digest
 from firstbell.journal.rows import order_row, read_entry, read_reports, read_run, report_row, run_row
+from firstbell.model.instructions import PLAIN, Instructions
 from firstbell.model.order import Order
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import Attempt, ExecutionReport, Fill
-from firstbell.model.terms import AttemptOutcome, Side
+from firstbell.model.terms import AttemptOutcome, OrderRole, OrderType, Side, TimeInForce
 
 AT = datetime(2026, 11, 21, 5, 15, tzinfo=UTC)
 TEXTS = st.text(max_size=20) | st.text(st.characters(categories=["Cs", "Cc", "Nd"]), max_size=4)
@@ -29,7 +30,7 @@ NUMBERS = st.decimals(
 ) | st.builds(lambda digits, exponent: Decimal(digits).scaleb(exponent), st.integers(1, 10**9), st.integers(-20, 20))
 POSITIVE = NUMBERS.map(abs).filter(bool)
 WHOLE = st.integers(-(2**63), 2**63)
-FILLS = st.builds(Fill, TEXTS, NUMBERS, NUMBERS)
+FILLS = st.builds(Fill, TEXTS, NUMBERS, NUMBERS, st.none() | NUMBERS)
 ATTEMPTS = st.builds(
     Attempt,
     st.integers(1, 999),
@@ -57,6 +58,18 @@ REPORTS = st.builds(
     st.none() | FILLS,
     st.none() | NUMBERS,
     st.none() | TEXTS,
+    st.none() | NUMBERS,
+    st.none() | NUMBERS,
+    st.none() | NUMBERS,
+)
+INSTRUCTIONS = st.just(PLAIN) | st.builds(
+    Instructions,
+    st.none() | POSITIVE,
+    st.none() | POSITIVE,
+    st.none() | INSTANTS,
+    st.none() | st.sampled_from(OrderRole),
+    st.none() | TEXTS,
+    st.none() | TEXTS,
 )
 ORDERS = st.builds(
     Order,
@@ -68,6 +81,9 @@ ORDERS = st.builds(
     POSITIVE,
     POSITIVE,
     st.dates(date(2020, 1, 1), date(2200, 1, 1)),
+    st.sampled_from(OrderType),
+    st.sampled_from(TimeInForce),
+    INSTRUCTIONS,
 )
 INTENTS = st.builds(Intent, ORDERS, TEXTS, TEXTS, st.integers(0, 2**62), st.none() | st.frozensets(TEXTS, max_size=4))
 OWNERS = st.builds(Owner, TEXTS, st.integers(0, 2**22), st.floats(0, 2**40))
@@ -82,8 +98,10 @@ def test_a_report_comes_back_as_it_was(report):
     (found,) = read_reports([numbered(report_row(report))])["name"]
     assert found == report
     assert found.at.isoformat() == report.at.isoformat()
-    if report.cum_qty is not None:
-        assert str(found.cum_qty) == str(report.cum_qty)
+    for name in ("cum_qty", "price", "quantity", "trigger_price"):
+        assert str(getattr(found, name)) == str(getattr(report, name))
+    if report.fill is not None:
+        assert str(found.fill.fee) == str(report.fill.fee)
 
 
 @given(INTENTS, OWNERS, INSTANTS, st.integers(1, 9))
@@ -169,6 +187,11 @@ def attempt(**changes):
                 fill(last_qty=1),
                 fill(last_px="NaN"),
                 fill(last_px="1E99999999"),
+                fill(fee=0),
+                fill(fee="NaN"),
+                {"price": 5860},
+                {"quantity": "many"},
+                {"trigger_price": "Infinity"},
                 {"attempt": "x"},
                 {"attempt": {}},
                 attempt(number=None),
@@ -237,6 +260,23 @@ ORDER = order_row(
         {"known_ids": "[" * 100_000},
         {"known_ids": '"12"'},
         {"claimed_at": "2026-11-21T05:15:00"},
+        *(
+            {"instructions": bad}
+            for bad in (
+                "",
+                "null",
+                "[]",
+                "[" * 100_000,
+                '{"trigger_price": 5860}',
+                '{"trigger_price": "-1"}',
+                '{"trailing_offset": "NaN"}',
+                '{"expires_at": "2026-11-21T12:30:00"}',
+                '{"role": "whatever"}',
+                '{"role": 1}',
+                '{"parent_id": 5}',
+                '{"group": []}',
+            )
+        ),
     ],
 )
 def test_an_order_that_was_not_written_here_is_damage(changed):

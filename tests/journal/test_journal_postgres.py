@@ -132,7 +132,7 @@ def test_nobody_changes_or_removes_anything(journal, place, table, statement):
 def test_a_journal_of_another_version_is_refused(journal, place):
     journal.entries()
     place.run("INSERT INTO version (version) VALUES (99)")
-    with pytest.raises(JournalError, match="version 2, 99, and this firstbell reads version 2"):
+    with pytest.raises(JournalError, match="version 99, and this firstbell reads version 3"):
         place.open().entries()
 
 

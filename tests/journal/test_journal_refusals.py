@@ -190,13 +190,18 @@ def test_what_sqlite_says_of_damage(tmp_path, said):
         raise sqlite3.DatabaseError(said)
 
 
+def test_words_that_sqlite_quotes_from_a_damaged_file_and_nobody_can_read_are_damage(tmp_path):
+    with pytest.raises(JournalDamaged, match="nothing is sent until a person"), sqlite_file.translated(tmp_path / "j"):
+        b"malformed database schema (\xf2)".decode()
+
+
 def test_a_file_that_was_made_is_not_made_again(journal, tmp_path):
     journal.claim(intent(PLAN), "run", this_process())
     accepted(journal)
     journal.close()
     assert journal.entry(PLAN).state.venue_order_id == "77"
     with contextlib.closing(sqlite3.connect(tmp_path / "not" / "there" / "journal.db")) as db:
-        assert sqlite_file._version(db) == 2
+        assert sqlite_file._version(db) == 3
 
 
 def test_what_cannot_be_written_is_taken_back_whole(journal):

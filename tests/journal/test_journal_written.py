@@ -13,16 +13,18 @@ from firstbell.errors import JournalDamaged
 from firstbell.journal.address import Address
 from firstbell.journal.base import Entry, Owner
 from firstbell.journal.claims import OUT_OF_SIGHT_NS, Decision, decide, stands_against
-from firstbell.journal.codec import read_report, write_report
+from firstbell.journal.codec import read_instructions, read_report, write_instructions, write_report
 from firstbell.journal.digest import DIGEST, TABLES, check, with_digest
 from firstbell.journal.opening import open_journal
 from firstbell.journal.order_log import ORDER_LOG, OrderLog
 from firstbell.journal.postgres import PostgresJournal
 from firstbell.journal.sqlite import SqliteJournal
+from firstbell.model.identifiers import ClientOrderId
+from firstbell.model.instructions import PLAIN, Instructions
 from firstbell.model.order import fold
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import Attempt, Fill
-from firstbell.model.terms import AttemptOutcome
+from firstbell.model.terms import AttemptOutcome, OrderRole
 
 ATTEMPT = Attempt(2, AT, 412, AT, 8120, 200, 1017, "بسته", AttemptOutcome.REJECTED, "{}", 7, 8, too_early=True)
 WRITTEN = (
@@ -42,6 +44,14 @@ WRITTEN = (
             {"fill": Fill("t", Decimal(3), Decimal("5860.5"))},
             '{"fill":{"trade_id":"t","last_qty":"3","last_px":"5860.5"}}',
         ),
+        (
+            {"fill": Fill("t", Decimal(3), Decimal(5860), Decimal("21.70"))},
+            '{"fill":{"trade_id":"t","last_qty":"3","last_px":"5860","fee":"21.70"}}',
+        ),
+        (
+            {"price": Decimal("5861.0"), "quantity": Decimal(7), "trigger_price": Decimal(5900)},
+            '{"price":"5861.0","quantity":"7","trigger_price":"5900"}',
+        ),
         ({"attempt": ATTEMPT}, '{"attempt":' + WRITTEN + "}"),
         # Half a character, which no database takes, is written as its number.
         ({"reason": "بد \ud800"}, '{"reason":"\\u0628\\u062f \\ud800"}'),
@@ -51,6 +61,26 @@ def test_a_report_as_it_is_written_and_read(facts, text):
     told = report(ReportKind.REFUSED, **facts)
     assert write_report(told) == text
     assert read_report(PLAN, "run", "REFUSED", AT.isoformat(), text) == told
+
+
+@pytest.mark.parametrize(
+    ("instructions", "text"),
+    [
+        (PLAIN, None),
+        (Instructions(trigger_price=Decimal("5900.0")), '{"trigger_price":"5900.0"}'),
+        (
+            Instructions(Decimal(1), Decimal(2), AT, OrderRole.STOP_LOSS, ClientOrderId(PLAN), "گروه"),
+            (
+                '{"trigger_price":"1","trailing_offset":"2","expires_at":"2026-11-21T05:15:00.123456+00:00",'
+                '"role":"stop_loss","parent_id":"fb-20261121-0011aabbccdd-0","group":"گروه"}'
+            ),
+        ),
+        (Instructions(group="\ud800"), '{"group":"\\ud800"}'),
+    ],
+)
+def test_further_terms_as_they_are_written_and_read(instructions, text):
+    assert write_instructions(instructions) == text
+    assert read_instructions(text) == instructions
 
 
 def test_an_attempt_of_a_version_that_did_not_know_too_early():

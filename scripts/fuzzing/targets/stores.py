@@ -35,10 +35,11 @@ from firstbell.model.identifiers import (
     RunId,
     VenueOrderId,
 )
+from firstbell.model.instructions import PLAIN, Instructions
 from firstbell.model.order import Order
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import Attempt, ExecutionReport, Fill
-from firstbell.model.terms import AttemptOutcome, Side
+from firstbell.model.terms import AttemptOutcome, OrderRole, Side
 from firstbell.oms.recovery import recover
 from firstbell.sniper import results
 from fuzzing import junk, spoiling
@@ -53,7 +54,16 @@ _RUN: Final = RunId("20261121-084500-ab12")
 _TABLES: Final = ("runs", "orders", "reports", "notes")
 _WHOLE: Final = frozenset({"round", "bell_ns", "owner_pid"})
 _REAL: Final = frozenset({"owner_started"})
-_MAY_BE_NULL: Final = frozenset({"known_ids", "text"})
+_MAY_BE_NULL: Final = frozenset({"known_ids", "text", "instructions"})
+
+_FURTHER: Final = Instructions(
+    trigger_price=Decimal(5850),
+    trailing_offset=Decimal(10),
+    expires_at=_AT,
+    role=OrderRole.STOP_LOSS,
+    parent_id=ClientOrderId("fb-20261121-0011aabbccdd-0"),
+    group="g",
+)
 
 
 class Folder:
@@ -218,14 +228,16 @@ def _fill(journal: SqliteJournal) -> None:
             Decimal(5860),
             Decimal(100),
             date(2026, 11, 21),
+            instructions=_FURTHER if number == 1 else PLAIN,
         )
         owner = this_process() if number else Owner("elsewhere#1", 1, 1.0)
         journal.claim(Intent(order, f"login-{number}", name, 2**62, known if number else None), _RUN, owner)
         kinds: list[tuple[ReportKind, dict[str, Any]]] = [(ReportKind.SUBMITTED, {})]
         if number == 1:
-            fill = Fill("t1", Decimal(40), Decimal(5850))
+            fill = Fill("t1", Decimal(40), Decimal(5850), Decimal("868.60"))
             kinds += [
                 (ReportKind.ACCEPTED, {"attempt": attempt, "venue_order_id": VenueOrderId("77")}),
+                (ReportKind.REPLACED, {"price": Decimal(5855), "trigger_price": Decimal(5840)}),
                 (ReportKind.PARTIALLY_FILLED, {"fill": fill}),
                 (ReportKind.CANCELED, {"cum_qty": Decimal(40), "reason": "canceled, as asked"}),
             ]

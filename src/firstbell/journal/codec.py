@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from firstbell.errors import JournalDamaged
 from firstbell.model.facts import Facts, document, instant_of
 from firstbell.model.identifiers import ClientOrderId, RunId, VenueOrderId
+from firstbell.model.instructions import PLAIN, Instructions
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import Attempt, ExecutionReport, Fill
-from firstbell.model.terms import AttemptOutcome
+from firstbell.model.terms import AttemptOutcome, OrderRole
+
+_NEW_TERMS: Final = ("price", "quantity", "trigger_price")
+"""What a replacement may have changed."""
 
 
 def write_report(report: ExecutionReport) -> str:
@@ -21,15 +25,16 @@ def write_report(report: ExecutionReport) -> str:
     if report.attempt is not None:
         facts["attempt"] = _attempt_facts(report.attempt)
     if report.fill is not None:
-        fill = report.fill
-        facts["fill"] = {"trade_id": fill.trade_id, "last_qty": str(fill.last_qty), "last_px": str(fill.last_px)}
+        facts["fill"] = _fill_facts(report.fill)
     if report.cum_qty is not None:
         facts["cum_qty"] = str(report.cum_qty)
     if report.reason is not None:
         facts["reason"] = report.reason
-    text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
-    # A stranger's JSON can bring half of a surrogate pair, which no database takes as it is.
-    return text if _is_whole(text) else json.dumps(facts, separators=(",", ":"))
+    for name in _NEW_TERMS:
+        number = getattr(report, name)
+        if number is not None:
+            facts[name] = str(number)
+    return _text(facts)
 
 
 def read_report(client_order_id: str, run_id: str, kind: str, at: str, facts_text: str) -> ExecutionReport:
@@ -48,9 +53,10 @@ def read_report(client_order_id: str, run_id: str, kind: str, at: str, facts_tex
             at=instant_of(at),
             venue_order_id=None if venue_order_id is None else VenueOrderId(venue_order_id),
             attempt=None if attempt is None else _read_attempt(attempt),
-            fill=None if fill is None else Fill(fill.text("trade_id"), fill.number("last_qty"), fill.number("last_px")),
+            fill=None if fill is None else _read_fill(fill),
             cum_qty=facts.maybe_number("cum_qty"),
             reason=facts.maybe_text("reason"),
+            **{name: facts.maybe_number(name) for name in _NEW_TERMS},
         )
     except ValueError as error:
         raise JournalDamaged(
@@ -59,12 +65,69 @@ def read_report(client_order_id: str, run_id: str, kind: str, at: str, facts_tex
         ) from error
 
 
+def write_instructions(instructions: Instructions) -> str | None:
+    """An order's further terms as one JSON object; None where it has none."""
+    if instructions == PLAIN:
+        return None
+    facts: dict[str, Any] = {}
+    for name in ("trigger_price", "trailing_offset"):
+        number = getattr(instructions, name)
+        if number is not None:
+            facts[name] = str(number)
+    if instructions.expires_at is not None:
+        facts["expires_at"] = instructions.expires_at.isoformat()
+    if instructions.role is not None:
+        facts["role"] = instructions.role.value
+    if instructions.parent_id is not None:
+        facts["parent_id"] = instructions.parent_id
+    if instructions.group is not None:
+        facts["group"] = instructions.group
+    return _text(facts)
+
+
+def read_instructions(text: str | None) -> Instructions:
+    """The further terms that `write_instructions` wrote.
+
+    Raises:
+        ValueError: They are none.
+    """
+    if text is None:
+        return PLAIN
+    facts = Facts(document(text))
+    role, parent_id = facts.maybe_text("role"), facts.maybe_text("parent_id")
+    return Instructions(
+        trigger_price=facts.maybe_number("trigger_price"),
+        trailing_offset=facts.maybe_number("trailing_offset"),
+        expires_at=facts.maybe_instant("expires_at"),
+        role=None if role is None else OrderRole(role),
+        parent_id=None if parent_id is None else ClientOrderId(parent_id),
+        group=facts.maybe_text("group"),
+    )
+
+
+def _text(facts: dict[str, Any]) -> str:
+    text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+    # A stranger's JSON can bring half of a surrogate pair, which no database takes as it is.
+    return text if _is_whole(text) else json.dumps(facts, separators=(",", ":"))
+
+
 def _is_whole(text: str) -> bool:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _fill_facts(fill: Fill) -> dict[str, Any]:
+    facts = {"trade_id": fill.trade_id, "last_qty": str(fill.last_qty), "last_px": str(fill.last_px)}
+    if fill.fee is not None:
+        facts["fee"] = str(fill.fee)
+    return facts
+
+
+def _read_fill(facts: Facts) -> Fill:
+    return Fill(facts.text("trade_id"), facts.number("last_qty"), facts.number("last_px"), facts.maybe_number("fee"))
 
 
 def _attempt_facts(attempt: Attempt) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Final
 
 SCHEMA: Final = "firstbell"
 """The schema's name: one journal a database."""
-VERSION: Final = 2
-"""Raised with every change of the tables; a journal of another version is refused, never guessed at."""
+VERSION: Final = 3
+"""Raised with every change of the tables. An older journal is brought up to it, a newer one is refused."""
+OLDEST: Final = 2
+"""The oldest version that is brought up; what is older still is refused, never guessed at."""
 
 
 _TABLES: Final = """
@@ -95,8 +98,24 @@ _ADD_ONLY: Final = "".join(
 SCHEMA_SCRIPT: Final = f"CREATE SCHEMA {SCHEMA}"
 """Makes the schema, unless an administrator has made it for us."""
 
-SCRIPT: Final = f"{_TABLES}INSERT INTO version (version) VALUES ({VERSION});\n{_ADD_ONLY}"  # noqa: S608 - a number of ours  # nosec B608
-"""Makes an empty schema into a journal, within the caller's transaction."""
+_BY_VERSION: Final = MappingProxyType({3: "ALTER TABLE orders ADD COLUMN instructions TEXT;\n"})
+"""What brings a journal of the version before up to each version."""
+
+
+def bringing_up(version: int) -> str:
+    """What makes a journal of `version` into one of `VERSION`, within the caller's transaction.
+
+    Each version that a journal has had keeps its row, for none can be changed; the highest is the one that it has.
+    """
+    return "".join(
+        f"{_BY_VERSION[each]}INSERT INTO version (version) VALUES ({each});\n"  # noqa: S608 - a number of ours  # nosec B608
+        for each in range(version + 1, VERSION + 1)
+    )
+
+
+_OLD_TABLES: Final = f"{_TABLES}INSERT INTO version (version) VALUES ({OLDEST});\n{_ADD_ONLY}"  # noqa: S608 - likewise  # nosec B608
+SCRIPT: Final = f"{_OLD_TABLES}{bringing_up(OLDEST)}"
+"""Makes an empty schema into a journal, within the caller's transaction: an old one that is brought up."""
 
 IS_THERE: Final = (
     f"SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = '{SCHEMA}') AS schema, EXISTS "  # noqa: S608 - our own names  # nosec B608

@@ -14,7 +14,7 @@ from scramp import ScramException
 
 from firstbell.errors import JournalDamaged, JournalError
 from firstbell.journal.address import Tls
-from firstbell.journal.postgres_schema import IS_THERE, SCHEMA, SCHEMA_SCRIPT, SCRIPT, VERSION
+from firstbell.journal.postgres_schema import IS_THERE, OLDEST, SCHEMA, SCHEMA_SCRIPT, SCRIPT, VERSION, bringing_up
 from firstbell.log import redact
 
 if TYPE_CHECKING:
@@ -183,10 +183,30 @@ class Wire:
             raise JournalError(f"{self._address} keeps texts as {encoding}; make a database with ENCODING 'UTF8'")
         if not self.rows(IS_THERE)[0]["tables"]:
             self._make_tables()
-        versions = [row["version"] for row in self.rows("SELECT version FROM version")]
-        if versions != [VERSION]:
-            found = ", ".join(map(str, versions)) or "none"
+        version = self._version()
+        if OLDEST <= version < VERSION:
+            self._bring_up()
+            version = self._version()
+        if version != VERSION:
+            found = version or "none"
             raise JournalError(f"{self._address} is of version {found}, and this firstbell reads version {VERSION}")
+
+    def _version(self) -> int:
+        return int(self.rows("SELECT coalesce(max(version), 0) AS version FROM version")[0]["version"])
+
+    def _bring_up(self) -> None:
+        """Make an older journal into one of this version; several processes may come to it at once, and one does it."""
+        try:
+            self.script(f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock({_MAKING})")
+            # Whoever was quicker has done it all.
+            if steps := bringing_up(self._version()):
+                self.script(steps)
+            self.script("COMMIT")
+        except ConnectionLost:
+            raise
+        except JournalError as error:
+            remedy = "let their owner open the journal once"
+            raise JournalError(f"{error}; the tables could not be brought up to version {VERSION}; {remedy}") from error
 
     def _make_tables(self) -> None:
         """Several processes may come to an empty database at once: one makes the tables, the others find them made."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstbell.errors import JournalDamaged
 from firstbell.journal.base import Entry, Intent, Note, Owner, RunLine, RunRecord
-from firstbell.journal.codec import read_report, write_report
+from firstbell.journal.codec import read_instructions, read_report, write_instructions, write_report
 from firstbell.journal.digest import check, with_digest
 from firstbell.model.facts import day_of, document, instant_of, number_of, texts_of
 from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId, RunId, VenueOrderId
@@ -47,6 +47,7 @@ def order_row(
         "owner_pid": owner.pid,
         "owner_started": owner.started,
         "claimed_at": claimed_at.isoformat(),
+        "instructions": write_instructions(order.instructions),
     }
     return with_digest("orders", row)
 
@@ -70,6 +71,7 @@ def read_entry(row: Row, reports: Iterable[ExecutionReport]) -> Entry:
             day=day_of(row["day"]),
             order_type=OrderType(row["order_type"]),
             time_in_force=TimeInForce(row["time_in_force"]),
+            instructions=read_instructions(row["instructions"]),
         )
         known = row["known_ids"]
         intent = Intent(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Final
 
-VERSION: Final = 2
-"""Raised with every change of the tables; a journal of another version is refused, never guessed at."""
+VERSION: Final = 3
+"""Raised with every change of the tables. An older journal is brought up to it, a newer one is refused."""
+OLDEST: Final = 2
+"""The oldest version that is brought up; what is older still is refused, never guessed at."""
 
 _TABLES: Final = """
 CREATE TABLE runs (
@@ -76,5 +79,19 @@ _ADD_ONLY: Final = "".join(
     for verb in ("UPDATE", "DELETE")
 )
 
-SCRIPT: Final = f"BEGIN IMMEDIATE;\n{_TABLES}{_ADD_ONLY}PRAGMA user_version = {VERSION};\nCOMMIT;\n"
+_BY_VERSION: Final = MappingProxyType({3: "ALTER TABLE orders ADD COLUMN instructions TEXT;\n"})
+"""What brings a journal of the version before up to each version."""
+
+
+def bringing_up(version: int) -> str:
+    """What makes a journal of `version` into one of `VERSION`, within the caller's transaction."""
+    steps = "".join(_BY_VERSION[each] for each in range(version + 1, VERSION + 1))
+    return f"{steps}PRAGMA user_version = {VERSION};\n"
+
+
+OLD_TABLES: Final = f"{_TABLES}{_ADD_ONLY}"
+"""Makes an empty database into a journal of the version `OLDEST`, but for its number."""
+
+# A new journal is made old and brought up, so that it is described, to the letter, like one that was old.
+SCRIPT: Final = f"BEGIN IMMEDIATE;\n{OLD_TABLES}{bringing_up(OLDEST)}COMMIT;\n"
 """Makes an empty database into a journal, all at once."""

@@ -75,12 +75,28 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA trusted_schema = OFF")
     if _version(db) == 0:
         _make_tables(db)
-    if _version(db) != schema.VERSION:
+    # At one instant: another process may be bringing it up.
+    db.execute("BEGIN")
+    version, tables = _version(db), _tables(db)
+    db.rollback()
+    if not schema.OLDEST <= version <= schema.VERSION:
         raise JournalError(
-            f"the journal {path} is of version {_version(db)}, and this firstbell reads version {schema.VERSION}: move "
+            f"the journal {path} is of version {version}, and this firstbell reads version {schema.VERSION}: move "
             "it aside when none of its orders is open"
         )
-    if _tables(db) != _written_tables():
+    _check(db, path, as_written=tables == _written_tables(version))
+    if version < schema.VERSION:
+        _bring_up(db)
+        _check(db, path, as_written=_tables(db) == _written_tables(schema.VERSION))
+
+
+def _check(db: sqlite3.Connection, path: Path, *, as_written: bool) -> None:
+    """See that the file is what was written, as far as a database can tell.
+
+    Raises:
+        JournalDamaged: It is not.
+    """
+    if not as_written:
         raise JournalDamaged(_damaged(path))
     # Not the quick one: an order that an index does not show would be claimed again.
     verdict = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
@@ -98,9 +114,9 @@ def _tables(db: sqlite3.Connection) -> list[tuple[str, ...]]:
 
 
 @functools.cache
-def _written_tables() -> list[tuple[str, ...]]:
+def _written_tables(version: int) -> list[tuple[str, ...]]:
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
-        db.executescript(schema.SCRIPT)
+        db.executescript(schema.SCRIPT if version == schema.VERSION else schema.OLD_TABLES)
         return _tables(db)
 
 
@@ -121,6 +137,20 @@ def _make_tables(db: sqlite3.Connection) -> None:
             if time.monotonic() >= until:
                 raise
             time.sleep(_POLL_S)
+
+
+def _bring_up(db: sqlite3.Connection) -> None:
+    """Make an older journal into one of this version; several processes may come to it at once, and one does it."""
+    begin(db)
+    try:
+        version = _version(db)
+        if version < schema.VERSION:
+            for statement in schema.bringing_up(version).splitlines():
+                db.execute(statement)
+    except BaseException:
+        db.rollback()
+        raise
+    db.commit()
 
 
 def _into_wal_mode(db: sqlite3.Connection) -> None:
@@ -164,5 +194,8 @@ def translated(path: Path) -> Iterator[None]:
         if any(word in str(error).lower() for word in _DAMAGE):
             raise JournalDamaged(_damaged(path)) from error
         raise JournalError(f"the journal {path} cannot be used: {error}{_remark(path)}") from error
+    except UnicodeDecodeError as error:
+        # Python could not even read what SQLite says: it quotes what stands in the file.
+        raise JournalDamaged(_damaged(path)) from error
     except OSError as error:
         raise JournalError(f"the journal {path} cannot be opened: {error.strerror}") from error
