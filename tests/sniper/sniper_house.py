@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
-from firstbell.brokers.base import Answer, Capabilities, Outcome, PreparedCall, PreparedOrder, Token, VenueOrder
+from firstbell.brokers.base import (
+    Answer,
+    Capabilities,
+    Holding,
+    Outcome,
+    PreparedCall,
+    PreparedOrder,
+    Token,
+    VenueOrder,
+)
 from firstbell.config import load
 from firstbell.errors import NoAnswer, NotSent
 from firstbell.model.instant import instant
@@ -57,6 +66,8 @@ class Broker:
     answers: list = field(default_factory=list)
     list_fails: bool = False
     hide: bool = False
+    held: dict = field(default_factory=dict)
+    holdings_error: Exception | None = None
     token_life_s: int = 3600
     trouble: list = field(default_factory=list)
     login_error: Exception | None = None
@@ -102,7 +113,10 @@ class Broker:
         return None
 
     def positions(self):
-        return ()
+        self._call("positions")
+        if self.holdings_error:
+            raise self.holdings_error
+        return tuple(Holding(isin, shares) for isin, shares in self.held.items())
 
     def prepare(self, order):
         return PreparedOrder(order, "POST", "http://127.0.0.1", "/", {}, b"")
@@ -153,7 +167,7 @@ class Broker:
     def _never(self, *_):
         raise AssertionError("a run at the bell does not call this")
 
-    submit = cancel = replace = fills = _never
+    submit = cancel = replace = fills = quote = _never
 
     def open_orders(self):
         return ()

@@ -105,7 +105,12 @@ def _price(account: AccountSettings) -> str:
 def _quantity(account: AccountSettings) -> str:
     if account.quantity is not None:
         return grouped(account.quantity)
-    return "what the buying power pays for" if account.side is Side.BUY else "all that is held"
+    if account.side is Side.SELL:
+        return "all that is held"
+    if not account.isins:
+        return "what the buying power pays for"
+    weight, whole = account.basket[account.isin], sum(account.basket.values())
+    return f"what its share of the buying power pays for: {grouped(weight)} of {grouped(whole)}"
 
 
 def _orders(account: AccountSettings) -> str:
@@ -205,4 +210,5 @@ def _account(account: AccountSettings) -> dict[str, Any]:
         "quantity_rule": _quantity(account),
         "max_value": None if account.max_value is None else plain(account.max_value),
         "orders": account.orders.value,
+        **({"weight": plain(account.basket[account.isin])} if account.isins and account.side is Side.BUY else {}),
     }

@@ -10,6 +10,8 @@ from firstbell.config.values import latin_digits, yes_or_no
 from firstbell.model.broker_codes import PLANNED_CODES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from firstbell.config.ini import IniFile, RawSection
     from firstbell.config.models import AccountSettings
 
@@ -27,11 +29,13 @@ class Accounts:
         file: Where to note what is wrong.
         made: The accounts without a mistake, in the file's order.
         sections: How many sections there were, mistaken or not.
+        sound: How many of them had no mistake.
     """
 
     file: IniFile
     made: list[AccountSettings] = field(default_factory=list)
     sections: int = 0
+    sound: int = 0
     _names: dict[str, str] = field(default_factory=dict)
     _plans: dict[tuple[str, ...], str] = field(default_factory=dict)
     _logins: dict[tuple[str, ...], AccountSettings] = field(default_factory=dict)
@@ -48,24 +52,31 @@ class Accounts:
             self.file.wrong(section.line, section.name, "", f"differs from [{twin}] in case only; rename one of them")
         return True
 
-    def add(self, section: RawSection, account: AccountSettings) -> None:
-        """Take an account in, and note how it disagrees with those before it."""
-        self.made.append(account)
+    def add(self, section: RawSection, accounts: Sequence[AccountSettings]) -> None:
+        """Take a section's accounts in, and note how they disagree with those before them."""
+        self.made.extend(accounts)
+        self.sound += 1
+        account = accounts[0]
         if not account.enabled:
             return
         if account.broker_code in PLANNED_CODES:
             line = section.entries["broker_code"].line
             remedy = f"{account.broker_code} is not there yet; write enabled = no until it is"
-            self.file.wrong(line, account.name, "broker_code", remedy)
+            self.file.wrong(line, section.name, "broker_code", remedy)
         login = (account.broker_code, latin_digits(account.username).casefold())
-        twin = self._plans.setdefault((*login, account.isin, account.side), account.name)
-        if twin != account.name:
-            remedy = f"is the same order as [{twin}]: same broker, username, isin and side; keep one of them"
-            self.file.wrong(section.line, account.name, "", remedy)
+        for each in accounts:
+            self._compare(section, each, login)
         first = self._logins.setdefault(login, account)
         if first.password != account.password:
-            remedy = f"differs from the password of [{first.name}], which is the same login; make them the same"
-            self.file.wrong(section.entries["password"].line, account.name, "password", remedy)
+            remedy = f"differs from the password of [{first.section}], which is the same login; make them the same"
+            self.file.wrong(section.entries["password"].line, section.name, "password", remedy)
+
+    def _compare(self, section: RawSection, account: AccountSettings, login: tuple[str, str]) -> None:
+        twin = self._plans.setdefault((*login, account.isin, account.side), section.name)
+        if twin != section.name:
+            order = "is the same order as" if not account.isins else f"has an order of {account.isin}, as has"
+            remedy = f"{order} [{twin}]: same broker, username, isin and side; keep one of them"
+            self.file.wrong(section.line, section.name, "", remedy)
 
     def finish(self) -> None:
         """Note when nothing is left to do."""
@@ -73,7 +84,7 @@ class Accounts:
         if not self.sections:
             remedy = "no account; a section [Order_NAME] with username, password, broker_code and isin makes one"
             self.file.wrong(end, "", "", remedy)
-        elif len(self.made) == self.sections and not any(account.enabled for account in self.made):
+        elif self.sound == self.sections and not any(account.enabled for account in self.made):
             self.file.wrong(end, "", "", "every account is disabled; write enabled = yes in one of them")
 
 

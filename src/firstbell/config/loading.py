@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
 
-from firstbell.config import mistakes
+from firstbell.config import baskets, mistakes
 from firstbell.config.accounts import PREFIX, Accounts, is_enabled, tell_placeholders
 from firstbell.config.ini import Entry, IniFile, RawSection, decode, parse
 from firstbell.config.legacy import Legacy
@@ -186,14 +186,18 @@ class _Loader:
             # A secret that is not there is told already; the model need not say that it is missing, too.
             secret = secret or Secret("?", entry.value)
             given |= {"password": SecretStr(secret.text), "password_from": secret.source}
-        account = self._section(section, AccountSettings, **given)
-        # A mistake is told under the name that stands in the file.
-        self.file.problems[before:] = [
+        made = [self._section(part, AccountSettings, **given) for part in baskets.split(section, self.file)]
+        accounts = [account for account in made if account is not None]
+        if len(self.file.problems) == before:
+            accounts = list(baskets.join(section, accounts, self.file))
+        # A mistake is told under the name that stands in the file, and once, however many instruments have it.
+        told = [
             (line, replace(problem, key=older.get(problem.key, problem.key)))
             for line, problem in self.file.problems[before:]
         ]
-        if account is not None and len(self.file.problems) == before:
-            self._accounts.add(section, account)
+        self.file.problems[before:] = dict.fromkeys(told)
+        if not told:
+            self._accounts.add(section, accounts)
 
     def _broker(self, section: RawSection) -> None:
         code = section.name.removeprefix(_BROKER)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from firstbell.config.ini import IniFile, RawSection
     from firstbell.config.section import Section
 
-_NOT_WRITTEN: Final = frozenset({"name", "password_from"})
+_NOT_WRITTEN: Final = frozenset({"name", "password_from", "isins"})
 _NEVER_SHOWN: Final = frozenset({"username", "command", "chat_id"})
 """Not secrets, but what stands there by mistake may be one."""
 _KEY: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
@@ -93,13 +93,16 @@ def translate(
             continue
         if detail["type"] == "missing":
             file.wrong(line, section.name, key, f"is missing: {model.model_fields[key].description}")
-        elif entry is None or key in _NEVER_SHOWN or is_secret(model, key) or re.search(r"[@?#]", entry.value):
-            file.wrong(line, section.name, key, str(cause or "that cannot stand here"))
         else:
-            file.wrong(line, section.name, key, str(cause or "that cannot stand here"), found=_shown(entry.value))
+            hidden = entry is None or key in _NEVER_SHOWN or is_secret(model, key)
+            found = "" if entry is None or hidden else shown(entry.value)
+            file.wrong(line, section.name, key, str(cause or "that cannot stand here"), found=found)
 
 
-def _shown(value: str) -> str:
+def shown(value: str) -> str:
+    """A value as an error quotes it; nothing where it may be a piece of a secret."""
+    if re.search(r"[@?#]", value):
+        return ""
     # repr also makes visible what is not: marks of direction, spaces of other widths.
     return repr(value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "…")
 

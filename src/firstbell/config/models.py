@@ -32,12 +32,14 @@ from firstbell.config.section import FilePath, Section
 from firstbell.config.validation_settings import ValidationSettings
 from firstbell.market import MARKETS
 from firstbell.model.broker_codes import BROKER_CODES, EPHOENIX_CODES
-from firstbell.model.identifiers import AccountName, BrokerCode, InstrumentId  # noqa: TC001 - likewise
+from firstbell.model.identifiers import AccountName, BrokerCode, InstrumentId
 from firstbell.model.terms import Side
 
 SHORTEST_INTERVAL_MS: Final = 300
 """The least time between two orders of one account that the Tehran brokers, and the exchange's rules, allow."""
 
+INSTRUMENT_MARK: Final = "."
+"""Stands between a section's name and one of its several instruments; no section's name has one."""
 _ISIN: Final = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
 _ANY_TEHRAN: Final = next(iter(EPHOENIX_CODES))
 """Taken for a code that is wrong, so that the ISIN beside it is still looked at."""
@@ -267,8 +269,12 @@ class RiskSettings(Section):
 class AccountSettings(Section):
     """One ``[Order_NAME]`` section: one login at one broker, and what it trades. Four fields are enough.
 
+    A section with several instruments makes one of these for each of them.
+
     Attributes:
-        name: The section's name.
+        name: The section's name; where it has several instruments, ``Order_NAME.ISIN``.
+        weights: What each of the section's instruments weighs, in the order of `isins`; None: the same.
+        isins: All instruments of a section that has several; empty where `isin` is the only one.
         password_from: Where the password came from, for people to read.
     """
 
@@ -280,17 +286,27 @@ class AccountSettings(Section):
     broker_code: Annotated[BrokerCode, BeforeValidator(_broker_code)] = Field(
         description=f"One of {', '.join(BROKER_CODES)}."
     )
-    isin: InstrumentId = Field(description="What to trade: its twelve-character ISIN.")
+    isin: InstrumentId = Field(
+        description="What to trade: its twelve-character ISIN. Several, with commas between them: an order of each."
+    )
+    weights: Annotated[tuple[Decimal, ...], BeforeValidator(values.weights)] | None = Field(
+        default=None, description="With several to buy: how they divide the money, such as 60, 40; empty: equally."
+    )
     side: Annotated[Side, BeforeValidator(partial(values.word, kinds=Side))] = Field(
         default=Side.BUY, description="buy or sell."
     )
     price: Whole | None = Field(
-        default=None, description="In rials; empty: the top of the price band for a buy, the bottom for a sell."
+        default=None,
+        description="In rials, of one instrument; empty: the top of the price band for a buy, the bottom for a sell.",
     )
     quantity: Whole | None = Field(
-        default=None, description="In shares; empty: what the buying power pays for, or for a sell all that is held."
+        default=None,
+        description="In shares, of each; empty: what the buying power pays for, or for a sell all that is held.",
     )
-    max_value: Whole | None = Field(default=None, description="The most to spend here, in rials; empty: no such limit.")
+    max_value: Whole | None = Field(
+        default=None,
+        description="The most to spend here, in rials; several instruments divide it likewise; empty: no such limit.",
+    )
     orders: Annotated[OrdersMode, BeforeValidator(partial(values.word, kinds=OrdersMode))] = Field(
         default=OrdersMode.ONE, description="one full-size order, or all: as many as the buying power pays for, paced."
     )
@@ -298,6 +314,18 @@ class AccountSettings(Section):
         default=True, description="no leaves the account out without deleting it."
     )
     password_from: str = "the config"  # noqa: S105 - the name of a place
+    isins: tuple[InstrumentId, ...] = ()
+
+    @property
+    def section(self) -> AccountName:
+        """The section's name."""
+        return AccountName(self.name.partition(INSTRUMENT_MARK)[0])
+
+    @property
+    def basket(self) -> Mapping[InstrumentId, Decimal]:
+        """What each of the section's instruments weighs, in its order; 1 where nothing is said."""
+        isins = self.isins or (self.isin,)
+        return dict(zip(isins, self.weights or [Decimal(1)] * len(isins), strict=True))
 
     @field_validator("isin")
     @classmethod

@@ -28,6 +28,7 @@ _LATIN_DIGITS: Final = {
 }
 _WHOLE: Final = re.compile(r"[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,4}")
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,6}(?:\.[0-9]{1,6})?")
+_COMMA: Final = re.compile("[,،]")
 _AMOUNT: Final = re.compile(r"(?:[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,4})(?:\.[0-9]{1,8})?")
 _TIME: Final = re.compile(r"(?P<h>[0-9]{2}):(?P<m>[0-9]{2})(?::(?P<s>[0-9]{2})(?:\.(?P<f>[0-9]{1,6}))?)?")
 _DURATION: Final = re.compile(
@@ -90,6 +91,25 @@ def amount(value: object) -> Decimal:
     if not _AMOUNT.fullmatch(text) or not (number := Decimal(text.replace(",", ""))):
         raise ValueError("write a number above zero, such as 0.05 or 1,000")
     return number
+
+
+def weights(value: object) -> tuple[Decimal, ...]:
+    """Positive numbers with commas between them: ``60, 40`` or ``2, 1.5, 1``.
+
+    Raises:
+        ValueError: One is none, or there are none.
+    """
+    given = between_commas(value) if isinstance(value, str) else value
+    found = [_decimal(each) for each in given] if isinstance(given, list | tuple) else []
+    numbers = tuple(number for number in found if number is not None and number > 0)
+    if not numbers or len(numbers) != len(found):
+        raise ValueError("write a number above zero for each instrument, with commas between them, such as 60, 40")
+    return numbers
+
+
+def between_commas(text: str) -> tuple[str, ...]:
+    """What stands between the commas of a text, Persian ones too, without the spaces around it."""
+    return tuple(each.strip() for each in _COMMA.split(text))
 
 
 def milliseconds(value: object) -> Decimal:

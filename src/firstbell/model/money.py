@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-from typing import Final
+from decimal import ROUND_FLOOR, Context, Decimal, InvalidOperation, localcontext
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _LONGEST: Final = 40
 """Characters."""
 _DIGITS: Final = 28
 """What `Decimal` carries through its arithmetic; a longer number would be rounded on its way, or refused by it."""
+_WIDE: Final = Context(prec=200, rounding=ROUND_FLOOR)
+"""Products of such numbers are exact in it."""
 _LATIN_DIGITS: Final = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩", "01234567890123456789")
 
 
@@ -42,6 +47,22 @@ def plain(number: Decimal) -> int | str:
     """Write a number for JSON without loss: whole ones as integers, others as texts."""
     whole = number.to_integral_value()
     return int(whole) if whole == number else _without_trailing_zeros(format(number, "f"))
+
+
+def divided(amount: Decimal, weights: Sequence[Decimal]) -> tuple[Decimal, ...]:
+    """Divide an amount as some weights say: each part is cut to a whole number, and the last one has what is left.
+
+    Args:
+        amount: What is divided, in rials; not negative.
+        weights: Positive numbers; at least one.
+
+    Returns:
+        As many parts, in the same order. Together they are the amount, exactly.
+    """
+    with localcontext(_WIDE):
+        whole = sum(weights)
+        cut = [(amount * weight / whole).to_integral_value(rounding=ROUND_FLOOR) for weight in weights[:-1]]
+        return (*cut, amount - sum(cut))
 
 
 def grouped(number: Decimal | int) -> str:

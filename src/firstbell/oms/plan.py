@@ -1,7 +1,8 @@
 """The plan of one login: which orders its configured accounts come to, with what the broker says today.
 
 Several sections may share one login. They share its buying power too, in the order in which they stand in the config:
-the first takes what it wants, the next gets what is left.
+the first takes what it wants, the next gets what is left. The instruments of one section divide what it may spend; see
+`firstbell.oms.shares`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from firstbell.model.identifiers import AccountName, InstrumentId, client_order_
 from firstbell.model.money import grouped
 from firstbell.model.order import Order
 from firstbell.model.terms import Side
+from firstbell.oms.shares import Shares
 from firstbell.oms.sizing import Sizing, affordable, cost, cut_to_lot, limit_price, size_buy
 from firstbell.risk.checks import PLAN_CHECKS, Limits, Surroundings, deny
 
@@ -43,12 +45,16 @@ class Facts:
         instruments: The instruments that could be read.
         unreadable: Why the others could not, in words.
         holdings: What the login holds, in shares; needed for sells.
+        no_money: Why the buying power could not be read, in words; None where it could, or nothing is bought.
+        no_holdings: Why the holdings could not be read, in words; None where they could, or nothing is sold.
     """
 
     buying_power: Decimal | None
     instruments: Mapping[InstrumentId, Instrument]
     unreadable: Mapping[InstrumentId, str] = field(default_factory=dict)
     holdings: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    no_money: str | None = None
+    no_holdings: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +64,12 @@ class DayUsed:
     Attributes:
         value: The value of the day's placed or working buys, all logins, in rials.
         orders: This login's orders of the day.
+        bought: What of the login's has been bought, or is at the broker to be: the money for it is spoken for there.
     """
 
     value: Decimal = Decimal(0)
     orders: int = 0
+    bought: frozenset[InstrumentId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +117,16 @@ def plan_login(
         used: What they have to count already.
 
     Returns:
-        One line per account, in the same order. ``cost of all its buys <= buying power`` always holds.
+        One line per account, in the same order. ``cost of all its buys <= buying power`` always holds, and of those of
+        one of a section's several instruments ``cost <= share``.
     """
     money, orders_so_far, value_so_far = facts.buying_power, used.orders, used.value
-    held = dict(facts.holdings)
+    held, shares = dict(facts.holdings), Shares(used.bought)
     lines = []
     for account in accounts:
         planner = _Planner(account, facts, day, market, limits)
-        line = planner.plan(calculator, money, held.get(account.isin, Decimal(0)), value_so_far, orders_so_far)
+        share = None if money is None else shares.of(account, money)
+        line = planner.plan(calculator, share, held.get(account.isin, Decimal(0)), value_so_far, orders_so_far)
         for order in line.orders:
             orders_so_far += 1
             if order.side is Side.SELL:
@@ -171,9 +181,10 @@ class _Planner:
         self, calculator: Calculator, instrument: Instrument, price: Decimal, money: Decimal | None
     ) -> tuple[Decimal, Sizing, tuple[str, ...]]:
         if money is None:
-            raise _Denied("the buying power could not be read")
+            raise _Denied(self.facts.no_money or "the buying power could not be read")
+        what = "its share of the buying power" if self.account.isins else "buying power"
         if money <= 0:
-            raise _Denied(f"buying power is {grouped(money)} rials: nothing to spend")
+            raise _Denied(f"{what} is {grouped(money)} rials: nothing to spend")
         cap = self.account.max_value
         budget = money if cap is None else min(money, cap)
         rate = fee_rate(self.market, Side.BUY)
@@ -189,12 +200,14 @@ class _Planner:
         if quantity < instrument.min_quantity:
             needed = cost(instrument.min_quantity, price, sizing.fee_rate)
             raise _Denied(
-                f"buying power too low: {grouped(budget)} rials available, {grouped(needed)} needed "
+                f"{what} too low: {grouped(budget)} rials available, {grouped(needed)} needed "
                 f"for the smallest order of {grouped(instrument.min_quantity)}"
             )
         return quantity, sizing, remarks
 
     def _sell(self, instrument: Instrument, held: Decimal) -> tuple[Decimal, None, tuple[str, ...]]:
+        if self.facts.no_holdings is not None:
+            raise _Denied(f"what is held could not be read: {self.facts.no_holdings}")
         available = cut_to_lot(held, instrument.lot_size)
         quantity, remarks = available, tuple[str, ...]()
         if self.account.quantity is not None:

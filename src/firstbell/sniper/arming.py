@@ -215,6 +215,11 @@ class Arming:
         return DayUsed(
             sum((e.intent.order.value for e in todays if e.intent.order.side is Side.BUY), Decimal(0)),
             sum(e.intent.login == self._login.key for e in todays),
+            frozenset(
+                e.intent.order.instrument
+                for e in todays
+                if e.intent.login == self._login.key and e.intent.order.side is Side.BUY and e.state.status in PLACED
+            ),
         )
 
     def _is_left_over(self, entry: Entry, own: set[tuple[InstrumentId, Side]]) -> bool:

@@ -89,13 +89,19 @@ class Reading:
     def read(self, accounts: Sequence[AccountSettings]) -> tuple[Facts, frozenset[VenueOrderId] | None]:
         """Read money, instruments, holdings, and the broker's ids that are there already (None where unreadable).
 
+        Where the money cannot be read, the login's sells go on without it, and its buys without the holdings.
+
         Raises:
-            BrokerError: Money or holdings could not be read while there was time.
+            BrokerError: Neither its buys nor its sells could be planned when there was no time left.
             CaptchaError: The log-in failed.
         """
         broker, until_ns = self._broker, self.patience_ns()
         buys = any(account.side is Side.BUY for account in accounts)
-        money = self._patiently(lambda: broker.buying_power(fresh=True), until_ns=until_ns) if buys else None
+        sells = any(account.side is Side.SELL for account in accounts)
+        money, no_money = None, None
+        if buys:
+            ask = partial(broker.buying_power, fresh=True)
+            money, no_money = self._unless_needless(ask, until_ns, needless=sells)
         instruments: dict[InstrumentId, Instrument] = {}
         unreadable: dict[InstrumentId, str] = {}
         for isin in dict.fromkeys(account.isin for account in accounts):
@@ -105,10 +111,24 @@ class Reading:
             except BrokerError as error:
                 unreadable[isin] = str(error)
         holdings: dict[InstrumentId, Decimal] = {}
-        if any(account.side is Side.SELL for account in accounts):
-            held = self._patiently(broker.positions, until_ns=until_ns)
-            holdings = {holding.instrument: holding.quantity for holding in held}
-        return Facts(money, instruments, unreadable, holdings), self._known_ids(until_ns)
+        no_holdings = None
+        if sells:
+            held, no_holdings = self._unless_needless(broker.positions, until_ns, needless=money is not None)
+            holdings = {holding.instrument: holding.quantity for holding in held or ()}
+        return Facts(money, instruments, unreadable, holdings, no_money, no_holdings), self._known_ids(until_ns)
+
+    def _unless_needless(
+        self, read: Callable[[], _T], until_ns: int, *, needless: bool
+    ) -> tuple[_T | None, str | None]:
+        """Read patiently; where others can do without it, what failed is told and not raised."""
+        try:
+            return self._patiently(read, until_ns=until_ns), None
+        except WrongPassword:
+            raise
+        except BrokerError as error:
+            if not needless:
+                raise
+            return None, str(error)
 
     def _lasting_token(self) -> None:
         """A token that lives until the run gives up; where there is none to be had, one that lives past the bell."""

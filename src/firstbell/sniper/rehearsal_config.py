@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 from enum import Enum
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.money import plain
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from firstbell.config import AccountSettings
     from firstbell.model.identifiers import BrokerCode
     from firstbell.simulator.ephoenix.background import RunningExchange
     from firstbell.sniper.rehearsal import Rehearsal
@@ -24,7 +26,9 @@ RESULTS: Final = "results"
 _SERVICES: Final = ("identity_url", "api_url", "market_data_url", "backoffice_url")
 _OF_THE_RUN: Final = frozenset({"market", "give_up_after"})
 _OF_A_BROKER: Final = frozenset({"min_interval_ms", "lead_ms"})
-_NOT_OF_AN_ORDER: Final = frozenset({"name", "username", "password", "password_from", "broker_code", "enabled"})
+_NOT_OF_AN_ORDER: Final = frozenset(
+    {"name", "username", "password", "password_from", "broker_code", "enabled", "isin", "isins", "weights", "max_value"}
+)
 
 
 def rehearsal_config(rehearsal: Rehearsal, exchanges: Sequence[RunningExchange], bell: datetime, folder: Path) -> str:
@@ -54,13 +58,24 @@ def _lines(rehearsal: Rehearsal, exchanges: Sequence[RunningExchange], bell: dat
     for exchange in exchanges:
         for code, address in exchange.addresses.items():
             yield from _broker(rehearsal, code, address, folder)
-    for account in rehearsal.accounts:
-        person = rehearsal.people[account.name]
-        yield f"[{account.name}]"
-        yield f"username = {person.username}"
-        yield f"password = {person.password}"
-        yield f"broker_code = {account.broker_code}"
-        yield from _keys({name: value for name, value in account if name not in _NOT_OF_AN_ORDER})
+    for section, accounts in groupby(rehearsal.accounts, key=lambda account: account.section):
+        yield f"[{section}]"
+        yield from _section(rehearsal, tuple(accounts))
+
+
+def _section(rehearsal: Rehearsal, accounts: Sequence[AccountSettings]) -> Iterator[str]:
+    """A section as it was before its several instruments became accounts."""
+    first = accounts[0]
+    person = rehearsal.people[first.name]
+    yield f"username = {person.username}"
+    yield f"password = {person.password}"
+    yield f"broker_code = {first.broker_code}"
+    yield f"isin = {', '.join(account.isin for account in accounts)}"
+    if first.weights is not None:
+        yield f"weights = {', '.join(format(weight, 'f') for weight in first.weights)}"
+    if first.max_value is not None:
+        yield f"max_value = {plain(sum((account.max_value or Decimal(0) for account in accounts), Decimal(0)))}"
+    yield from _keys({name: value for name, value in first if name not in _NOT_OF_AN_ORDER})
 
 
 def _broker(rehearsal: Rehearsal, code: BrokerCode, address: str, folder: Path) -> Iterator[str]:

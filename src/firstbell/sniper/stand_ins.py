@@ -8,7 +8,7 @@ limits: an order that a limit would deny would show nothing of the bell.
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.config import OrdersMode
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from firstbell.config import AccountSettings, Settings
-    from firstbell.model.identifiers import InstrumentId
+    from firstbell.model.identifiers import AccountName, InstrumentId
     from firstbell.oms.logins import Login
 
 _SLICES: Final = 2
@@ -66,7 +66,8 @@ def investor_for(
         instruments: What is traded.
         settings: The config, for its market and its limits.
     """
-    money = Decimal(0)
+    needed: dict[AccountName, Decimal] = {}
+    least: dict[AccountName, Decimal] = {}
     holdings: dict[InstrumentId, Decimal] = {}
     rate = fee_rate(settings.firstbell.market, Side.BUY)
     for account in login.accounts:
@@ -80,8 +81,15 @@ def investor_for(
             continue
         price = limit_price(Side.BUY, instrument.band, account.price)
         # The fee of each slice is rounded up by itself.
-        needed = cost(shares, price, rate) + slices
-        money += needed if account.max_value is None else min(needed, account.max_value)
+        costs = cost(shares, price, rate) + slices
+        costs = costs if account.max_value is None else min(costs, account.max_value)
+        needed[account.section] = needed.get(account.section, Decimal(0)) + costs
+        # Where a section divides its money, the lightest of its instruments has to come to an order as well.
+        smallest = cost(instrument.min_quantity, price, rate) * sum(account.basket.values())
+        light = (smallest / account.basket[account.isin]).to_integral_value(rounding=ROUND_CEILING)
+        if account.isins:
+            least[account.section] = max(light, least.get(account.section, Decimal(0)))
+    money = sum((max(costs, least.get(section, costs)) for section, costs in needed.items()), Decimal(0))
     return Investor(username, password, login.broker_code, money, holdings, login.leader.isin)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from firstbell.sniper.login_runs import LoginRuns
 
 _NS: Final = 1_000_000_000
+_NOT_IN_A_NAME: Final = re.compile("[^0-9A-Za-z_]")
 _TELL_EVERY_S: Final = 0.1
 """How often it is looked whether the answers are in and Locust's statistics may be told."""
 
@@ -82,6 +84,9 @@ def make_user_classes(
 ) -> dict[str, type[TradingUser]]:
     """Make one class per account: ``Order_Account1_Shahr_User1`` and so on, in the config's order.
 
+    Of an account's name, what cannot stand in a class's name (the mark before one of several instruments, and what is
+    in a symbol) becomes an underscore; the number keeps the names apart.
+
     They are made inside a function, so that no loop variable is left over for Locust to take for a user.
 
     Args:
@@ -92,7 +97,7 @@ def make_user_classes(
     login_of = {account.name: login for login in logins for account in login.accounts}
     classes: dict[str, type[TradingUser]] = {}
     for number, account in enumerate(settings.enabled, start=1):
-        name = f"{account.name}_User{number}"
+        name = f"{_NOT_IN_A_NAME.sub('_', account.name)}_User{number}"
         body: dict[str, Any] = {
             "__doc__": f"The account {account.name}.",
             "__module__": __name__,

@@ -8,12 +8,12 @@ from __future__ import annotations
 import queue
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from firstbell.brokers.base import Estimate
 from firstbell.cache import JsonValue, Kind
 from firstbell.clock import exchange_now
-from firstbell.errors import FirstbellError
+from firstbell.errors import BrokerError, FirstbellError, WrongPassword
 from firstbell.model.money import exact
 from firstbell.model.terms import Side
 from firstbell.oms.logins import Login, logins_of
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     Progress = Callable[[Login, str], None]
     """Told what a login is doing, from several threads."""
+
+T = TypeVar("T")
 
 WORKERS: Final = 32
 """Logins warmed up at the same time."""
@@ -145,9 +147,10 @@ def _plan(office: Office, login: Login, facts: Facts, calculator: Calculator, da
 
 
 def read_facts(broker: Broker, accounts: tuple[AccountSettings, ...]) -> Facts:
-    """What the broker, or the cache, says of a login now."""
+    """What the broker, or the cache, says of a login now; its buys and its sells each do without what they can."""
     buys = any(account.side is Side.BUY for account in accounts)
-    money = broker.buying_power() if buys else None
+    sells = any(account.side is Side.SELL for account in accounts)
+    money, no_money = _unless_needless(broker.buying_power, needless=sells) if buys else (None, None)
     instruments: dict[InstrumentId, Instrument] = {}
     unreadable: dict[InstrumentId, str] = {}
     for isin in dict.fromkeys(account.isin for account in accounts):
@@ -155,9 +158,23 @@ def read_facts(broker: Broker, accounts: tuple[AccountSettings, ...]) -> Facts:
             instruments[isin] = broker.instrument(isin)
         except FirstbellError as error:
             unreadable[isin] = str(error)
-    sells = any(account.side is Side.SELL for account in accounts)
-    held = {holding.instrument: holding.quantity for holding in broker.positions()} if sells else {}
-    return Facts(money, instruments, unreadable, held)
+    found, no_holdings = (None, None)
+    if sells:
+        found, no_holdings = _unless_needless(broker.positions, needless=money is not None)
+    held = {holding.instrument: holding.quantity for holding in found or ()}
+    return Facts(money, instruments, unreadable, held, no_money, no_holdings)
+
+
+def _unless_needless(read: Callable[[], T], *, needless: bool) -> tuple[T | None, str | None]:
+    """Read; where others can do without it, what failed is told and not raised."""
+    try:
+        return read(), None
+    except WrongPassword:
+        raise
+    except BrokerError as error:
+        if not needless:
+            raise
+        return None, str(error)
 
 
 def remembered(broker: Broker, office: Office, login: Login) -> Calculator:
