@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 QUIET_S: Final = 2.0
 """From so long before the bell on nothing is told or heard, in seconds."""
-ARMED_S: Final = 6.0
+ARMED_S: Final = 5.0
 """So long before the bell it is told who is armed."""
 _LOOK_S: Final = 0.5
 _WATCH_S: Final = 1.0
