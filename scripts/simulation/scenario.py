@@ -218,7 +218,20 @@ def _sections(
             )
         )
     # The same login has the same password.
-    return [section.model_copy(update={"password": sections[0].password}) for section in sections]
+    same = [section.model_copy(update={"password": sections[0].password}) for section in sections]
+    divisible = all(section.side is Side.BUY and section.price is None for section in same)
+    # Of what is drawn already, so that every seed's other parts stay what they are.
+    drawn = int(same[0].password.get_secret_value().rpartition("-")[2])
+    return _basket(same, drawn // 2) if len(same) > 1 and divisible and drawn % 2 else same
+
+
+def _basket(sections: list[AccountSettings], drawn: int) -> list[AccountSettings]:
+    """The same instruments in one section that divides its money."""
+    isins = tuple(section.isin for section in sections)
+    weights = tuple(Decimal(1 + drawn // 10**place % 10) for place, _ in enumerate(sections))
+    first = sections[0].name[:-1]
+    named = [{"name": AccountName(f"{first}.{isin}"), "isins": isins, "weights": weights} for isin in isins]
+    return [section.model_copy(update=update) for section, update in zip(sections, named, strict=True)]
 
 
 def _investor(chance: random.Random, sections: list[AccountSettings], instruments: tuple[Instrument, ...]) -> Investor:

@@ -100,8 +100,7 @@ class Reading:
         sells = any(account.side is Side.SELL for account in accounts)
         money, no_money = None, None
         if buys:
-            ask = partial(broker.buying_power, fresh=True)
-            money, no_money = self._unless_needless(ask, until_ns, needless=sells)
+            money, no_money = self._unless_needless(lambda: broker.buying_power(fresh=True), until_ns, needless=sells)
         instruments: dict[InstrumentId, Instrument] = {}
         unreadable: dict[InstrumentId, str] = {}
         for isin in dict.fromkeys(account.isin for account in accounts):
