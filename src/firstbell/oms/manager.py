@@ -19,6 +19,7 @@ from firstbell.errors import FirstbellError, RunError
 from firstbell.model.broker_codes import PAPER
 from firstbell.model.identifiers import ClientOrderId
 from firstbell.oms.placing import Placing
+from firstbell.oms.recovery import recover
 from firstbell.oms.response import OrderResponse, response_of
 from firstbell.oms.rounds import Rounds
 from firstbell.oms.trader import Trader
@@ -79,6 +80,8 @@ class OrderManager:
         self._after_round: list[Callable[[], None]] = []
         self.rounds_made = 0
         """How many rounds the threads have made."""
+        # Start-up is recovery: what dead processes may have sent is unresolved from now on, and asked for.
+        recover(context.journal, context.clock, context.run_id)
         for trader in self._traders.values():
             trader.load()
 

@@ -48,8 +48,12 @@ class MarketData:
             known = self._instruments[name] = (now_ns, self._broker.instrument(name, fresh=known is not None))
         return known[1]
 
+    def look_again(self) -> None:
+        """Forget the quotes: a new round asks anew, once for each instrument."""
+        self._quotes = {name: (0, quote) for name, (_, quote) in self._quotes.items()}
+
     def quote(self, name: InstrumentId, *, fresh: bool = False) -> Quote | None:
-        """An instrument's market, as it was within the last half second; None where nobody says.
+        """An instrument's market, as it was within this round; None where nobody says.
 
         Args:
             name: The instrument.
@@ -57,7 +61,7 @@ class MarketData:
         """
         now_ns = self._clock.monotonic_ns()
         known = self._quotes.get(name)
-        if known is not None and not fresh and now_ns - known[0] <= _FRESH_NS:
+        if known is not None and not fresh and known[0] and now_ns - known[0] <= _FRESH_NS:
             return known[1]
         try:
             quote = self._broker.quote(name)

@@ -58,7 +58,9 @@ class Rounds:
         trader = self._trader
         with trader.lock:
             trader.blotter.new_day(trader.context.today())
+            trader.market.look_again()
             trader.watch.look()
+            trader.take_over()
             self.act()
             self._complete()
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from firstbell.brokers.base import HttpBroker
     from firstbell.journal.base import ClaimAnswer
+    from firstbell.model.identifiers import ClientOrderId
     from firstbell.model.instrument import Instrument
     from firstbell.model.order import Order
     from firstbell.oms.context import OrderContext
@@ -71,9 +72,19 @@ class Trader:
             self.context.journal.subscribe(self.blotter.take)
             self.blotter.load()
             self._keep_pace()
-            for entry in self.blotter.held_back():
-                if entry.owner != self.context.owner and not self.context.journal.alive(entry.owner):
-                    self._take_over(entry)
+            self.take_over()
+
+    def take_over(self) -> None:
+        """Hold back anew what dead processes held.
+
+        Raises:
+            JournalError: The journal cannot be read or written.
+        """
+        orphans = [entry for entry in self.blotter.held_back() if entry.owner != self.context.owner]
+        alive = {owner: self.context.journal.alive(owner) for owner in {entry.owner for entry in orphans}}
+        for entry in orphans:
+            if not alive[entry.owner]:
+                self._take_over(entry)
 
     def place(self, order: Order, instrument: Instrument, *, hold: bool = False) -> OrderResponse:
         """Claim an order that has passed all checks, and send it, or hold it back where its broker knows no triggers.
@@ -104,6 +115,8 @@ class Trader:
             The order in the journal; or, where it may not be sent, how its plan stands.
         """
         context = self.context
+        if (unknown := self._unknown_besides(order.client_order_id)) is not None:
+            return _not_now(f"{unknown} of this login is unresolved; nothing new until it is known")
         known = frozenset() if self.broker.capabilities.client_order_ids else self.watch.known_ids(_LIST_AGE_NS)
         intent = Intent(
             order=order,
@@ -241,8 +254,13 @@ class Trader:
                 if answer.entry.state.unresolved
                 else f"{owner} has {name} of this login"
             )
-            return OrderResponse(None, OrderStatus.DENIED, OrderOutcome.NOT_SENT, why)
+            return _not_now(why)
         return response_of(answer.entry, message="it was asked for before; nothing was sent")
+
+    def _unknown_besides(self, plan_id: ClientOrderId) -> ClientOrderId | None:
+        """An order of the login, of another plan, of which nobody knows what became."""
+        unresolved = [entry for entry in self.blotter.unresolved() if entry.intent.plan_id != plan_id]
+        return unresolved[0].intent.order.client_order_id if unresolved else None
 
     def _keep_pace(self) -> None:
         """Keep the broker's interval to what other processes of this login have sent."""
@@ -264,6 +282,10 @@ class Trader:
     def supplies(self) -> tuple[Entry, ...]:
         """The working orders whose time in force is kept here, and not by the broker."""
         return tuple(e for e in self.blotter.working() if is_supplied(e.intent.order, self.broker.capabilities))
+
+
+def _not_now(why: str) -> OrderResponse:
+    return OrderResponse(None, OrderStatus.DENIED, OrderOutcome.NOT_SENT, why)
 
 
 class Denied(FirstbellError):  # noqa: N818 - an order, and it is denied

@@ -1,0 +1,311 @@
+"""Brackets, stops and groups on paper: what they trade is what was asked for, whoever dies when."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from decimal import Decimal
+
+import pytest
+from oms_desk import ISIN, Deeds, Desk, Killed, request
+
+from conftest import SteppedClock
+from firstbell.errors import FirstbellError
+from firstbell.journal.sqlite import SqliteJournal
+from firstbell.model.order_status import OrderStatus
+from firstbell.oms.fallback import FallbackConfig
+from firstbell.oms.requests import BracketRequest, OcoRequest
+
+D = Decimal
+S = OrderStatus
+ENTRY = {"quantity": 3000, "price": 4865, "key": "b"}
+
+
+@pytest.fixture
+def desk(tmp_path, stepped_clock):
+    made = Desk(tmp_path, stepped_clock)
+    made.quote(4860, 4870)
+    made.trade(4865, 10)
+    yield made
+    made.close()
+
+
+def bracket(**terms):
+    return BracketRequest(entry=request(**ENTRY), **{"take_profit": 4950, "stop_loss": 4800, **terms})
+
+
+def hold_stop(desk, **terms):
+    """A stop by itself that sells ten; its name."""
+    stop = {"side": "sell", "order_type": "stop", "price": None, "trigger_price": 4850, "quantity": 10, **terms}
+    return desk.manager.place(request(**stop)).order_id
+
+
+def by_role(desk):
+    """The newest order of each role."""
+    return {entry.intent.order.role.value: entry for entry in desk.journal.entries()}
+
+
+def standing(desk):
+    return {role: (e.state.status, e.state.quantity, e.state.filled_qty) for role, e in by_role(desk).items()}
+
+
+def test_a_bracket_protects_what_has_filled_and_its_profit_ends_it(desk):
+    entry, profit, stop = desk.manager.place_bracket(bracket())
+    assert entry.is_success
+    assert profit.is_held
+    assert stop.is_held
+    assert len(desk.at_venue()) == 1
+    desk.trade(4865, 1000)
+    desk.rounds()
+    assert standing(desk) == {
+        "take_profit": (S.ACCEPTED, 1000, 0),
+        "stop_loss": (S.INITIALIZED, 1000, 0),
+        "entry": (S.PARTIALLY_FILLED, 3000, 1000),
+    }
+    desk.trade(4865, 2000)
+    desk.rounds(2)
+    assert standing(desk)["take_profit"] == (S.ACCEPTED, 3000, 0)
+    assert standing(desk)["stop_loss"] == (S.INITIALIZED, 3000, 0)
+    desk.trade(4950, 10_000 + 500)
+    desk.rounds()
+    assert standing(desk)["take_profit"][::2] == (S.PARTIALLY_FILLED, 500)
+    assert standing(desk)["stop_loss"][1] == 2500
+    desk.quote(4950, 4960, bid_quantity=D(50_000))
+    desk.rounds(2)
+    assert standing(desk) == {
+        "take_profit": (S.FILLED, 3000, 3000), "stop_loss": (S.DENIED, 2500, 0), "entry": (S.FILLED, 3000, 3000)
+    }  # fmt: skip
+    assert desk.held() == 0
+    assert desk.manager.orders() == ()
+
+
+def test_a_stop_leaves_only_when_the_profit_is_off_the_book(desk):
+    desk.manager.place_bracket(bracket())
+    desk.trade(4865, 3000)
+    desk.rounds(2)
+    desk.quote(4795, 4799)
+    desk.trade(4797, 10)
+    desk.rounds(2)
+    assert standing(desk) == {
+        "take_profit": (S.CANCELED, 3000, 0), "stop_loss": (S.FILLED, 3000, 3000), "entry": (S.FILLED, 3000, 3000)
+    }  # fmt: skip
+    assert by_role(desk)["stop_loss"].state.avg_px == 4795
+    assert desk.held() == 0
+    profit, stop = (row for row in desk.at_venue() if row.side == "sell")
+    assert (profit.filled_qty + stop.filled_qty, profit.working) == (3000, False)
+
+
+def test_an_entry_that_is_refused_takes_its_exits_with_it(tmp_path, stepped_clock):
+    desk = Desk(tmp_path, stepped_clock, fallback=FallbackConfig(enabled=False))
+    desk.quote(4860, 4870)
+    desk.trade(4865, 10)
+    costly = BracketRequest(entry=request(quantity=400_000), take_profit=4950, stop_loss=4800)
+    entry, *exits = desk.manager.place_bracket(costly)
+    assert entry.status is S.REJECTED
+    assert [each.status for each in exits] == [S.DENIED, S.DENIED]
+    assert desk.manager.orders() == ()
+    desk.close()
+
+
+def test_a_bracket_whose_exits_cannot_be_had_is_not_entered(desk):
+    responses = desk.manager.place_bracket(bracket(take_profit=9_000))
+    assert responses[0].status is S.DENIED
+    assert "price band" in responses[0].message
+    assert desk.at_venue() == ()
+    assert desk.manager.orders() == ()
+
+
+def test_an_entry_that_is_canceled_half_way_leaves_its_exits_for_what_it_bought(desk):
+    entry, *_ = desk.manager.place_bracket(bracket())
+    desk.trade(4865, 1200)
+    desk.rounds()
+    desk.manager.cancel(entry.order_id)
+    desk.rounds()
+    assert standing(desk)["take_profit"][:2] == (S.ACCEPTED, 1200)
+    desk.quote(4950, 4960, bid_quantity=D(50_000))
+    desk.rounds(2)
+    assert desk.held() == 0
+    assert desk.manager.orders() == ()
+
+
+def test_a_trailing_stop_follows_and_gets_out(desk):
+    desk.manager.place_bracket(bracket(take_profit=None, stop_loss=None, trailing_offset=50))
+    desk.trade(4865, 3000)
+    desk.rounds()
+    triggers = []
+    for price in (4880, 4920, 4900, 4875):
+        desk.quote(price - 5, price + 5)
+        desk.trade(price, 10)
+        desk.rounds()
+        triggers.append(by_role(desk)["stop_loss"].state.trigger_price)
+    assert triggers == [4830, 4870, 4870, 4870]
+    desk.quote(4860, 4880)
+    desk.trade(4869, 10)
+    desk.rounds(2)
+    assert standing(desk)["stop_loss"] == (S.FILLED, 3000, 3000)
+    assert desk.held() == 0
+
+
+def test_a_stop_by_itself_is_held_back_and_survives_a_restart_with_where_it_had_come_to(desk):
+    name = hold_stop(desk, order_type="trailing_stop", trigger_price=None, trailing_offset=40)
+    desk.trade(4900, 10)
+    desk.rounds()
+    assert desk.manager.entry(name).state.trigger_price == 4860
+    desk.open()
+    (entry,) = desk.manager.orders()
+    assert entry.is_held_back
+    assert (entry.state.trigger_price, entry.intent.plan_id) == (4860, name)
+    assert entry.intent.order.client_order_id == f"{name}-r2"
+
+
+def test_a_buy_stop_enters_when_the_market_has_risen(desk):
+    name = desk.manager.place(request(order_type="stop_limit", price=4890, trigger_price=4880)).order_id
+    desk.rounds()
+    assert desk.at_venue() == ()
+    desk.quote(4880, 4885)
+    desk.trade(4882, 10)
+    desk.rounds(2)
+    state = desk.manager.entry(name).state
+    assert (state.status, state.avg_px) == (S.FILLED, 4885)
+
+
+def test_a_stale_market_triggers_nothing(desk):
+    hold_stop(desk)
+    fresh = desk.broker.quote(ISIN)
+    desk.trade(4700 + 30, 10)
+    desk.broker.quote = lambda _isin: fresh
+    desk.rounds(10, pause_s=5)
+    assert desk.at_venue() == ()
+
+
+def test_a_trigger_that_is_held_back_can_be_moved_and_taken_back(desk):
+    name = hold_stop(desk)
+    desk.manager.replace(name, trigger_price=D(4840))
+    assert desk.manager.entry(name).state.trigger_price == 4840
+    assert desk.manager.cancel(name).status is S.DENIED
+    desk.trade(4800, 10)
+    desk.rounds(2)
+    assert desk.at_venue() == ()
+
+
+def test_of_two_entries_the_first_that_trades_cancels_the_other(desk):
+    low, high = request(price=4850, quantity=500), request(order_type="stop_limit", price=4900, trigger_price=4890)
+    responses = desk.manager.place_oco(OcoRequest(orders=(low, high)))
+    assert [response.status for response in responses] == [S.ACCEPTED, S.INITIALIZED]
+    desk.quote(4840, 4850)
+    desk.rounds(2)
+    assert [desk.manager.track(each.order_id).status for each in responses] == [S.FILLED, S.DENIED]
+
+
+def test_exits_of_what_is_held_already_sell_it_once(desk):
+    desk.manager.place(request(price=4870, quantity=800))
+    desk.rounds()
+    profit = request(side="sell", price=4950, quantity=800, role="take_profit")
+    stop = request(side="sell", order_type="stop", price=None, trigger_price=4800, quantity=800, role="stop_loss")
+    responses = desk.manager.place_oco(OcoRequest(orders=(profit, stop)))
+    assert [response.status for response in responses] == [S.ACCEPTED, S.INITIALIZED]
+    desk.quote(4795, 4799)
+    desk.trade(4797, 10)
+    desk.rounds(3)
+    assert desk.held() == 0
+    assert [desk.manager.track(each.order_id).status for each in responses] == [S.CANCELED, S.FILLED]
+
+
+def test_what_another_living_process_holds_back_is_its_own_business(desk, monkeypatch):
+    desk.manager.place(request(price=4870, quantity=10))
+    desk.rounds()
+    name = hold_stop(desk)
+    # The second process sees the first one alive.
+    monkeypatch.setattr(SqliteJournal, "alive", lambda _journal, _owner: True)
+    desk.open()
+    desk.quote(4700 + 30, 4740)
+    desk.trade(4735, 10)
+    desk.rounds(3)
+    assert [entry.intent.order.client_order_id for entry in desk.manager.orders()] == [name]
+    assert len(desk.at_venue()) == 1
+    monkeypatch.undo()
+    desk.rounds(2)
+    assert desk.manager.orders() == ()
+    assert desk.at_venue()[-1].client_order_id == f"{name}-r2"
+    assert desk.held() == 0
+
+
+# --- killed at any of its deeds
+
+
+def play(desk, deeds, trade_at):
+    """A bracket's whole day in one process; `trade_at` says which exit its market comes to."""
+    desk.open(deeds)
+    desk.manager.place_bracket(bracket())
+    desk.trade(4865, 1000)
+    desk.rounds()
+    desk.trade(4865, 2000)
+    desk.rounds(2)
+    trade_at(desk)
+    desk.rounds(4)
+
+
+def down(desk):
+    desk.quote(4795, 4799, bid_quantity=D(50_000))
+    desk.trade(4797, 10)
+
+
+def up(desk):
+    desk.quote(4955, 4960, bid_quantity=D(50_000))
+
+
+def life(folder, kill_at, after, trade_at):
+    """The same with one death in it, and a second process that goes on: asks for the same, and looks after it."""
+    desk = Desk(folder, SteppedClock())
+    desk.quote(4860, 4870)
+    desk.trade(4865, 10)
+    with suppress(Killed):
+        play(desk, Deeds(kill_at, after=after), trade_at)
+    desk.open()
+    with suppress(FirstbellError):
+        desk.manager.place_bracket(bracket())
+    desk.rounds(45)
+    with suppress(FirstbellError):
+        # What was absent for long enough may be asked for once more.
+        desk.manager.place_bracket(bracket())
+    desk.rounds(2)
+    desk.quote(4860, 4870)
+    desk.trade(4865, 20_000)
+    desk.rounds(3)
+    trade_at(desk)
+    desk.rounds(8)
+    return desk
+
+
+def deeds_of(folder, trade_at):
+    desk = Desk(folder, SteppedClock())
+    desk.quote(4860, 4870)
+    desk.trade(4865, 10)
+    deeds = Deeds()
+    play(desk, deeds, trade_at)
+    desk.close()
+    return deeds.count
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it is done", "after it was done"])
+@pytest.mark.parametrize("trade_at", [down, up])
+def test_whenever_it_is_killed_a_bracket_buys_once_and_sells_what_it_bought(tmp_path, trade_at, after):
+    count = deeds_of(tmp_path / "whole", trade_at)
+    assert count > 15
+    for number in range(1, count + 1):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        desk = life(folder, number, after, trade_at)
+        rows = desk.at_venue()
+        names = Counter(row.client_order_id for row in rows)
+        assert max(names.values()) == 1, (number, names)
+        bought = sum(row.filled_qty for row in rows if row.side == "buy")
+        sold = sum(row.filled_qty for row in rows if row.side == "sell")
+        entries = [entry for entry in desk.journal.entries() if entry.intent.order.role.value == "entry"]
+        assert bought in {0, 3000}, (number, standing(desk))
+        assert sum(entry.state.filled_qty for entry in entries) == bought, (number, standing(desk))
+        assert sold == bought, (number, standing(desk), desk.interventions)
+        assert desk.held() == 0
+        for entry in desk.journal.entries():
+            assert not entry.state.unresolved, (number, entry)
+        desk.close()
