@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "cache": ("firstbell.cli.cache", "cache", "Look into the cache, or empty it."),
     "results": ("firstbell.cli.results", "results", "Show what a run came to."),
     "orders": ("firstbell.cli.orders", "orders", "List, show, cancel and reconcile orders."),
+    "positions": ("firstbell.cli.positions", "positions", "Positions, and profit and loss."),
     "exchange": ("firstbell.cli.exchange", "exchange", "Run the simulated exchange by itself."),
     "demo": ("firstbell.cli.demo", "demo", "See it all happen on the simulated exchange."),
 }

@@ -13,7 +13,7 @@ from firstbell.errors import FirstbellError, RunError
 from firstbell.model.instant import instant
 from firstbell.oms.closing import Closing, Levels
 from firstbell.oms.loss_limits import LossLimits, PositionAlert
-from firstbell.oms.position_view import Viewer, summary
+from firstbell.oms.position_view import Viewer, opening_prices, summary
 from firstbell.risk.verdict import ErrorCode
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ class PositionMonitor:
                 self._update_prices(standings)
                 # Asking may have taken a while, and ages count from the end of it.
                 now = instant(self._clock.wall_ns())
-            openings = self._openings(standings, marks.openings, now)
+            openings = opening_prices(standings, self._known, marks.openings, now, self._settings.stale_after)
             self.limits.keep(replace(marks, openings=openings))
             self._views = tuple(
                 self._viewer.view(each, self._known.get(each.key), openings.get(each.key), now) for each in standings
@@ -264,19 +264,6 @@ class PositionMonitor:
         # What is not held any more is forgotten.
         kept = {key: self._known[key] for key in wanted if key in self._known}
         self._known = {**kept, **self._prices.read(wanted)}
-
-    def _openings(
-        self, standings: Sequence[Standing], openings: Mapping[PositionKey, Decimal], now: datetime
-    ) -> dict[PositionKey, Decimal]:
-        """What was held as the day began, at the day before's closing price, or else at the first price seen today."""
-        found = dict(openings)
-        for each in standings:
-            if each.opening.is_flat or each.key in found:
-                continue
-            price = self._known.get(each.key)
-            if price is not None and not price.is_stale(now, self._settings.stale_after):
-                found[each.key] = price.price if price.reference is None else price.reference
-        return found
 
     def _judge(self, now: datetime) -> None:
         open_ = [view for view in self._views if view.is_open]

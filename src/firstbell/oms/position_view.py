@@ -175,6 +175,33 @@ class Viewer:
         return opening.total(opening_price, self._fee_of(standing.broker_code, opening.closing_side, value))
 
 
+def opening_prices(
+    standings: Iterable[Standing],
+    prices: Mapping[PositionKey, MarketPrice],
+    known: Mapping[PositionKey, Decimal],
+    now: datetime,
+    stale_after: timedelta,
+) -> dict[PositionKey, Decimal]:
+    """What a share was worth as the day began, of what was held then.
+
+    That is the day before's closing price, or where nobody tells it, what it was worth when it was first looked at.
+
+    Args:
+        standings: The positions.
+        prices: What they are worth now.
+        known: What is known already: it stays.
+        now: The time, aware.
+        stale_after: From which age on a price is stale, and says nothing.
+    """
+    found = dict(known)
+    for each in standings:
+        price = prices.get(each.key)
+        if each.opening.is_flat or each.key in found or price is None or price.is_stale(now, stale_after):
+            continue
+        found[each.key] = price.price if price.reference is None else price.reference
+    return found
+
+
 def summary(views: Iterable[PositionView]) -> Mapping[str, Any]:
     """All positions together, under the names that programs read.
 
