@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from decimal import Decimal
+    from enum import StrEnum
 
     from firstbell.oms.manager import OrderManager
     from firstbell.oms.response import OrderResponse
@@ -44,6 +45,11 @@ class _Exact(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
+def _words(kind: type[StrEnum]) -> click.Choice[str]:
+    """The words of one vocabulary."""
+    return click.Choice([each.value for each in kind])
+
+
 EXACT: Final = _Exact()
 """An option's number: ``4865``, ``0.25``; Persian digits too."""
 
@@ -51,15 +57,13 @@ EXACT: Final = _Exact()
 @click.command()
 @click.option("--account", metavar="NAME", help="Its section in the config; may be left out where there is but one.")
 @click.option("--instrument", required=True, metavar="ISIN", help="What to trade: ISIN or symbol.")
-@click.option("--side", required=True, type=click.Choice([*Side]), help="It has to be said.")
-@click.option("--type", "order_type", required=True, type=click.Choice([*OrderType]), help="It has to be said.")
+@click.option("--side", required=True, type=_words(Side), help="It has to be said.")
+@click.option("--type", "order_type", required=True, type=_words(OrderType), help="It has to be said.")
 @click.option("--quantity", required=True, type=EXACT, help="How many shares.")
 @click.option("--price", type=EXACT, help="The limit price.")
 @click.option("--trigger", "trigger_price", type=EXACT, help="A stop's trigger price.")
 @click.option("--trail", "trailing_offset", type=EXACT, help="How far a trailing stop stays behind the market.")
-@click.option(
-    "--time", "time_in_force", type=click.Choice([*TimeInForce]), default="day", help="How long it stays. [day]"
-)
+@click.option("--time", "time_in_force", type=_words(TimeInForce), default="day", help="How long it stays. [day]")
 @click.option(
     "--until", type=click.DateTime(["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]), help="For gtd: exchange time."
 )

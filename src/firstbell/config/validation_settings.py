@@ -42,6 +42,9 @@ class ValidationSettings(Section):
         }
     )
 
+    market_hours: Annotated[bool, BeforeValidator(values.yes_or_no)] = Field(
+        default=True, description="no: whether the market is open, only the broker says."
+    )
     min_price: Amount | None = Field(default=None, description="The lowest price an order may name.")
     max_price: Amount | None = Field(default=None, description="The highest price an order may name.")
     price_tolerance: Share = Field(

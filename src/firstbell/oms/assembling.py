@@ -85,12 +85,13 @@ def order_context(
 ) -> OrderContext:
     """The surroundings of a config's order manager."""
     settings, clock, state_dir = office.settings, office.clock, office.state_dir
-    tehran, always = Hours(office.calendar), Hours(always_open(office.calendar.tz, market=office.calendar.market))
+    always = Hours(always_open(office.calendar.tz, market=office.calendar.market))
+    market = Hours(office.calendar) if settings.validation.market_hours else always
     paper_is_open = settings.paper.hours == _ALWAYS
     risk = settings.risk
 
     def hours_of(code: BrokerCode) -> Hours:
-        return always if code == PAPER and paper_is_open else tehran
+        return always if code == PAPER and paper_is_open else market
 
     return OrderContext(
         journal=office.journal,
@@ -106,7 +107,7 @@ def order_context(
             max_total_value=risk.max_total_value,
             max_orders_per_account=risk.max_orders_per_account,
         ),
-        validator=OrderValidator(settings, tehran),
+        validator=OrderValidator(settings, market),
         retry=RetryConfig.of(settings.retry),
         fallback=FallbackConfig.of(settings.fallback),
         partial_fills=PartialFillConfig.of(settings.partial_fills),

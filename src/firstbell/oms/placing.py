@@ -124,7 +124,9 @@ class Placing:
             instrument = trader.market.instrument(request.instrument)
         except (BrokerError, CaptchaError) as error:
             return _denied(f"{request.instrument} could not be read: {error}", placement_error(error))
-        quote = trader.market.quote(request.instrument, fresh=not request.order_type.has_limit)
+        # It may have been asked for by its symbol.
+        request = replace(request, instrument=instrument.id)
+        quote = trader.market.quote(instrument.id, fresh=not request.order_type.has_limit)
         if checked and (verdicts := self._verdicts(request, instrument, quote)):
             return _denied("; ".join(map(str, verdicts)), verdicts[0].code, verdicts)
         if (why := self._not_taken(request)) is not None:

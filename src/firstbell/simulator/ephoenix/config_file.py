@@ -77,6 +77,13 @@ def _lines(
     yield "[captcha]"
     yield "solver = url"
     yield f"url = {practice_address}/practice/captcha"
+    # Its wire is a real one, and so are its orders to firstbell; its hours are its own.
+    yield ""
+    yield "[orders]"
+    yield "mode = live"
+    yield ""
+    yield "[validation]"
+    yield "market_hours = no"
     for code in sorted({investor.broker_code for investor in investors}):
         yield ""
         yield f"[broker.{code}]"
