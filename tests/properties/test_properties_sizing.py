@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
+from itertools import groupby
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from firstbell.brokers.base import Estimate
 from firstbell.config import AccountSettings, OrdersMode
 from firstbell.market import fee_rate, tick_size
 from firstbell.model.instrument import Instrument
+from firstbell.model.money import divided
 from firstbell.model.price_band import PriceBand
 from firstbell.model.terms import Side
 from firstbell.oms.plan import MOST_SLICES, DayUsed, Facts, plan_login
@@ -23,6 +26,7 @@ D = Decimal
 RATE = fee_rate("XTEH", Side.BUY)
 DAY = date(2026, 11, 21)
 ISINS = ("IRO1MHRN0001", "IRO1BORS0001", "IRO1FOLD0001")
+MANY = (*ISINS, "IRO1IKCO0001", "IRO1SIPA0001", "IRO1TAMN0001", "IRO1MSMI0001")
 RATES = st.sampled_from([RATE, D(0), D("0.0145"), D("0.00116"), D(1)]) | st.decimals(0, 1, places=8)
 MONEY = st.integers(-(10**6), 10**15).map(D) | st.decimals(-100, 10**13, places=3)
 PRICES = st.integers(1, 10**8).map(D) | st.decimals("0.000001", 100, places=6).filter(bool)
@@ -137,3 +141,109 @@ def test_fees_that_are_rounded_up_slice_by_slice_are_paid_for_too(money, price, 
     facts = Facts(D(money), {ISINS[0]: instrument})
     (line,) = plan_login([account], facts, lambda *_: None, day=DAY, market="XTEH", limits=Limits(), used=DayUsed())
     assert sum(cost(order.quantity, D(price), RATE) for order in line.orders) <= money
+
+
+WEIGHTS = st.decimals("0.000001", "999999", places=6) | st.integers(1, 100).map(D)
+
+
+@given(
+    st.decimals(0, 10**15, places=2) | st.integers(0, 10**15).map(D) | st.integers(0, 9).map(D),
+    st.lists(WEIGHTS, min_size=1, max_size=6),
+)
+def test_parts_are_the_whole_to_the_last_rial_and_each_is_what_its_weight_says(amount, weights):
+    parts = divided(amount, weights)
+    assert len(parts) == len(weights)
+    assert sum(parts) == amount
+    whole = sum(map(Fraction, weights))
+    for part, weight in zip(parts[:-1], weights[:-1], strict=True):
+        exactly = Fraction(amount) * Fraction(weight) / whole
+        assert part == exactly.__floor__()
+    exactly = Fraction(amount) * Fraction(weights[-1]) / whole
+    assert exactly <= parts[-1] < exactly + len(weights)
+
+
+@st.composite
+def divided_logins(draw):
+    """One login's sections, some of which have several instruments, and what its broker says."""
+    known = {isin: draw(instruments(isin)) for isin in MANY}
+    left, accounts = list(MANY), []
+    for number in range(draw(st.integers(1, 3))):
+        isins = tuple(left.pop() for _ in range(draw(st.integers(1, 3))) if left)
+        if not isins:
+            break
+        several = len(isins) > 1
+        weights = draw(st.none() | st.tuples(*[WEIGHTS] * len(isins))) if several else None
+        facts = {
+            "username": "u",
+            "password": SecretStr("p"),
+            "broker_code": "gs",
+            "orders": draw(st.sampled_from(OrdersMode)),
+            "quantity": draw(st.none() | st.integers(1, 10**6).map(D)),
+        }
+        caps = draw(st.none() | st.tuples(*[st.integers(1, 10**11).map(D)] * len(isins)))
+        accounts += [
+            AccountSettings(
+                **facts,
+                name=f"Order_{number}.{isin}" if several else f"Order_{number}",
+                isin=isin,
+                isins=isins if several else (),
+                weights=weights,
+                max_value=None if caps is None else caps[place],
+            )
+            for place, isin in enumerate(isins)
+        ]
+    money = draw(st.integers(-1000, 10**12) | st.integers(0, 10**6) | st.integers(0, 300))
+    words = draw(st.none() | st.builds(Estimate, st.integers(-5, 10**7).map(D), st.none() | MONEY, st.none() | MONEY))
+    return accounts, Facts(D(money), known), words
+
+
+@settings(max_examples=250)
+@given(divided_logins())
+def test_sections_that_divide_their_money_keep_to_it_and_so_does_each_of_their_instruments(login):
+    accounts, facts, words = login
+    lines = plan_login(accounts, facts, lambda *_: words, day=DAY, market="XTEH", limits=Limits(), used=DayUsed())
+    left = max(facts.buying_power, D(0))
+    for section, own in groupby(zip(accounts, lines, strict=True), key=lambda pair: pair[0].section):
+        pairs = list(own)
+        shares = dict(zip(pairs[0][0].basket, divided(left, list(pairs[0][0].basket.values())), strict=True))
+        for account, line in pairs:
+            spent = sum((cost(o.quantity, o.price, line.sizing.fee_rate) for o in line.orders), D(0))
+            assert spent <= shares[account.isin], section
+            assert account.max_value is None or spent <= account.max_value
+            left -= spent
+        assert left >= 0
+
+
+@settings(max_examples=200)
+@given(divided_logins())
+def test_one_lot_more_would_not_be_paid_for_from_its_share(login):
+    accounts, facts, _ = login
+    accounts = [account.model_copy(update={"quantity": None, "orders": OrdersMode.ONE}) for account in accounts]
+    asked = {}
+
+    def calculator(isin, _side, money, _price):
+        asked[isin] = money
+
+    lines = plan_login(accounts, facts, calculator, day=DAY, market="XTEH", limits=Limits(), used=DayUsed())
+    for account, line in zip(accounts, lines, strict=True):
+        instrument = facts.instruments[account.isin]
+        share, price, lot = asked.get(account.isin, D(0)), instrument.band.high, instrument.lot_size
+        ordered = sum((order.quantity for order in line.orders), D(0))
+        more = max(ordered + lot, cut_to_lot(instrument.min_quantity + lot - 1, lot))
+        assert more > instrument.max_quantity or cost(more, price, RATE) > share
+
+
+@settings(max_examples=100)
+@given(divided_logins(), st.data())
+def test_whatever_has_been_bought_and_whoever_takes_part_the_rest_is_paid_for(login, data):
+    """Some of a section's accounts are placed already, others were left out by their users' names."""
+    accounts, facts, words = login
+    bought = data.draw(st.frozensets(st.sampled_from(MANY)))
+    chosen = [account for account in accounts if account.isin not in bought and data.draw(st.booleans())]
+    used = DayUsed(bought=bought)
+    lines = plan_login(chosen, facts, lambda *_: words, day=DAY, market="XTEH", limits=Limits(), used=used)
+    spent = sum(
+        (cost(o.quantity, o.price, line.sizing.fee_rate) for line in lines for o in line.orders),
+        D(0),
+    )
+    assert spent <= max(facts.buying_power, D(0))
