@@ -47,6 +47,7 @@ class Capabilities:
         native_bracket: Whether it takes an entry with its profit and its stop as one.
         native_oco: Whether it cancels the one when the other fills, by itself.
         shows_book: Whether its quotes have the book's levels in them.
+        in_process: Whether it answers in this process: then there is no host, and `HttpBroker.send` is the only way.
     """
 
     min_interval_ms: int
@@ -57,6 +58,7 @@ class Capabilities:
     native_bracket: bool = False
     native_oco: bool = False
     shows_book: bool = False
+    in_process: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,6 +206,7 @@ class Aims:
         self._airspace = Airspace()
         self._seen: dict[str, Event] = {}
         self._told: set[HostAim] = set()
+        self._here: set[str] = set()
 
     def of(self, code: BrokerCode, interval_ns: int) -> HostAim:
         """The aim at a broker's host; its interval in ns."""
@@ -234,6 +235,9 @@ class Aims:
             aimed: The aim.
             broker: A login that has a token: the clock is read by its cheap calls, and by those of the others.
         """
+        if broker.capabilities.in_process:
+            self._here.add(aimed.url)
+            self._seen.setdefault(aimed.url, Event()).set()
         self._probes[aimed.url].add(broker.prepare_proof)
         if aimed.url not in self._seen:
             self._seen[aimed.url] = Event()
@@ -251,7 +255,8 @@ class Aims:
         first_ns = aimed.first_ns()
         if aimed not in self._told:
             self._told.add(aimed)
-            if (problem := aimed.problem) is not None:
+            # A broker of this process goes by this machine's clock.
+            if (problem := aimed.problem) is not None and aimed.url not in self._here:
                 _log.warning("%s: aimed by this machine's clock, for the host's is not known: %s", aimed.url, problem)
             facts = aimed.facts()
             said = ", ".join(f"{name} {value}" for name, value in facts.items() if name != "url")

@@ -21,6 +21,7 @@ from firstbell.oms.final_check import FinalCheck
 from firstbell.oms.inquiry import Inquiry
 from firstbell.oms.pacing import Pacer
 from firstbell.sniper.arming import Arming
+from firstbell.sniper.in_process import InProcessCarrier
 from firstbell.sniper.results import FINISHED, NOT_SENT
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ class LoginRun:
         deadline_ns = aim.expected_ns() + context.give_up_ns
         deadline_wall_ns = context.clock.wall_ns() + (deadline_ns - context.clock.monotonic_ns())
         budget = Budget(context.settings.risk.max_attempts_per_order, deadline_ns, deadline_wall_ns + _NS)
-        carrier = self._gear.open_carrier(settings.ca_file, budget)
+        carrier = self._carrier(armed.broker, settings.ca_file, budget)
         pacer = Pacer(interval_ns, self._last_sent_ns())
         desk = Desk(
             broker=armed.broker,
@@ -220,6 +221,11 @@ class LoginRun:
                 self._carry_all(ready, desk, self._gear.aims.decide(aim))
         finally:
             carrier.close()
+
+    def _carrier(self, broker: HttpBroker, ca_file: Path | None, budget: Budget) -> ProvenCarrier:
+        if broker.capabilities.in_process:
+            return InProcessCarrier(broker, self._context.clock, self._context.interrupt, budget)
+        return self._gear.open_carrier(ca_file, budget)
 
     def _last_sent_ns(self) -> int | None:
         """When an order of this login left last, in whatever run, on the monotonic clock; None where none has."""

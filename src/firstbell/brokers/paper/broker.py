@@ -64,6 +64,7 @@ class PaperBroker:
             order_types=dialect.ORDER_TYPES,
             times_in_force=TIMES_IN_FORCE,
             shows_book=True,
+            in_process=True,
         )
 
     @property

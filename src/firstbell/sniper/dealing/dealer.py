@@ -145,6 +145,8 @@ class Dealer:
         broker = self._context.open_broker(login.leader)
         if not isinstance(broker, HttpBroker):
             raise RunError(f"orders at {broker.code} do not go over HTTP: the run cannot fire them")
+        if broker.capabilities.in_process:
+            raise RunError(f"orders at {broker.code} are filled in one process: a worker without a config sends none")
         settings = self._context.settings.broker(login.broker_code)
         interval_ns = max(settings.min_interval_ms, broker.capabilities.min_interval_ms) * 1_000_000
         aim = self._aims.of(login.broker_code, interval_ns)

@@ -95,7 +95,7 @@ def roster_document(
         "max_attempts_per_order": settings.risk.max_attempts_per_order,
         "max_attempts_per_run": settings.risk.attempts_per_run(len(settings.enabled)),
         "brokers": {
-            code: {**_broker_document(settings.broker(code)), "capabilities": asdict(can)}
+            code: {**_broker_document(settings.broker(code)), "capabilities": _able(can)}
             for code, can in capabilities.items()
         },
         "accounts": [
@@ -170,6 +170,15 @@ def _address(facts: Facts | None, folder: Path) -> Address:
         tls=Tls(facts.text("tls")),
         ca_file=None if certificates is None else str(certificates),
     )
+
+
+def _able(can: Capabilities) -> dict[str, Any]:
+    """What of a broker's capabilities matters at the bell."""
+    return {
+        "min_interval_ms": can.min_interval_ms,
+        "client_order_ids": can.client_order_ids,
+        "replace": can.replace,
+    }
 
 
 def _capabilities(facts: Facts | None) -> Capabilities:
