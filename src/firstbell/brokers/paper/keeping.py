@@ -34,12 +34,14 @@ class Mood:
         stepped: The last step that it has acted in.
         by_hand: The instruments that it leaves alone.
         anchors: The prices around which its own wander.
+        watched: The instruments that somebody has looked at today: there it acts, step by step.
         described: The instruments that were listed, or described anew, by hand.
     """
 
     stepped: int = 0
     by_hand: set[InstrumentId] = field(default_factory=set)
     anchors: dict[InstrumentId, Decimal] = field(default_factory=dict)
+    watched: set[InstrumentId] = field(default_factory=set)
     described: set[InstrumentId] = field(default_factory=set)
 
 
@@ -93,6 +95,7 @@ def _meta(venue: PaperVenue, mood: Mood, number: int) -> str:
             "stepped": mood.stepped,
             "by_hand": sorted(mood.by_hand),
             "anchors": mood.anchors,
+            "watched": sorted(mood.watched),
         }
     )
 
@@ -126,7 +129,12 @@ def come_back(
         ValueError: The file is damaged.
     """
     meta = codec.facts(rows.one("meta") or "")
-    mood = Mood(meta.whole("stepped"), codec.isins(meta, "by_hand"), codec.prices(meta, "anchors"))
+    mood = Mood(
+        meta.whole("stepped"),
+        codec.isins(meta, "by_hand"),
+        codec.prices(meta, "anchors"),
+        codec.isins(meta, "watched"),
+    )
     traded = {each.id: each for each in instruments}
     listings = [codec.facts(body) for body in rows.all("listing")]
     for said in listings:

@@ -89,7 +89,6 @@ class Turns:
         self._kept: int | None = 0
         self._lock = threading.RLock()
         self.tokens = Tokens()
-        self._watched: set[InstrumentId] = set()
         self._venue, self._mood = self._new()
 
     def _new(self) -> tuple[PaperVenue, Mood]:
@@ -149,6 +148,7 @@ class Turns:
         while now >= exchange.schedule.end:
             self._step_until(exchange.schedule.end - 1)
             exchange.next_day(schedule_of(next_session(self.days, max(exchange.schedule.end, exchange.now))))
+            self._mood.watched.clear()
             venue.forget_before(venue.day(exchange.now) - REMEMBERED)
             for isin in exchange.listings:
                 venue.stir(isin)
@@ -159,7 +159,7 @@ class Turns:
         last, stepped = now // STEP_NS, self._mood.stepped
         if last <= stepped:
             return
-        watched = self._watched.union(
+        watched = self._mood.watched.union(
             order.instrument for mine in self._venue.working.values() for order in mine.values()
         )
         if self._crowd.liquidity and watched:
@@ -177,10 +177,11 @@ class Turns:
             self._crowd.act(self._venue.exchange, listing, self._mood.anchors.get(isin, listing.reference), step)
 
     def _watch(self, listing: Listing) -> None:
-        """Have the crowd on an instrument that this process looks at for the first time."""
+        """Have the crowd on an instrument that nobody has looked at today."""
         isin = listing.instrument.id
-        if self._crowd.liquidity and isin not in self._watched:
-            self._watched.add(isin)
+        if self._crowd.liquidity and isin not in self._mood.watched:
+            self._mood.watched.add(isin)
+            self._venue.stirred = True
             self._mood.anchors.setdefault(isin, listing.reference)
             self._act(listing, self._mood.stepped)
 

@@ -129,7 +129,10 @@ class PaperVenue:
     def worked_on(self, order: ExchangeOrder, day: date) -> bool:
         """Whether an order belongs into the list of a day: it was made on it, or still worked on it."""
         made = self.row(order).created_at
-        return made is not None and made.date() <= day and (order.ended_at is None or self.day(order.ended_at) >= day)
+        if made is None or made.date() > day:
+            return False
+        # What ends with a day ends at the first instant of the next one.
+        return order.ended_at is None or self.day(max(order.ended_at - 1, order.created_at)) >= day
 
     def day(self, at: int) -> date:
         """The day of an instant, in ns since the epoch."""
