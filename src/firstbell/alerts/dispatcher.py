@@ -85,6 +85,12 @@ class Dispatcher:
         return self._lost
 
     @property
+    def waiting(self) -> int:
+        """How many messages wait to be told."""
+        with self._changed:
+            return len(self._outbox) + self._in_hand
+
+    @property
     def ended(self) -> str | None:
         """Why nothing is told any more, in words; None while all is well."""
         return self._ended

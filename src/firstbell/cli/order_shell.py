@@ -16,7 +16,7 @@ from firstbell.model.identifiers import ClientOrderId, RunId
 from firstbell.model.money import grouped, plain
 from firstbell.model.terms import OrderType
 from firstbell.oms.office import Office
-from firstbell.sniper.context import new_run_id
+from firstbell.oms.run_id import new_run_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +29,16 @@ if TYPE_CHECKING:
 
 def open_office(shell: Shell) -> Office:
     """Open the rooms of the config, keep the order log, have people told of orders, and set up the run log."""
+    office = quiet_office(shell)
+    tell_orders(office)
+    return office
+
+
+def quiet_office(shell: Shell) -> Office:
+    """The same, but nobody is told."""
     office = Office(load(shell.config))
     set_up(office.logs_dir, verbose=shell.verbose, console=shell.verbose > 0, tz=office.calendar.tz)
     office.keep_order_log()
-    tell_orders(office)
     return office
 
 

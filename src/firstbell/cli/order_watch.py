@@ -10,19 +10,21 @@ import click
 from rich.live import Live
 from rich.markup import escape
 
-from firstbell.cli.order_shell import command_id, open_office, order_table, print_entries
+from firstbell.alerts.base import Importance, Message
+from firstbell.cli.alerting import Alerts
+from firstbell.cli.order_shell import command_id, order_table, print_entries, quiet_office
 from firstbell.cli.resolving import ask_quickly, recovered
 from firstbell.cli.shell import Shell, shared_options
+from firstbell.config.models import AlertKind
 from firstbell.model.money import plain
-from firstbell.oms.assembling import order_manager
-from firstbell.oms.thread_interrupt import ThreadInterrupt
+from firstbell.oms.order_desk import OrderDesk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from firstbell.model.order import Order
     from firstbell.model.report import ExecutionReport
-    from firstbell.oms.manager import OrderManager
+    from firstbell.oms.loss_limits import PositionAlert
 
 _DRAW_EVERY_S: Final = 0.5
 _UNRESOLVED: Final = 3
@@ -34,61 +36,87 @@ _HALTED: Final = 4
 @click.option("--until-done", is_flag=True, help="End once nothing is open any more.")
 @shared_options
 def watch(shell: Shell, *, live: bool, until_done: bool) -> int:
-    """Look after orders: read the brokers' lists, follow the market for stops, keep brackets together, keep times.
+    """Look after orders and positions: stops, brackets, times in force, targets, limits on losses.
 
-    What dead processes held back is taken over first. Ctrl-C ends it: what is at a broker stays there, and what is held
-    back stays held back, in the journal, until this command runs again; until then no stop that is held here protects
-    anything. With --json each report is one line.
+    It reads the brokers' lists, follows the market, lets go what has been held back, and keeps together what belongs
+    together. What dead processes held back is taken over first. Ctrl-C ends it: what is at a broker stays there, and
+    what is held back stays held back, in the journal, until this command runs again; until then no stop that is held
+    here protects anything. With --json each report is one line.
 
     Exit status: 0 all is well; 3 some order is unresolved; 4 trading is halted.
     """
-    with open_office(shell) as office:
+    office = quiet_office(shell)
+    alerts = Alerts.of(office)
+    try:
         run_id = command_id(office)
         if unresolved := recovered(shell, office, run_id):
             ask_quickly(shell, office, run_id, unresolved)
-        interrupt = ThreadInterrupt(office.state_dir)
-        interrupt.watch()
-        try:
-            manager = order_manager(
-                office,
-                run_id,
-                live=live,
-                interrupt=interrupt,
-                intervene=lambda name, why: shell.err.print(f"[red]Look at {escape(name)}:[/] {escape(why)}"),
-            )
-            if shell.json:
-                manager.subscribe(_tell(shell))
-            _work(shell, manager, until_done=until_done)
-            entries = manager.orders()
-            halted = interrupt.is_halt
-        finally:
-            interrupt.close()
-        if not shell.json:
-            print_entries(shell, entries, "as they stand")
-            if held := sum(entry.is_held_back for entry in entries):
-                shell.err.print(f"[yellow]{held} held back:[/] nobody lets them go until this command runs again")
+        teller = _Teller(shell, alerts)
+        if alerts is not None:
+            office.journal.subscribe(alerts.subscriber())
+            alerts.stand_for_all()
+        desk = OrderDesk(office, run_id=run_id, live=live, intervene=teller.intervene, alert=teller.position)
+    except BaseException:
+        office.close()
+        raise
+    with desk:
+        if shell.json:
+            office.journal.subscribe(_tell(shell))
+        if alerts is not None:
+            desk.metrics.watch(alerts=lambda: alerts.dispatcher.waiting)
+        _work(shell, desk, alerts, until_done=until_done)
+        entries, halted = desk.orders.orders(), desk.interrupt.is_halt
+        if alerts is not None:
+            alerts.close()
+    if not shell.json:
+        print_entries(shell, entries, "as they stand")
+        if held := sum(entry.is_held_back for entry in entries):
+            shell.err.print(f"[yellow]{held} held back:[/] nobody lets them go until this command runs again")
     if any(entry.state.unresolved for entry in entries):
         return _UNRESOLVED
     return _HALTED if halted else 0
 
 
-def _work(shell: Shell, manager: OrderManager, *, until_done: bool) -> None:
-    """Make rounds until Ctrl-C, SIGTERM, or the end of all orders."""
+class _Teller:
+    """Says where a person has to look: on the terminal, and to the chat."""
+
+    def __init__(self, shell: Shell, alerts: Alerts | None) -> None:
+        self._shell = shell
+        self._alerts = alerts
+
+    def intervene(self, name: str, why: str) -> None:
+        self._shell.err.print(f"[red]Look at {escape(name)}:[/] {escape(why)}")
+        if self._alerts is not None:
+            self._alerts.post(AlertKind.FAILED, Message("A person has to look", (name, why), Importance.HIGH))
+
+    def position(self, alert: PositionAlert) -> None:
+        self._shell.err.print(f"[yellow]{escape(alert.text)}[/]")
+        if self._alerts is not None:
+            self._alerts.post(AlertKind.STOPS, Message("Positions", (alert.text,), Importance.HIGH))
+
+
+def _work(shell: Shell, desk: OrderDesk, alerts: Alerts | None, *, until_done: bool) -> None:
+    """Look after them until Ctrl-C, SIGTERM, or the end of all orders."""
     ended = threading.Event()
     previous = signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    manager.start()
+    desk.start()
+    if desk.metrics_url is not None:
+        shell.err.print(f"Figures for Prometheus: {desk.metrics_url}")
+    draws = shell.out.is_terminal and not shell.json
     try:
-        with Live(console=shell.out, auto_refresh=False, transient=True) as live:
+        with Live(console=shell.out, auto_refresh=False, transient=True) as drawn:
             while not ended.wait(_DRAW_EVERY_S):
-                entries = manager.orders()
-                if not shell.json and live.is_started and shell.out.is_terminal:
-                    live.update(order_table(entries, "being looked after"), refresh=True)
-                if until_done and not entries and manager.rounds_made:
+                entries = desk.orders.orders()
+                if draws:
+                    drawn.update(order_table(entries, "being looked after"), refresh=True)
+                if alerts is not None:
+                    alerts.look_for_halts()
+                if until_done and not entries and desk.orders.rounds_made:
                     return
     except KeyboardInterrupt:
         shell.err.print("Ending: rounds under way come to their end …")
     finally:
-        manager.stop()
+        desk.stop()
         signal.signal(signal.SIGTERM, previous)
 
 
@@ -104,6 +132,7 @@ def _tell(shell: Shell) -> Callable[[ExecutionReport, Order], None]:
             "account": order.account,
             "instrument": order.instrument,
             "side": order.side.value,
+            "role": order.role.value,
             "reason": report.reason,
             "filled_qty": None if report.cum_qty is None else plain(report.cum_qty),
             "last_qty": None if fill is None else plain(fill.last_qty),

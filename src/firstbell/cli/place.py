@@ -104,6 +104,9 @@ def place(
             ask_quickly(shell, office, run_id, unresolved)
         manager = order_manager(office, run_id, live=live)
         responses = (manager.place(request),) if bracket is None else manager.place_bracket(bracket)
+        if any(each.is_success and not each.is_held for each in responses):
+            # It may have traded at once, and what belongs with it may leave now.
+            manager.poll()
         halted = manager.interrupt.is_halt
         _show(shell, manager, responses)
     if any(response.is_unresolved for response in responses):

@@ -31,11 +31,12 @@ from firstbell.log import set_up
 from firstbell.oms.office import Office
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
 from firstbell.oms.recovery import recover
+from firstbell.oms.run_id import new_run_id
 from firstbell.risk.trading_state import HaltFile, in_force
 from firstbell.sniper import results
 from firstbell.sniper.archive import put_back
 from firstbell.sniper.bell import choose_bell
-from firstbell.sniper.context import new_run_id, record_of
+from firstbell.sniper.context import record_of
 from firstbell.sniper.dealing.sealing import refuse_master_by_hand, refuse_open_port
 from firstbell.sniper.environment import RunWishes
 from firstbell.sniper.page_password import refuse_told_open

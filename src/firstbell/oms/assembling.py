@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
     from firstbell.config import Settings
     from firstbell.model.identifiers import BrokerCode, RunId
+    from firstbell.oms.metrics import OrderMetrics
     from firstbell.oms.office import Office
+    from firstbell.risk.trading_state import TradingState
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ def order_manager(
     live: bool = False,
     interrupt: ThreadInterrupt | None = None,
     intervene: Callable[[str, str], None] | None = None,
+    state: Callable[[], TradingState] | None = None,
+    metrics: OrderMetrics | None = None,
 ) -> OrderManager:
     """Put an order manager together for all enabled accounts of a config.
 
@@ -53,6 +57,8 @@ def order_manager(
         live: Whether real money was asked for on the command line; the config has to ask for it as well.
         interrupt: Stops new attempts; by default one that sees a halt whenever something is about to leave.
         intervene: Told where a person has to look; by default the run log says it.
+        state: What may leave at all; by default what the state folder says.
+        metrics: Told how long things took.
 
     Raises:
         RunError: Real money was asked for in one place alone, or a broker's orders cannot be prepared.
@@ -66,7 +72,7 @@ def order_manager(
         if not isinstance(broker, HttpBroker):
             raise RunError(f"orders at {login.broker_code} cannot be prepared")
         brokers[login] = broker
-    context = order_context(office, run_id, interrupt=interrupt, intervene=intervene)
+    context = order_context(office, run_id, interrupt=interrupt, intervene=intervene, state=state, metrics=metrics)
     return OrderManager(
         context,
         brokers,
@@ -82,6 +88,8 @@ def order_context(
     *,
     interrupt: ThreadInterrupt | None = None,
     intervene: Callable[[str, str], None] | None = None,
+    state: Callable[[], TradingState] | None = None,
+    metrics: OrderMetrics | None = None,
 ) -> OrderContext:
     """The surroundings of a config's order manager."""
     settings, clock, state_dir = office.settings, office.clock, office.state_dir
@@ -112,10 +120,15 @@ def order_context(
         fallback=FallbackConfig.of(settings.fallback),
         partial_fills=PartialFillConfig.of(settings.partial_fills),
         interrupt=interrupt or ThreadInterrupt(state_dir),
-        state=lambda: trading_state(state_dir),
+        state=state or (lambda: trading_state(state_dir)),
         budget=RateBudget(settings.orders.max_attempts_per_minute, clock),
+        observe=_nothing if metrics is None else metrics.observe,
         intervene=intervene or (lambda name, why: _log.error("%s: a person has to look: %s", name, why)),
     )
+
+
+def _nothing(_name: str, _ns: int) -> None:
+    """Nobody counts."""
 
 
 def _mode(settings: Settings, *, live: bool) -> TradingMode:

@@ -43,6 +43,8 @@ class OrderContext:
         interrupt: Stops new attempts; set by a halt.
         state: What may leave at all, now.
         budget: How much may be sent in all.
+        observe: Told how long something took, by its name, in ns: ``overhead`` of one order, the broker's time left
+            out, and ``validation``.
         intervene: Told, in words, where a person has to look: an account's or an order's name, and why.
     """
 
@@ -61,4 +63,5 @@ class OrderContext:
     interrupt: Interrupt
     state: Callable[[], TradingState]
     budget: AttemptBudget
+    observe: Callable[[str, int], None] = field(default=lambda _name, _ns: None)
     intervene: Callable[[str, str], None] = field(default=lambda _name, _why: None)

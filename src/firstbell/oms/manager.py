@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -195,6 +196,10 @@ class OrderManager:
         """What is open: at a broker, held back, or unresolved; the oldest first."""
         found = [entry for trader in self._traders.values() for entry in trader.blotter.open()]
         return tuple(entry for entry in found if account in {None, entry.intent.order.account})
+
+    def statuses(self) -> Mapping[str, int]:
+        """How many open orders there are, by status."""
+        return Counter(entry.state.status.value for entry in self.orders())
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Have every report of this process handed on, once it is durable; see `firstbell.journal.base.Subscriber`."""

@@ -118,6 +118,10 @@ class OrderMetrics:
                 self._latencies["round_trip"].observe(attempt.round_trip_us / 1e6)
         self._count_answer(report, account)
 
+    def observe(self, name: str, ns: int) -> None:
+        """What something took, by its name (``overhead``, ``validation``), in ns."""
+        self._latencies[name].observe(ns / 1e9)
+
     def observe_overhead(self, seconds: float) -> None:
         """What the engine itself took for one order, the broker's time left out."""
         self._latencies["overhead"].observe(seconds)

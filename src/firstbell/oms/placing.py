@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
@@ -97,13 +98,18 @@ class Placing:
         Raises:
             JournalError: It could not be written down: without a claim no order leaves.
         """
-        with self._trader.lock:
+        trader = self._trader
+        with trader.lock:
             ready = self._ready(request, checked=checked)
             if isinstance(ready, OrderResponse):
                 return ready
+            began_ns, broker_ns = time.perf_counter_ns(), trader.sender.broker_ns
             key = request.key or uuid.uuid4().hex
             order = self._order(request, key, belonging, ready)
-            return self._pursue(_Asked(key, order), order, ready.market)
+            response = self._pursue(_Asked(key, order), order, ready.market)
+            took_ns = time.perf_counter_ns() - began_ns - (trader.sender.broker_ns - broker_ns)
+            trader.context.observe("overhead", max(took_ns, 0))
+            return response
 
     def hold(self, request: OrderRequest, belonging: Belonging, *, checked: bool) -> OrderResponse:
         """Claim an order that is held back whatever its broker can: one of several that belong together."""
@@ -229,13 +235,16 @@ class Placing:
 
     def _verdicts(self, request: OrderRequest, instrument: Instrument, quote: Quote | None) -> Sequence[Verdict]:
         context = self._trader.context
-        return context.validator.validate_order(
+        began_ns = time.perf_counter_ns()
+        found = context.validator.validate_order(
             request,
             instrument=instrument,
             quote=quote,
             now=instant(context.clock.wall_ns()),
             hours=self._trader.hours,
-        ).verdicts
+        )
+        context.observe("validation", time.perf_counter_ns() - began_ns)
+        return found.verdicts
 
     def _not_taken(self, request: OrderRequest) -> str | None:
         return why_not_taken(request.order_type, request.time_in_force, self._trader.broker.capabilities)

@@ -56,6 +56,8 @@ class Sender:
         self._blotter = blotter
         self._pacer = pacer
         self._last: Outcome | None = None
+        self.broker_ns = 0
+        """How long the broker has been waited for, all orders together, in ns."""
 
     @property
     def last_outcome(self) -> Outcome | None:
@@ -93,7 +95,9 @@ class Sender:
 
     def attempted(self, order: Order, attempt: Attempt, answer: Answer | None) -> None:
         """Remember what the answer meant: what may be tried instead is decided by it."""
-        del order, attempt
+        del order
+        if attempt.round_trip_us is not None:
+            self.broker_ns += attempt.round_trip_us * 1000
         if answer is not None:
             self._last = self._broker.read_answer(answer.status, answer.headers, answer.body)
 

@@ -27,10 +27,11 @@ from firstbell.model.instant import epoch_ns
 from firstbell.oms.logins import Login, logins_of
 from firstbell.oms.recovery import recover
 from firstbell.oms.run_budget import RunBudget
+from firstbell.oms.run_id import new_run_id
 from firstbell.sniper import results
 from firstbell.sniper.archive import recover_all
 from firstbell.sniper.bell import choose_bell
-from firstbell.sniper.context import RunContext, new_run_id, record_of
+from firstbell.sniper.context import RunContext, record_of
 from firstbell.sniper.dealing.locked_port import lock
 from firstbell.sniper.dealing.master import Mastery
 from firstbell.sniper.dealing.post import Post

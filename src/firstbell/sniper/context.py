@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from firstbell.journal.base import RunLine, RunRecord
-from firstbell.model.identifiers import RunId
 from firstbell.model.instant import epoch_ns
 from firstbell.risk.checks import Limits
 from firstbell.risk.trading_state import TradingState, trading_state
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from firstbell.clock import Clock
     from firstbell.config import AccountSettings, Settings
     from firstbell.journal.base import Journal
+    from firstbell.model.identifiers import RunId
     from firstbell.oms.attempts import Watcher
     from firstbell.oms.carrier import Interrupt
     from firstbell.oms.run_budget import RunBudget
@@ -99,11 +98,6 @@ class RunContext:
         """How long after the bell the run goes on, in ns."""
         give_up_after = self.settings.firstbell.give_up_after
         return give_up_after // timedelta(microseconds=1) * 1000
-
-
-def new_run_id(now: datetime) -> RunId:
-    """A name for a run that starts at `now`, exchange time: its start and four random hexadecimal digits."""
-    return RunId(f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
 
 
 def record_of(run_id: RunId, bell: datetime, accounts: Sequence[AccountSettings], results_dir: str) -> RunRecord:

@@ -1,0 +1,167 @@
+"""An order desk: an order manager with its positions and figures, opened from a config and closed together.
+
+For scripts, and for ``firstbell orders watch``::
+
+    with OrderDesk.open("config.ini") as desk:
+        response = desk.orders.place(OrderRequest(instrument="IRO1FOLD0001", side="buy", ...))
+        desk.start()
+        ...
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from firstbell.clock import exchange_now
+from firstbell.config import load
+from firstbell.errors import RunError
+from firstbell.oms import last_prices
+from firstbell.oms.assembling import order_manager
+from firstbell.oms.metrics import OrderMetrics
+from firstbell.oms.metrics_page import MetricsPage
+from firstbell.oms.office import Office
+from firstbell.oms.position_monitor import PositionMonitor
+from firstbell.oms.positions import PositionBook, fees_of, holders_of
+from firstbell.oms.prices import BrokerPrices
+from firstbell.oms.run_id import new_run_id
+from firstbell.oms.thread_interrupt import ThreadInterrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from firstbell.model.identifiers import RunId
+    from firstbell.oms.loss_limits import Alert
+    from firstbell.risk.trading_state import TradingState
+
+_log = logging.getLogger(__name__)
+
+
+class OrderDesk:
+    """Orders, positions and figures of one config's accounts.
+
+    Args:
+        office: The config's opened rooms; they are closed with the desk.
+        run_id: Under which name it writes; a new one by default.
+        live: Whether real money is asked for; the config has to ask for it as well.
+        intervene: Told, in words, where a person has to look: an order's name, and why.
+        alert: Told what positions have reached.
+
+    Raises:
+        RunError: Real money was asked for in one place alone, or this process cannot be told of halts.
+        JournalError: The journal cannot be read or written.
+    """
+
+    def __init__(
+        self,
+        office: Office,
+        *,
+        run_id: RunId | None = None,
+        live: bool = False,
+        intervene: Callable[[str, str], None] | None = None,
+        alert: Alert | None = None,
+    ) -> None:
+        self.office = office
+        settings, journal = office.settings, office.journal
+        self.run_id = run_id or new_run_id(exchange_now(office.clock, office.calendar.tz))
+        self.interrupt = ThreadInterrupt(office.state_dir)
+        self.metrics = OrderMetrics()
+        """What orders came to, counted."""
+        fee_of = fees_of(settings.firstbell.market)
+        self._book = PositionBook(journal, fee_of, holders_of(settings.accounts))
+        self._page: MetricsPage | None = None
+        journal.subscribe(self.metrics)
+        journal.subscribe(self._book)
+        self.orders = order_manager(
+            office,
+            self.run_id,
+            live=live,
+            interrupt=self.interrupt,
+            intervene=intervene,
+            state=self._state,
+            metrics=self.metrics,
+        )
+        """The order manager."""
+        brokers = {account.name: office.broker(account) for account in settings.enabled}
+        self._prices = BrokerPrices(brokers, office.clock, last_prices.load(office.state_dir))
+        self.positions = PositionMonitor(
+            self.orders,
+            settings.positions,
+            self._book,
+            self._prices,
+            office.clock,
+            tz=office.calendar.tz,
+            state_dir=office.state_dir,
+            fee_of=fee_of,
+            alert=alert,
+        )
+        """The position monitor."""
+        self.metrics.watch(orders=self.orders.statuses, positions=self.positions.get_position_summary)
+        now = exchange_now(office.clock, office.calendar.tz)
+        self._book.begin_day(datetime.combine(now.date(), time(), tzinfo=now.tzinfo))
+
+    @classmethod
+    def open(cls, config: str | Path, *, live: bool = False) -> Self:
+        """Open the desk of a config file, and keep its order log.
+
+        Raises:
+            ConfigError: The config cannot be used.
+            RunError: As for the desk itself.
+        """
+        office = Office(load(Path(config)))
+        try:
+            office.keep_order_log()
+            return cls(office, live=live)
+        except BaseException:
+            office.close()
+            raise
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Where the figures are shown; None where they are not."""
+        return None if self._page is None else self._page.url
+
+    def start(self) -> None:
+        """Look after orders and positions from now on, in threads, and hear of halts; until `close`.
+
+        Raises:
+            RunError: It does so already, or the port for the figures cannot be had.
+        """
+        self.interrupt.watch()
+        port = self.office.settings.metrics.port
+        if port is not None:
+            self._page = MetricsPage(self.metrics.registry, port)
+        self.orders.start()
+        self.positions.start_monitoring()
+
+    def stop(self) -> None:
+        """End the threads; what is at a broker stays there, and what is held back stays held back, in the journal."""
+        self.positions.stop()
+        self.orders.stop()
+        if self._page is not None:
+            self._page.close()
+            self._page = None
+        try:
+            last_prices.save(self.office.state_dir, self._prices.known)
+        except RunError as error:
+            _log.warning("%s", error)
+
+    def close(self) -> None:
+        """End the threads and close what was opened."""
+        self.stop()
+        self.interrupt.close()
+        self.office.close()
+
+    def _state(self) -> TradingState:
+        return self.positions.trading_state()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
