@@ -159,6 +159,7 @@ def refused(*options: str) -> str:
         (["--bell", "08:45:00", "--bell-in", "5s"], "give one"),
         (["--accounts", "0"], "0 is not in the range"),
         (["--accounts", "2", "--accounts-file", __file__], "give one"),
+        (["--sells", "2", "--accounts-file", __file__], "write side"),
     ],
 )
 def test_wrong_options_are_refused_with_what_would_be_right(options: list[str], message: str) -> None:

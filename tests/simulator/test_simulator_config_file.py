@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from datetime import time
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import pytest
 from firstbell.config import load
 from firstbell.errors import SimulatorError
 from firstbell.model.identifiers import BrokerCode, InstrumentId
+from firstbell.model.terms import Side
 from firstbell.simulator.ephoenix.config_file import config_text, write_config
 from firstbell.simulator.roster import Investor
 
@@ -42,6 +44,13 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     assert settings.firstbell.order_time == time(8, 45, 7)
     assert settings.firstbell.state_dir.name == ".firstbell-practice"
     assert settings.broker(GS).api_url == ADDRESS
+
+
+def test_who_sells_is_written_so(tmp_path: Path) -> None:
+    file = tmp_path / "practice.ini"
+    sells = replace(investor("a", BORS), side=Side.SELL)
+    write_config(file, text_for(sells, investor("b", BORS, "zahra")))
+    assert [(account.side, account.isin) for account in load(file).enabled] == [(Side.SELL, BORS), (Side.BUY, BORS)]
 
 
 @pytest.mark.parametrize("password", [" qwx", "qwx ", "q\nqwx", "q\rqwx", "env:qwx", "file:/qwx", "keyring:a/qwx"])

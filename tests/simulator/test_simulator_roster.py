@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from decimal import Decimal
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from firstbell.errors import SimulatorError
 from firstbell.market import on_tick
 from firstbell.model.broker_codes import EPHOENIX_CODES, MAIN_CODES
 from firstbell.model.identifiers import BrokerCode, InstrumentId
+from firstbell.model.terms import Side
 from firstbell.simulator.listings import tehran_instruments
 from firstbell.simulator.roster import Investor, check, made_up, read_investors
 
@@ -57,6 +59,13 @@ def test_the_same_seed_makes_up_the_same_accounts_dealt_over_the_brokers() -> No
     assert first[0].password not in repr(first[0])
 
 
+def test_the_last_ones_sell_what_they_hold_and_are_otherwise_the_same() -> None:
+    buyers, some = made_up(5, tehran_instruments(), 1), made_up(5, tehran_instruments(), 1, sells=2)
+    assert [each.side for each in some] == [Side.BUY] * 3 + [Side.SELL] * 2
+    assert [replace(each, side=Side.BUY) for each in some] == buyers
+    assert all(each.instrument in each.holdings for each in some)
+
+
 def written(folder: Path, content: Any) -> Path:
     file = folder / "accounts.json"
     file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
@@ -69,12 +78,12 @@ ENTRY = {"username": "u", "password": "p", "broker_code": "gs", "money": 5}
 def test_accounts_are_read_exactly(tmp_path: Path) -> None:
     text = (
         '[{"username": "علی", "password": " p%;#=\'\\" ", "broker_code": "gs", "money": 1000003827.10, '
-        f'"holdings": {{"{MHRN}": 7}}, "isin": "{MHRN}"}}, {json.dumps(ENTRY | {"money": -3})}]'
+        f'"holdings": {{"{MHRN}": 7}}, "isin": "{MHRN}", "side": "sell"}}, {json.dumps(ENTRY | {"money": -3})}]'
     )
     first, second = read_investors(written(tmp_path, text))
     assert (first.username, first.password, first.money) == ("علی", " p%;#='\" ", Decimal("1000003827.10"))
-    assert (first.holdings, first.instrument) == ({MHRN: 7}, MHRN)
-    assert (second.money, second.holdings, second.instrument) == (-3, {}, None)
+    assert (first.holdings, first.instrument, first.side) == ({MHRN: 7}, MHRN, Side.SELL)
+    assert (second.money, second.holdings, second.instrument, second.side) == (-3, {}, None, Side.BUY)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +97,8 @@ def test_accounts_are_read_exactly(tmp_path: Path) -> None:
         ([{**ENTRY, "username": ""}], "username must be a text"),
         ([{**ENTRY, "password": 5}], "password must be a text"),
         ([{**ENTRY, "holdings": [1]}], "cannot be read"),
+        ([{**ENTRY, "side": "hold"}], "account 1 of .* cannot be read: 'hold' is not a valid Side"),
+        ([{**ENTRY, "side": []}], "account 1 of .* cannot be read"),
     ],
 )
 def test_a_broken_accounts_file_is_refused(tmp_path: Path, content: Any, message: str) -> None:

@@ -22,6 +22,7 @@ from firstbell.errors import SimulatorError
 from firstbell.market import calendar
 from firstbell.model.broker_codes import EPHOENIX_CODES, MAIN_CODES
 from firstbell.model.money import grouped, plain
+from firstbell.model.terms import Side
 from firstbell.simulator.ephoenix import config_file
 from firstbell.simulator.ephoenix.desk import LoginLimit
 from firstbell.simulator.ephoenix.server import PracticeServer
@@ -60,6 +61,7 @@ class _Options:
     port: int
     port_per_broker: bool
     accounts: int | None
+    sells: int
     accounts_file: Path | None
     seed: int
     bell_in: int | None
@@ -85,7 +87,14 @@ class _Options:
     "--accounts-file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Take the accounts from a JSON file instead: an array of objects with username, password, broker_code, money "
-    "and, if wanted, holdings {isin: shares} and isin.",
+    "and, if wanted, holdings {isin: shares}, isin and side.",
+)
+@click.option(
+    "--sells",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="How many of the made-up accounts, the last ones, sell what they hold.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes up the same accounts.")
 @click.option(
@@ -170,6 +179,8 @@ def exchange(shell: Shell, **options: Any) -> None:
         raise click.UsageError("--bell and --bell-in both say when the bell rings: give one")
     if given.accounts is not None and given.accounts_file is not None:
         raise click.UsageError("--accounts and --accounts-file both say who trades: give one")
+    if given.sells and given.accounts_file is not None:
+        raise click.UsageError("--sells is for made-up accounts: in --accounts-file, write side")
     if given.write_config is not None and given.write_config.exists():
         raise SimulatorError(f"{given.write_config} is there already: move it away, or name another file")
     with ExitStack() as stack:
@@ -194,7 +205,7 @@ def _offset_ns(given: _Options) -> int:
 def _investors(given: _Options) -> list[Investor]:
     if given.accounts_file is not None:
         return read_investors(given.accounts_file)
-    return made_up(given.accounts or _USUAL_ACCOUNTS, tehran_instruments(), given.seed)
+    return made_up(given.accounts or _USUAL_ACCOUNTS, tehran_instruments(), given.seed, sells=given.sells)
 
 
 def _schedule(given: _Options) -> Schedule:
@@ -269,6 +280,7 @@ def _announce_json(server: PracticeServer, setup: Setup, ca_file: Path | None) -
                 "money": plain(investor.money),
                 "holdings": {isin: plain(shares) for isin, shares in investor.holdings.items()},
                 "isin": investor.instrument or setup.instruments[0].id,
+                "side": investor.side.value,
             }
             for investor in setup.investors
         ],
@@ -289,7 +301,8 @@ def _announce(shell: Shell, given: _Options, server: PracticeServer, setup: Setu
     people.columns[2].justify = "right"
     for investor in setup.investors:
         wanted = investor.instrument or setup.instruments[0].id
-        people.add_row(investor.broker_code, investor.username, grouped(investor.money), wanted)
+        wants = wanted if investor.side is Side.BUY else f"to sell {wanted}"
+        people.add_row(investor.broker_code, investor.username, grouped(investor.money), wants)
     out.print(people)
     traded = Table("ISIN", "symbol", "band", "largest order", title="Instruments", title_justify="left")
     for number in (2, 3):

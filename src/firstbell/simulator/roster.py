@@ -12,6 +12,7 @@ from firstbell.model import strict_json
 from firstbell.model.broker_codes import MAIN_CODES
 from firstbell.model.identifiers import BrokerCode, InstrumentId
 from firstbell.model.money import exact
+from firstbell.model.terms import Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +38,8 @@ class Investor:
         broker_code: The broker.
         money: In rials; may be negative.
         holdings: Shares by instrument.
-        instrument: What it means to buy, for the config that can be written; None where nobody said.
+        instrument: What it means to trade, for the config that can be written; None where nobody said.
+        side: Whether it means to buy or to sell that.
     """
 
     username: str
@@ -46,6 +48,7 @@ class Investor:
     money: Decimal
     holdings: Mapping[InstrumentId, Decimal]
     instrument: InstrumentId | None = None
+    side: Side = Side.BUY
 
     @property
     def account(self) -> str:
@@ -53,13 +56,14 @@ class Investor:
         return f"{self.broker_code}/{self.username}"
 
 
-def made_up(count: int, instruments: Sequence[Instrument], seed: int) -> list[Investor]:
+def made_up(count: int, instruments: Sequence[Instrument], seed: int, *, sells: int = 0) -> list[Investor]:
     """Invent accounts, dealt over the six main brokers in turn; the same seed invents the same ones.
 
     Args:
         count: How many.
         instruments: What they may hold and buy, dealt in turn likewise.
         seed: Where the numbers come from.
+        sells: How many of them, the last ones, mean to sell what they hold.
     """
     chance = random.Random(seed)  # noqa: S311 - practice accounts are to be repeatable, not unguessable  # nosec B311
     investors = []
@@ -76,6 +80,7 @@ def made_up(count: int, instruments: Sequence[Instrument], seed: int) -> list[In
                 money=_GOLDEN[index] if index < len(_GOLDEN) else money,
                 holdings={wanted.id: Decimal(held)},
                 instrument=wanted.id,
+                side=Side.SELL if index >= count - sells else Side.BUY,
             )
         )
     return investors
@@ -84,8 +89,8 @@ def made_up(count: int, instruments: Sequence[Instrument], seed: int) -> list[In
 def read_investors(path: Path) -> list[Investor]:
     """Read accounts from a JSON file.
 
-    The file holds an array of ``{"username", "password", "broker_code", "money", "holdings": {isin: shares}, "isin"}``;
-    the last two may be missing.
+    The file holds an array of ``{"username", "password", "broker_code", "money", "holdings": {isin: shares}, "isin",
+    "side"}``; the last three may be missing.
 
     Raises:
         SimulatorError: The file cannot be read, or an entry is not such an account; the message says which.
@@ -111,6 +116,7 @@ def _investor(path: Path, number: int, entry: Any) -> Investor:
             money=exact(entry["money"]),
             holdings={InstrumentId(isin): exact(shares) for isin, shares in held.items()},
             instrument=None if wanted is None else InstrumentId(_text(entry, "isin")),
+            side=Side(entry.get("side", Side.BUY.value)),
         )
     except KeyError as error:
         raise SimulatorError(f"account {number} of {path} has no {error}") from None

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from firstbell.errors import SimulatorError
+from firstbell.model.terms import Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -51,7 +52,7 @@ def config_text(
         addresses: Scheme, host and port by broker.
         practice_address: Where captchas are answered.
         bell: The bell on the exchange's wall clock.
-        wanted: What an account buys that does not say what it wants.
+        wanted: What an account trades that does not say what it wants.
         ca_file: The authority behind the exchange's certificate; None without TLS.
 
     Raises:
@@ -97,6 +98,8 @@ def _lines(
         yield f"password = {_fitting(investor.password, investor)}"
         yield f"broker_code = {investor.broker_code}"
         yield f"isin = {investor.instrument or wanted}"
+        if investor.side is Side.SELL:
+            yield "side = sell"
 
 
 def _fitting(text: str, investor: Investor) -> str:
