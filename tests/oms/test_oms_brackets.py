@@ -9,12 +9,12 @@ from decimal import Decimal
 import pytest
 from oms_desk import ISIN, Deeds, Desk, Killed, request
 
-from conftest import SteppedClock
 from firstbell.errors import FirstbellError
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.order_status import OrderStatus
 from firstbell.oms.fallback import FallbackConfig
 from firstbell.oms.requests import BracketRequest, OcoRequest
+from stepped_clock import SteppedClock
 
 D = Decimal
 S = OrderStatus
