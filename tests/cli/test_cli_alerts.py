@@ -1,0 +1,226 @@
+"""What the chat's commands do to a real office, and who of several processes tells of halts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from alerts_server import CHAT, TOKEN, Server
+from firstbell.alerts.telegram import Telegram
+from firstbell.cli.alerting import Alerts, messenger_of, tell_of_halt, tell_orders
+from firstbell.cli.desk import OfficeDesk
+from firstbell.clock import exchange_now
+from firstbell.config import load
+from firstbell.errors import RunError
+from firstbell.journal.base import Intent, RunLine, RunRecord
+from firstbell.journal.owner import this_process
+from firstbell.model.order import Order
+from firstbell.model.order_status import ReportKind
+from firstbell.model.report import ExecutionReport, Fill
+from firstbell.model.terms import Side
+from firstbell.oms.office import Office
+from firstbell.risk.trading_state import Halt, HaltFile, TradingState
+
+AT = datetime(2026, 11, 21, 5, 15, tzinfo=UTC)
+CONFIG = """
+[Order_A]
+username = u
+password = pl4nted
+broker_code = shahr
+isin = IRO1MHRN0001
+[telegram]
+bot_token = {token}
+chat_id = {chat}
+api_url = {url}
+{more}
+"""
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(Telegram, "pause_s", 0.02)
+    for name in ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def config(tmp_path, server):
+    def write(more=""):
+        path = tmp_path / "config.ini"
+        path.write_text(CONFIG.format(token=TOKEN, chat=CHAT, url=server.url, more=more), encoding="utf-8")
+        path.chmod(0o600)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def office(config):
+    with Office(load(config())) as office:
+        yield office
+
+
+@pytest.fixture
+def desk(office):
+    return OfficeDesk(office, lambda: None)
+
+
+def claimed(office, name="fb-1"):
+    day = exchange_now(office.clock, office.calendar.tz).date()
+    order = Order(name, "Order_A", "shahr", "IRO1MHRN0001", Side.BUY, Decimal(5860), Decimal(170018), day)
+    office.journal.claim(Intent(order, "login", name, 0, frozenset()), "run", this_process())
+
+
+def report(kind, name="fb-1", **facts):
+    return ExecutionReport(name, "run", kind, AT, **facts)
+
+
+def bought(office):
+    claimed(office)
+    fill = Fill("t1", Decimal(1000), Decimal(5800))
+    kinds = [report(ReportKind.SUBMITTED), report(ReportKind.ACCEPTED, venue_order_id="77")]
+    office.journal.append([*kinds, report(ReportKind.PARTIALLY_FILLED, fill=fill)])
+
+
+def test_status_before_anything_happened(desk):
+    assert desk.status().lines == ("Trading is active.", "No process here can send.", "today: no orders")
+    assert desk.orders().lines == ("None.",)
+    assert desk.positions().lines == ("None through our orders.",)
+    assert desk.results().lines == ("There was no run yet.",)
+
+
+def test_what_stands_is_told_from_the_journal(office, desk):
+    bought(office)
+    line = RunLine("Order_A", "shahr", "IRO1MHRN0001", Side.BUY)
+    office.journal.begin_run(RunRecord("run", AT, (line,), str(office.settings.firstbell.results_dir)))
+    assert "today: 1 PARTIALLY_FILLED" in desk.status().lines
+    assert "newest run: run, bell at 2026-11-21 05:15:00+00:00" in desk.status().lines
+    assert desk.orders().lines == (
+        "PARTIALLY_FILLED, 1,000 filled: Order_A (shahr): buy 170,018 IRO1MHRN0001 at 5,860; id 77, ours fb-1",
+    )
+    assert desk.positions().lines == ("Order_A (shahr): +1,000 IRO1MHRN0001 at 5,800 on average",)
+    assert desk.results().lines[0] == "1 configured: 1 accepted"
+
+
+def test_a_halt_is_written_and_resumed(office, desk):
+    halted = desk.halt("@alice by Telegram", "wrong price")
+    assert halted.lines[0].startswith("Trading is halted since ")
+    assert halted.lines[0].endswith("by @alice by Telegram: wrong price")
+    assert halted.lines[1] == "No run is going on here."
+    assert str(HaltFile.of(office.state_dir).read()) == desk.halted()
+    again = desk.halt("@bob by Telegram", "other")
+    assert "@alice by Telegram: wrong price" in again.lines[0], "it stays as it was called first"
+    assert desk.resume("@bob").title == "Resumed"
+    assert desk.halted() is None
+
+
+def test_the_lesser_halt_is_told_and_resumed_as_well(office, desk):
+    HaltFile.of(office.state_dir, TradingState.REDUCING).write(Halt(AT, "a limit", "lost", TradingState.REDUCING))
+    assert desk.status().lines[0].startswith("Trading is reducing since")
+    desk.resume("@bob")
+    assert desk.halted() is None
+
+
+def test_a_halt_that_cannot_be_written_down_is_said(desk, monkeypatch):
+    def fail(*_):
+        raise RunError("the disk is full")
+
+    monkeypatch.setattr(HaltFile, "write", fail)
+    assert desk.halt("x", "y").lines[-1] == "It will not survive a restart: the disk is full"
+
+
+def test_commands_of_the_chat_reach_the_office(office, server):
+    with Alerts.of(office) as alerts:
+        assert alerts.stand_for_all()
+        server.until(lambda: any(document.get("timeout") for _, _, document in server.calls))
+        server.write("/halt wrong price")
+        server.until_told()
+        assert HaltFile.of(office.state_dir).is_there
+        alerts.look_for_halts()
+        server.write("/resume")
+        server.until_told(2)
+        code = server.told[1].rpartition("/resume ")[2].partition(" ")[0]
+        server.write(f"/resume {code}")
+        server.until_told(3)
+        alerts.look_for_halts()
+    assert [each.partition("\n")[0] for each in server.told] == ["Halted", "Resume?", "Resumed"]
+    assert not HaltFile.of(office.state_dir).is_there
+
+
+def test_one_process_of_a_state_folder_stands_for_all(office, config, server):
+    first, second = Alerts.of(office), Alerts.of(office)
+    assert first.stand_for_all()
+    assert not second.stand_for_all()
+    halt = Halt(AT, "somebody", "x")
+    HaltFile.of(office.state_dir).write(halt)
+    tell_of_halt(config(), halt, None)
+    for each in (second, first):
+        each.look_for_halts()
+    assert first.close()
+    assert second.close()
+    assert len(server.told) == 1
+    tell_of_halt(config(), None, "me")
+    assert server.told[1].startswith("Resumed\n")
+    with Alerts.of(office) as third:
+        assert third.stand_for_all()
+
+
+def test_without_commands_a_halt_is_told_and_nothing_is_heard(config, server):
+    with Office(load(config("commands = no"))) as office, Alerts.of(office) as alerts:
+        assert alerts.stand_for_all()
+        HaltFile.of(office.state_dir).write(Halt(AT, "somebody", "x"))
+        alerts.look_for_halts()
+        server.until_told()
+        HaltFile.of(office.state_dir).remove()
+        alerts.look_for_halts()
+        server.until_told(2)
+    assert [each.partition("\n")[0] for each in server.told] == ["Halted", "Resumed"]
+    assert server.methods() == ["sendMessage"] * 2
+
+
+def test_events_that_are_not_wanted_are_not_told(config, server):
+    with Office(load(config("events = failed, summary"))) as office:
+        tell_orders(office)
+        claimed(office)
+        office.journal.append([report(ReportKind.SUBMITTED), report(ReportKind.ACCEPTED)])
+        office.journal.append([report(ReportKind.REJECTED, reason="the exchange said no")])
+        tell_of_halt(config("events = failed, summary"), None, "me")
+    assert [each.partition("\n")[0] for each in server.told] == ["Rejected"]
+
+
+def test_what_a_command_writes_is_told_when_it_ends(office, server):
+    tell_orders(office)
+    bought(office)
+    office.close()
+    said = "\n".join(server.told)
+    assert said.count("Confirmed") == said.count("Filled in part") == 1
+
+
+def test_a_halt_is_told_at_once_to_a_messenger_that_is_not_there_and_that_is_said(config, server, capsys):
+    server.always["sendMessage"] = "refuse 401 Unauthorized"
+    tell_of_halt(config(), None, "me")
+    assert "Nobody was told of it: Telegram answered 401" in capsys.readouterr().err
+
+
+def test_a_broken_config_tells_nobody_and_stops_nothing(config, capsys):
+    tell_of_halt(config("nonsense = 1"), None, "me")
+    assert "Nobody was told of it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["bot_token", "chat_id"])
+def test_without_token_or_chat_there_is_no_messenger(config, missing):
+    path = config()
+    text = "\n".join(line for line in path.read_text().splitlines() if not line.startswith(missing))
+    path.write_text(text)
+    settings = load(path)
+    assert messenger_of(settings) is None
+    assert f"[telegram] {missing}: is not set; alerts need both" in settings.warnings
