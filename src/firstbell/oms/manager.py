@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry, Subscriber
     from firstbell.model.identifiers import AccountName
     from firstbell.model.order_request import OrderRequest
+    from firstbell.oms.broker_health import HealthReport
     from firstbell.oms.carrier import Interrupt
     from firstbell.oms.context import OrderContext
     from firstbell.oms.logins import Login
@@ -201,6 +202,10 @@ class OrderManager:
         """How many open orders there are, by status."""
         return Counter(entry.state.status.value for entry in self.orders())
 
+    def health(self) -> Mapping[AccountName, HealthReport]:
+        """How the brokers of all accounts do; nobody is asked."""
+        return {name: trader.health.report() for name, (trader, _) in self._accounts.items()}
+
     def subscribe(self, subscriber: Subscriber) -> None:
         """Have every report of this process handed on, once it is durable; see `firstbell.journal.base.Subscriber`."""
         self._context.journal.subscribe(subscriber)
@@ -225,11 +230,14 @@ class OrderManager:
         """
         for rounds in self._rounds.values():
             rounds.round()
+        self._end_round()
+
+    def _end_round(self) -> None:
         for call in self._after_round:
             call()
 
     def after_round(self, call: Callable[[], None]) -> None:
-        """Have something done after each round of `poll`."""
+        """Have something done after each round. It may be called by several threads, and raises nothing but our own."""
         self._after_round.append(call)
 
     def start(self) -> None:
@@ -256,6 +264,7 @@ class OrderManager:
             try:
                 rounds.round()
                 self.rounds_made += 1
+                self._end_round()
             except FirstbellError as error:
                 _log.error("login %s: %s", key, error)
             if self._ended.wait(self._every_s):

@@ -20,6 +20,7 @@ from firstbell.config import load
 from firstbell.errors import RunError
 from firstbell.oms import last_prices
 from firstbell.oms.assembling import order_manager
+from firstbell.oms.health_file import HealthFile
 from firstbell.oms.metrics import OrderMetrics
 from firstbell.oms.metrics_page import MetricsPage
 from firstbell.oms.office import Office
@@ -99,6 +100,7 @@ class OrderDesk:
             alert=alert,
         )
         """The position monitor."""
+        self.orders.after_round(HealthFile(office.state_dir, office.clock, self.orders.health).keep)
         self.metrics.watch(orders=self.orders.statuses, positions=self.positions.get_position_summary)
         now = exchange_now(office.clock, office.calendar.tz)
         self._book.begin_day(datetime.combine(now.date(), time(), tzinfo=now.tzinfo))

@@ -59,7 +59,8 @@ class Rounds:
         with trader.lock:
             trader.blotter.new_day(trader.context.today())
             trader.market.look_again()
-            trader.watch.look()
+            if trader.health.may_ask(urgent=bool(trader.blotter.unresolved())):
+                trader.watch.look()
             trader.take_over()
             self.act()
             self._complete()

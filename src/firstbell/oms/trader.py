@@ -13,7 +13,9 @@ from firstbell.model.instant import instant
 from firstbell.model.order import OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.terms import OrderOutcome
+from firstbell.oms.attended_broker import AttendedBroker
 from firstbell.oms.blotter import Blotter
+from firstbell.oms.broker_health import BrokerHealth
 from firstbell.oms.cancel import ASKED, ask, withdraw
 from firstbell.oms.market_data import MarketData
 from firstbell.oms.pacing import Pacer
@@ -53,14 +55,17 @@ class Trader:
         self.context = context
         self.hours = context.hours_of(login.broker_code)
         self.login = login
-        self.broker = broker
+        self.health = BrokerHealth(context.clock, context.retry)
+        self.broker: HttpBroker = AttendedBroker(broker, self.health, context.clock)
         self.lock = threading.RLock()
         self.blotter = Blotter(context.journal, login.key, context.today())
-        self.market = MarketData(broker, context.clock)
+        self.market = MarketData(self.broker, context.clock)
         interval_ns = broker.capabilities.min_interval_ms * _MS
         self.pacer = Pacer(max(interval_ns, 1))
-        self.sender = Sender(context, broker, self.blotter, self.pacer)
-        self.watch = Watch(context, broker, self.blotter, lambda order: has_limit_there(order, broker.capabilities))
+        self.sender = Sender(context, self.broker, self.blotter, self.pacer)
+        self.watch = Watch(
+            context, self.broker, self.blotter, lambda order: has_limit_there(order, broker.capabilities)
+        )
 
     def load(self) -> None:
         """Read the login's orders, and take over what dead processes held back.
