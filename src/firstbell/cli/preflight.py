@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -9,10 +10,12 @@ from rich.markup import escape
 
 from firstbell.cli.shell import Shell, shared_options
 from firstbell.cli.tables import add_columns, life, plain_table, print_table, print_warnings
+from firstbell.clock import exchange_now
 from firstbell.config import load
 from firstbell.errors import RunError
 from firstbell.log import set_up
 from firstbell.model.money import grouped, plain
+from firstbell.oms import health_file
 from firstbell.oms.office import Office
 from firstbell.sniper.measured import save
 from firstbell.sniper.preflight import fly
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from firstbell.sniper.preflight import AccountReport, HostReport, Preflight
 
 _MS: Final = 1_000_000
+_LATELY: Final = timedelta(hours=1)
 
 
 @click.command()
@@ -41,7 +45,7 @@ def preflight(shell: Shell) -> int:
         set_up(office.logs_dir, verbose=shell.verbose, console=shell.verbose > 0, tz=office.calendar.tz)
         print_warnings(shell, settings.warnings)
         found = fly(office, lambda done: shell.err.print(f"  {escape(done)}", style="dim"))
-        print_warnings(shell, (*found.warnings, *_keep(office, found)))
+        print_warnings(shell, (*found.warnings, *_keep(office, found), *_watched(office)))
     if shell.json:
         shell.print_json(_document(found))
     else:
@@ -60,6 +64,19 @@ def _keep(office: Office, found: Preflight) -> tuple[str, ...]:
     except RunError as error:
         return (str(error),)
     return ()
+
+
+def _watched(office: Office) -> tuple[str, ...]:
+    """What `firstbell orders watch` has seen lately of brokers that do not answer well, in words."""
+    seen = health_file.read(office.state_dir)
+    if seen is None or exchange_now(office.clock, office.calendar.tz) - seen[0] > _LATELY:
+        return ()
+    return tuple(
+        f"{name}: of its last {report.calls} calls {report.failures} got no answer, says `firstbell orders watch`; "
+        f"the last error: {report.last_error}"
+        for name, report in seen[1].items()
+        if report.failures
+    )
 
 
 def _print_hosts(shell: Shell, found: Preflight) -> None:

@@ -1,0 +1,116 @@
+"""How a broker does: counted from its calls, and left alone for a while where it does not answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from oms_desk import Desk, request
+
+from firstbell.brokers.base import HttpBroker
+from firstbell.brokers.paper.broker import PaperBroker
+from firstbell.brokers.paper.market import PaperMarket
+from firstbell.errors import NoAnswer, NotSent, RateLimited, Refused
+from firstbell.oms import health_file
+from firstbell.oms.attended_broker import AttendedBroker
+from firstbell.oms.broker_health import BrokerHealth
+from firstbell.oms.health_file import HealthFile
+from firstbell.oms.retry import RetryConfig
+
+
+@pytest.fixture
+def health(stepped_clock):
+    return BrokerHealth(stepped_clock, RetryConfig(base_delay=1, max_delay=8, jitter=0))
+
+
+def test_before_the_first_call_nothing_is_known(health):
+    report = health.report()
+    assert (report.calls, report.error_rate, report.last_answer, report.is_well) == (0, None, None, False)
+    assert health.may_ask()
+
+
+def test_the_error_rate_is_of_the_last_hundred_calls(health):
+    for _ in range(50):
+        health.failed(NoAnswer("silence"))
+    for _ in range(75):
+        health.answered(1_500_000)
+    report = health.report()
+    assert (report.calls, report.failures, report.error_rate, report.round_trip_us) == (100, 25, 0.25, 1500)
+    assert report.is_well
+    assert report.last_error == "silence"
+
+
+def test_a_refusal_is_an_answer(health):
+    health.failed(Refused("not enough money"))
+    report = health.report()
+    assert (report.failures, report.is_well, report.last_error) == (0, True, "not enough money")
+    assert report.last_answer is not None
+    assert health.may_ask()
+
+
+def test_one_that_does_not_answer_is_left_alone_longer_each_time_and_never_longer_than_that(health, stepped_clock):
+    pauses = []
+    for _ in range(6):
+        health.failed(NotSent("refused"))
+        began = stepped_clock.monotonic_ns()
+        while not health.may_ask():
+            stepped_clock.sleep(0.25)
+        pauses.append((stepped_clock.monotonic_ns() - began) / 1e9)
+    assert pauses == [1, 2, 4, 8, 8, 8]
+    health.answered(1)
+    health.failed(NotSent("refused"))
+    assert (health.report().asked_again_at - datetime.fromtimestamp(stepped_clock.wall_ns() / 1e9, UTC)).seconds <= 1
+
+
+def test_an_unresolved_order_is_asked_for_all_the_same_but_for_a_pause_that_the_broker_wants(health, stepped_clock):
+    health.failed(NoAnswer("silence"))
+    assert not health.may_ask()
+    assert health.may_ask(urgent=True)
+    health.failed(RateLimited("a pause", retry_after=5))
+    assert not health.may_ask(urgent=True)
+    stepped_clock.sleep(5)
+    assert health.may_ask(urgent=True)
+
+
+def test_a_broker_with_its_calls_counted_is_a_broker_like_any_other(health, stepped_clock):
+    broker = AttendedBroker(PaperBroker(PaperMarket(clock=stepped_clock), "u"), health, stepped_clock)
+    assert isinstance(broker, HttpBroker)
+    broker.login()
+    with pytest.raises(Refused):
+        broker.instrument("IRO1NONE0001")
+    assert broker.buying_power() == 1_000_000_000
+    report = health.report()
+    assert (report.calls, report.failures) == (2, 0)
+    assert report.token_ends_at is not None
+
+
+def test_while_a_broker_is_down_its_list_is_not_asked_for_each_round(tmp_path, stepped_clock):
+    desk = Desk(tmp_path, stepped_clock)
+    desk.quote(4860, 4870)
+    desk.manager.place(request())
+    asked = []
+
+    def down(_day):
+        asked.append(stepped_clock.monotonic_ns())
+        raise NotSent("connection refused")
+
+    desk.broker.orders = down
+    desk.rounds(20, pause_s=0.5)
+    assert 3 <= len(asked) <= 6
+    assert desk.manager.health()["Order_A"].failures == len(asked)
+    del desk.broker.orders
+    desk.rounds(20, pause_s=0.5)
+    assert desk.manager.health()["Order_A"].is_well
+    desk.close()
+
+
+def test_what_is_written_down_is_what_is_read(tmp_path, stepped_clock, health):
+    health.failed(NoAnswer("silence"))
+    health.answered(2_000_000)
+    assert health_file.read(tmp_path) is None
+    HealthFile(tmp_path, stepped_clock, lambda: {"A": health.report()}).keep()
+    at, accounts = health_file.read(tmp_path)
+    assert at.timestamp() == pytest.approx(stepped_clock.wall_ns() / 1e9)
+    assert accounts == {"A": health.report()}
+    (tmp_path / health_file.FILE).write_text("{")
+    assert health_file.read(tmp_path) is None
