@@ -661,6 +661,20 @@ def test_a_journal_that_cannot_be_read_does_not_end_the_watch(desk, monkeypatch,
     assert "positions cannot be watched: the disk is gone" in caplog.text
 
 
+def test_it_sees_what_another_process_has_traded(desk, clock):
+    monitor = desk.open(monitoring_interval="10ms", price_update_interval="10ms")
+    monitor.poll()
+    elsewhere = Desk(desk.folder, clock)
+    elsewhere.trade("a", Side.BUY, 100, 1000)
+    elsewhere.journal.close()
+    seen = threading.Event()
+    monitor.after_round(lambda views: seen.set() if views else clock.sleep(0.01))
+    monitor.start_monitoring()
+    assert seen.wait(10)
+    monitor.stop()
+    assert monitor.position("A", FOLD).quantity == 100
+
+
 # --- its pace
 
 

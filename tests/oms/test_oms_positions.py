@@ -252,6 +252,37 @@ def test_reports_of_an_order_that_another_process_claimed_are_read_from_the_jour
     other.close()
 
 
+def test_a_look_at_the_journal_finds_what_other_processes_have_written(desk, tmp_path, stepped_clock, monkeypatch):
+    other = SqliteJournal(tmp_path / "journal.db", stepped_clock)
+    elsewhere = Desk(other)
+    desk.order("mine")
+    desk.fill("mine", "1", 10, 5000)
+    elsewhere.order("a")
+    elsewhere.sum("a", 40)
+    desk.book.refresh(DAY - timedelta(days=1))
+    assert desk.book.position("A", FOLD).quantity == 10
+    desk.book.refresh(DAY)
+    assert desk.held().quantity == 50
+    other.close()
+
+    # Where there is nothing new, nothing is read anew.
+    monkeypatch.setattr(desk.book, "rebuild", lambda: pytest.fail("it was read anew"))
+    desk.fill("mine", "2", 7, 5000)
+    desk.book.refresh(DAY)
+    assert desk.book.position("A", FOLD).quantity == 57
+
+
+def test_what_can_never_be_counted_is_looked_for_once(desk):
+    desk.order("a")
+    desk.report("a", ReportKind.PARTIALLY_FILLED, fill=Fill("1", Decimal("1E+60"), Decimal(1)))
+    rebuilt, rebuild = [], desk.book.rebuild
+    desk.book.rebuild = lambda: rebuilt.append(rebuild())
+    for _ in range(3):
+        desk.book.refresh(DAY)
+        desk.book.standings()
+    assert len(rebuilt) == 1
+
+
 def test_a_trade_that_cannot_be_counted_stops_nothing(desk, caplog):
     desk.order("a")
     desk.fill("a", "1", 10, 5000)

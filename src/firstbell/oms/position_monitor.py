@@ -243,8 +243,14 @@ class PositionMonitor:
 
     def _watch(self) -> None:
         every = min(self._settings.monitoring_interval, self._settings.price_update_interval)
+        every_ns = self._settings.monitoring_interval // timedelta(microseconds=1) * 1000
+        refreshed_ns = self._clock.monotonic_ns()
         while True:
             try:
+                if self._clock.monotonic_ns() - refreshed_ns >= every_ns:
+                    # What other processes have written, a run at the bell among them, is told to nobody here.
+                    refreshed_ns = self._clock.monotonic_ns()
+                    self._book.refresh(instant(self._clock.wall_ns()).astimezone(self._tz).date())
                 self.poll()
             except FirstbellError as error:
                 _log.error("positions cannot be watched: %s", error)

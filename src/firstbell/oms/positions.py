@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -22,7 +22,7 @@ from firstbell.oms.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import datetime
+    from datetime import date, datetime
 
     from firstbell.config import AccountSettings
     from firstbell.journal.base import Journal
@@ -80,7 +80,8 @@ def holders_of(accounts: Iterable[AccountSettings]) -> HolderOf:
 class PositionBook:
     """All positions of a journal. It is a `firstbell.journal.base.Subscriber`, and safe for threads.
 
-    Reports of other processes are not told to a subscriber: `rebuild` reads them.
+    Reports of other processes are not told to a subscriber: `refresh` sees that there are some, and `rebuild` reads
+    them.
 
     Args:
         journal: Where orders and reports are.
@@ -100,6 +101,8 @@ class PositionBook:
         self._added: dict[tuple[str, str], Trade] = {}
         self._meanwhile: list[tuple[ExecutionReport, Order]] | None = None
         self._day_began: datetime | None = None
+        self._filled: defaultdict[date, Decimal] = defaultdict(Decimal)
+        self._looked: tuple[date, Decimal] | None = None
         self._is_behind = True
 
     def __call__(self, report: ExecutionReport, order: Order) -> None:
@@ -130,6 +133,19 @@ class PositionBook:
             finally:
                 with self._lock:
                     self._meanwhile = None
+
+    def refresh(self, day: date) -> None:
+        """See whether the journal knows of trades of a day's orders that this book does not; then it is read anew.
+
+        Raises:
+            JournalError: It cannot be read.
+        """
+        filled = sum((entry.state.filled_qty for entry in self._journal.entries(day=day)), Decimal(0))
+        with self._lock:
+            # What cannot be counted is missing here for good: reading it anew once is enough.
+            differs = filled != self._filled[day] and (day, filled) != self._looked
+            self._looked = (day, filled)
+            self._is_behind = self._is_behind or differs
 
     def begin_day(self, moment: datetime) -> None:
         """Let the trading day begin at a moment: what was held then is what the day's profit is measured from."""
@@ -217,8 +233,10 @@ class PositionBook:
 
     def _replace(self, tallies: list[Tally]) -> None:
         self._ledgers, self._working, self._done = {}, {}, OrderedDict()
+        self._filled.clear()
         trades: dict[PositionKey, dict[str, list[Trade]]] = {}
         for tally in tallies:
+            self._filled[tally.order.day] += tally.filled
             if told := tally.trades(self._fee_of):
                 ledger = self._ledger(tally.account, tally.order.instrument, tally.order.broker_code)
                 trades.setdefault(ledger.key, {})[tally.order.client_order_id] = told
@@ -240,7 +258,9 @@ class PositionBook:
                     self._is_behind = True
                 return
             tally = self._new_tally(order)
+        before = tally.filled
         if self._tell(tally, report):
+            self._filled[tally.order.day] += tally.filled - before
             ledger = self._ledger(tally.account, tally.order.instrument, tally.order.broker_code)
             ledger.put(name, tally.trades(self._fee_of))
             self._drop_added(tally, ledger)

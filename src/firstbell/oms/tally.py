@@ -68,7 +68,7 @@ class Tally:
         if report.cum_qty is not None and report.cum_qty > self._cum_qty:
             self._cum_qty, self._cum_at = report.cum_qty, report.at
             tells = True
-        self.is_done = self.is_done or report.kind in _ENDS or max(self._told_qty, self._cum_qty) >= self.quantity
+        self.is_done = self.is_done or report.kind in _ENDS or self.filled >= self.quantity
         return tells
 
     def knows(self, trade_id: str) -> bool:
@@ -78,7 +78,12 @@ class Tally:
     @property
     def leaves(self) -> Decimal:
         """What may still trade of it."""
-        return max(self.quantity - max(self._told_qty, self._cum_qty), _NOTHING)
+        return max(self.quantity - self.filled, _NOTHING)
+
+    @property
+    def filled(self) -> Decimal:
+        """What has traded of it."""
+        return max(self._told_qty, self._cum_qty)
 
     def trades(self, fee_of: FeeOf) -> list[Trade]:
         """All that has traded of it."""
