@@ -1,0 +1,225 @@
+"""Prices: asked for once an instrument, at all brokers at once, each with its time; and written down for later."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+
+from firstbell.brokers.paper.broker import PaperBroker
+from firstbell.brokers.paper.market import PaperMarket
+from firstbell.clock import SystemClock
+from firstbell.errors import NoAnswer, RunError
+from firstbell.model.instant import instant
+from firstbell.model.quote import Quote
+from firstbell.oms import last_prices, small_file
+from firstbell.oms.prices import BrokerPrices, MarketPrice
+
+FOLD, MHRN = "IRO1FOLD0001", "IRO1MHRN0001"
+
+
+class Venue:
+    """A broker as far as prices go, and what it was asked."""
+
+    def __init__(self, clock, code="gs", last=5860, reference=5500, *, logged_in=True):
+        self.clock, self.code, self.is_logged_in = clock, code, logged_in
+        self.last, self.reference = last, reference
+        self.asked = []
+        self.error = None
+
+    def quote(self, name):
+        self.asked.append(name)
+        if self.error is not None:
+            raise self.error
+        last = None if self.last is None else Decimal(self.last)
+        return Quote(name, instant(self.clock.wall_ns()), last_price=last)
+
+    def instrument(self, name, *, fresh):
+        assert fresh
+        self.asked.append(f"described {name}")
+        numbers = [None if number is None else Decimal(number) for number in (self.last, self.reference)]
+        return SimpleNamespace(id=name, last_price=numbers[0], reference_price=numbers[1])
+
+
+class Hanging(Venue):
+    """One that does not answer until it is let go."""
+
+    def __init__(self, clock):
+        super().__init__(clock, "shahr")
+        self.may_answer = threading.Event()
+
+    def quote(self, name):
+        assert self.may_answer.wait(30)
+        return super().quote(name)
+
+
+class Plain(Venue):
+    """One that has no quotes."""
+
+    quote = None
+
+
+def prices(clock, patience_s=5.0, **brokers):
+    return BrokerPrices(brokers, clock, patience_s=patience_s)
+
+
+def test_a_price_comes_with_its_time_and_the_day_befores(stepped_clock):
+    found = prices(stepped_clock, A=Venue(stepped_clock)).read([("A", FOLD)])
+    assert found == {("A", FOLD): MarketPrice(Decimal(5860), instant(stepped_clock.wall_ns()), Decimal(5500))}
+
+
+def test_an_instrument_is_asked_for_once_however_many_accounts_hold_it(stepped_clock):
+    venue = Venue(stepped_clock)
+    feed = prices(stepped_clock, A=venue, B=venue)
+    wanted = [("A", FOLD), ("B", FOLD), ("B", MHRN)]
+    assert set(feed.read(wanted)) == set(wanted)
+    assert sorted(venue.asked) == [FOLD, MHRN, f"described {FOLD}", f"described {MHRN}"]
+    feed.read(wanted)
+    assert sorted(venue.asked[4:]) == [FOLD, MHRN]
+    stepped_clock.sleep(24 * 3600)
+    feed.read([("A", FOLD)])
+    assert venue.asked[6:] == [f"described {FOLD}", FOLD]
+
+
+def test_a_login_without_a_token_is_not_asked_and_another_of_the_broker_is(stepped_clock):
+    out, in_ = Venue(stepped_clock, logged_in=False), Venue(stepped_clock)
+    assert set(prices(stepped_clock, A=out, B=in_).read([("A", FOLD), ("B", MHRN)])) == {("A", FOLD), ("B", MHRN)}
+    assert out.asked == []
+    assert prices(stepped_clock, A=out).read([("A", FOLD)]) == {}
+    assert prices(stepped_clock).read([("A", FOLD)]) == {}
+
+
+def test_a_broker_without_quotes_describes_its_instruments(stepped_clock):
+    venue = Plain(stepped_clock)
+    feed = prices(stepped_clock, A=venue)
+    first = feed.read([("A", FOLD)])["A", FOLD]
+    assert (first.price, first.reference, venue.asked) == (5860, 5500, [f"described {FOLD}"])
+    venue.last = 5900
+    stepped_clock.sleep(10)
+    again = feed.read([("A", FOLD)])["A", FOLD]
+    assert (again.price, again.at - first.at) == (5900, timedelta(seconds=10))
+    venue.last = None
+    assert feed.read([("A", FOLD)])["A", FOLD] == again
+
+
+@pytest.mark.parametrize(("reference", "price"), [(5500, 5500), (None, None)])
+def test_before_the_first_trade_it_is_worth_what_it_closed_at(stepped_clock, reference, price):
+    found = prices(stepped_clock, A=Venue(stepped_clock, last=None, reference=reference)).read([("A", FOLD)])
+    assert (found[("A", FOLD)].price if found else None) == price
+
+
+def test_what_cannot_be_read_grows_old_and_is_said_once(stepped_clock, caplog):
+    venue = Venue(stepped_clock)
+    feed = prices(stepped_clock, A=venue)
+    before = feed.read([("A", FOLD)])
+    venue.error = NoAnswer("cut")
+    stepped_clock.sleep(90)
+    with caplog.at_level(logging.WARNING):
+        assert feed.read([("A", FOLD)]) == feed.read([("A", FOLD)]) == before
+    assert [record.getMessage() for record in caplog.records] == ["IRO1FOLD0001 of gs has no price: cut"]
+    now = instant(stepped_clock.wall_ns())
+    price = before["A", FOLD]
+    assert price.age(now) == timedelta(seconds=90)
+    assert price.is_stale(now, timedelta(seconds=89))
+    assert not price.is_stale(now, timedelta(seconds=90))
+    venue.error = None
+    assert feed.read([("A", FOLD)])["A", FOLD].at == now
+
+
+def test_a_clock_that_was_set_back_makes_no_price_young():
+    price = MarketPrice(Decimal(1), datetime(2026, 11, 21, 9, tzinfo=UTC))
+    assert price.is_stale(datetime(2026, 11, 21, 8, tzinfo=UTC), timedelta(minutes=1))
+
+
+def test_a_broker_that_hangs_keeps_nobody_waiting_and_is_asked_by_one_thread(stepped_clock):
+    hanging, venue = Hanging(stepped_clock), Venue(stepped_clock)
+    feed = prices(SystemClock(), patience_s=0.2, A=hanging, B=venue)
+    wanted = [("A", FOLD), ("B", FOLD)]
+    before, threads = time.monotonic(), threading.active_count()
+    for _ in range(3):
+        assert set(feed.read(wanted)) == {("B", FOLD)}
+    assert time.monotonic() - before < 10
+    assert threading.active_count() == threads + 1
+    hanging.may_answer.set()
+    until = time.monotonic() + 20
+    while ("A", FOLD) not in feed.last(wanted) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert set(feed.last(wanted)) == set(wanted)
+
+
+def test_the_paper_broker_has_prices(tmp_path):
+    del tmp_path
+    broker = PaperBroker(PaperMarket(), "ali")
+    broker.login()
+    found = BrokerPrices({"A": broker}, SystemClock()).read([("A", MHRN), ("A", "NONE")])
+    assert set(found) == {("A", MHRN)}
+    assert found["A", MHRN].price > 0
+
+
+# --- written down
+
+
+def test_last_prices_are_read_as_they_were_written(tmp_path):
+    at = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+    written = {
+        ("gs", FOLD): MarketPrice(Decimal("5860.50"), at, Decimal(5500)),
+        ("ib", "X"): MarketPrice(Decimal(1), at),
+    }
+    last_prices.save(tmp_path / "state", written)
+    assert last_prices.load(tmp_path / "state") == written
+    assert BrokerPrices({"A": Venue(SystemClock())}, SystemClock(), written).last([("A", FOLD)])["A", FOLD].at == at
+    path = tmp_path / "state" / last_prices.FILE
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in path.parent.iterdir()] == [last_prices.FILE]
+    assert last_prices.load(tmp_path / "elsewhere") == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "[" * 9999,
+        '{"prices": 5}',
+        '{"prices": [5]}',
+        '{"prices": [{"broker_code": "gs", "instrument": "X", "price": "NaN", "at": "2026-11-21T00:00:00+00:00"}]}',
+        '{"prices": [{"broker_code": "gs", "instrument": "X", "price": "1", "at": "2026-11-21"}]}',
+    ],
+)
+def test_damaged_ones_are_none_and_that_is_said(tmp_path, text, caplog):
+    (tmp_path / last_prices.FILE).write_text(text)
+    assert last_prices.load(tmp_path) == {}
+    assert "the last prices are not known" in caplog.text
+
+
+def test_what_stands_in_a_small_files_place_is_not_followed(tmp_path):
+    planted = tmp_path / "planted.json"
+    planted.write_text("5")
+    (tmp_path / "link.json").symlink_to(planted)
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "folder.json").mkdir()
+    for name in ("link", "pipe", "folder"):
+        with pytest.raises(ValueError, match=rf"{name}\.json"):
+            small_file.read(tmp_path / f"{name}.json")
+    small_file.write(tmp_path / "link.json", {"a": "ب"})
+    assert planted.read_text() == "5"
+    assert json.loads((tmp_path / "link.json").read_text(encoding="utf-8")) == {"a": "ب"}
+    assert small_file.read(tmp_path / "nothing.json") is None
+
+
+def test_a_small_file_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path):
+    (tmp_path / "state").write_text("a file where the folder should be")
+    with pytest.raises(RunError, match=r"x\.json cannot be written"):
+        small_file.write(tmp_path / "state" / "x.json", 1)
+    (tmp_path / "x.json").mkdir()
+    with pytest.raises(RunError, match="cannot be written"):
+        small_file.write(tmp_path / "x.json", 1)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["state", "x.json"]
