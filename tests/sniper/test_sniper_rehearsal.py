@@ -162,6 +162,47 @@ def test_the_config_keeps_what_is_his_and_leads_nowhere_else(tmp_path):
     assert "ali" not in text
 
 
+def test_a_section_with_several_instruments_is_rehearsed_as_one(tmp_path):
+    text = f"""
+[Order_Basket]
+username = ali
+password = pl4nted
+broker_code = gs
+isin = {MHRN}, {FUND}, IRO1FOLD0001
+weights = 98.5, 1, 0.000001
+max_value = 900,000,000,001
+[Order_Sale]
+username = ali
+password = pl4nted
+broker_code = gs
+isin = {MHRN}, {FUND}
+side = sell
+orders = all
+"""
+    path = tmp_path / "own.ini"
+    write_config(path, text)
+    own = load(path)
+    rehearsal = prepare(own, measured(host("gs")))
+    bell = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    with on_stage(rehearsal, bell, tmp_path) as exchanges:
+        played = tmp_path / "config.ini"
+        write_config(played, rehearsal_config(rehearsal, exchanges, bell, tmp_path))
+        made = load(played)
+    changed = {"username", "password"}
+    assert [each.model_dump(exclude=changed) for each in made.accounts] == [
+        each.model_dump(exclude=changed) for each in own.accounts
+    ]
+    # However little an instrument weighs, its share pays for an order; and what is to be sold is there.
+    investor = rehearsal.people["Order_Basket.IRO1FOLD0001"]
+    facts = Facts(investor.money, rehearsal.instruments, holdings=investor.holdings)
+    (login,) = logins_of(own.enabled)
+    uncapped = [account.model_copy(update={"max_value": None}) for account in login.accounts]
+    lines = plan_login(
+        uncapped, facts, lambda *_: None, day=bell.date(), market="XTEH", limits=Limits(), used=DayUsed()
+    )
+    assert [len(line.orders) for line in lines] == [1, 1, 1, 2, 2]
+
+
 PRICE = st.none() | st.integers(500, 900).map(lambda ticks: Decimal(ticks * 10))
 WHOLE = st.none() | st.integers(1, 10**6).map(Decimal)
 LIMIT = st.none() | st.integers(10**7, 10**10).map(Decimal)
