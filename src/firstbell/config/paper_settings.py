@@ -63,7 +63,7 @@ def _around(value: object) -> Around:
 
 
 def _span(text: str) -> timedelta:
-    return timedelta() if text == "0" else values.duration(text)
+    return timedelta() if text in {"0", "0ms", "0s"} else values.duration(text)
 
 
 def _holdings(value: object) -> Mapping[InstrumentId, Decimal]:

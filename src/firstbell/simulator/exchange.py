@@ -452,11 +452,11 @@ class Exchange:
         for order in orders:
             self._keep(order)
             self._numbers[order.account] = max(self._numbers[order.account], order.number_of_account)
+            self._next_place = max(self._next_place, order.place + 1)
         for order in sorted((each for each in self.orders.values() if each.working), key=lambda each: each.place):
             self.listings[order.instrument].book.rest(
                 BookOrder(order.serial, order.side, order.price, order.leaves_qty)
             )
-            self._next_place = order.place + 1
         self._now, self.next_serial, self.next_trade, self._opened = now, next_serial, next_trade, opened
 
     @property
