@@ -16,15 +16,21 @@ from firstbell.cli.resolving import ask_quickly, recovered
 from firstbell.cli.shell import Shell, shared_options
 from firstbell.cli.tables import add_columns, plain_table, print_results, print_table, print_unresolved
 from firstbell.clock import exchange_now
-from firstbell.errors import RunError
+from firstbell.errors import BrokerError, CaptchaError, RunError
 from firstbell.model.money import plain
+from firstbell.model.order_status import DONE, PLACED
 from firstbell.oms.cancel import cancel as cancel_order
+from firstbell.oms.queue_position import volume_ahead
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
 from firstbell.sniper import results
 from firstbell.sniper.archive import current, put_back
 
 if TYPE_CHECKING:
     from datetime import date, datetime
+
+    from firstbell.journal.base import Entry
+    from firstbell.oms.office import Office
+    from firstbell.oms.queue_position import QueuePosition
 
 
 @click.group()
@@ -65,13 +71,19 @@ def list_(shell: Shell, *, day: datetime | None, every: bool, offline: bool) -> 
 
 @orders.command()
 @click.argument("order")
+@click.option("--offline", is_flag=True, help="Do not ask the broker what stands before it.")
 @shared_options
-def show(shell: Shell, *, order: str) -> int:
-    """Show one order and everything that happened to it. ORDER is our id or the broker's."""
+def show(shell: Shell, *, order: str, offline: bool) -> int:
+    """Show one order and everything that happened to it. ORDER is our id or the broker's.
+
+    Of one that works it is asked how many shares stand before it in the book, where its broker shows the book and its
+    login has a living token.
+    """
     with open_office(shell) as office:
         entry = find(office, order)
         reports = office.journal.reports(entry.intent.order.client_order_id)
         tz = office.calendar.tz
+        ahead = None if offline else _ahead(office, entry)
     events = [
         {
             "at": report.at.astimezone(tz).isoformat(timespec="microseconds"),
@@ -85,9 +97,11 @@ def show(shell: Shell, *, order: str) -> int:
         for report in reports
     ]
     if shell.json:
-        shell.print_json({**facts(entry), "reports": events})
+        shell.print_json({**facts(entry), "ahead": None if ahead is None else _queue(ahead), "reports": events})
         return 0
     print_entries(shell, [entry], entry.intent.order.client_order_id)
+    if ahead is not None:
+        shell.out.print(escape(str(ahead)))
     table = plain_table("What happened")
     add_columns(table, "at", "report", "run", "what")
     for event in events:
@@ -96,6 +110,25 @@ def show(shell: Shell, *, order: str) -> int:
         table.add_row(str(event["at"]), str(event["report"]), str(event["run"]), words)
     print_table(shell.out, table)
     return 0
+
+
+def _queue(ahead: QueuePosition) -> dict[str, Any]:
+    return {"shares": plain(ahead.quantity), "orders": ahead.orders, "whole": ahead.is_whole}
+
+
+def _ahead(office: Office, entry: Entry) -> QueuePosition | None:
+    """What stands before an order in the book; None where it does not work, or nobody can say."""
+    broker = brokers_of(office).get(entry.intent.login)
+    if entry.state.status not in PLACED - DONE or broker is None or not broker.is_logged_in:
+        return None
+    order = entry.intent.order
+    try:
+        quote = broker.quote(order.instrument) if broker.capabilities.shows_book else None
+    except (BrokerError, CaptchaError):
+        return None
+    if quote is None:
+        return None
+    return volume_ahead(quote, order.side, entry.state.price, entry.state.leaves_qty)
 
 
 @orders.command()
@@ -131,21 +164,26 @@ def reconcile(shell: Shell, *, once: bool) -> int:
         run_id, tz = command_id(office), office.calendar.tz
         recovered(shell, office, run_id)
         newest = office.journal.newest_run()
-        if newest is None:
-            raise RunError("there has been no run yet")
         reconciler = Reconciler(brokers_of(office), office.journal, office.clock, run_id)
         patience_s = 0 if once else PATIENCE_S
         outcome = reconciler.until_known(patience_s, lambda entries: print_unresolved(shell, entries))
         for why in outcome.unreachable.values():
             shell.err.print(f"[yellow]Not asked:[/] {escape(why)}")
-        touched = {entry.run_id for name in outcome.looked if (entry := office.journal.entry(name)) is not None}
-        put_back(office.journal, office.clock, touched | {newest.run_id}, tz)
-        document = current(office.journal, office.clock, newest, tz)
+        looked = [entry for name in outcome.looked if (entry := office.journal.entry(name)) is not None]
+        runs = {entry.run_id for entry in looked} | (set() if newest is None else {newest.run_id})
+        put_back(office.journal, office.clock, runs, tz)
+        document = None if newest is None else current(office.journal, office.clock, newest, tz)
+    # Orders that were placed by hand belong to no run.
+    others = [entry for entry in looked if newest is None or entry.run_id != newest.run_id]
     if shell.json:
-        shell.print_json(document)
+        shell.print_json(document or {"orders": [facts(entry) for entry in others]})
     else:
-        print_results(shell, document)
-    return results.exit_status(row["outcome"] for row in document["orders"])
+        if document is not None:
+            print_results(shell, document)
+        if others or document is None:
+            print_entries(shell, others, "asked for besides")
+    rows = [] if document is None else [row["outcome"] for row in document["orders"]]
+    return results.exit_status([*rows, *(entry.state.outcome.value for entry in others if entry.state.unresolved)])
 
 
 orders.add_command(brokers)
