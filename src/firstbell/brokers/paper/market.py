@@ -203,8 +203,7 @@ class PaperMarket(Turns):
     def orders(self, username: str, day: date) -> tuple[VenueOrder, ...]:
         """An account's orders of a day: those made on it, and those of earlier days that still worked on it."""
         with self._turn() as venue:
-            mine = venue.exchange.orders_of(self._account(username))
-            return tuple(venue.row(order) for order in mine if venue.worked_on(order, day))
+            return tuple(venue.rows_of(self._account(username), day))
 
     def open_orders(self, username: str) -> tuple[VenueOrder, ...]:
         """An account's working orders."""

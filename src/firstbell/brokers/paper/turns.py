@@ -159,10 +159,8 @@ class Turns:
         last, stepped = now // STEP_NS, self._mood.stepped
         if last <= stepped:
             return
-        watched = self._mood.watched.union(
-            order.instrument for mine in self._venue.working.values() for order in mine.values()
-        )
-        if self._crowd.liquidity and watched:
+        watched = self._looked_at() if self._crowd.liquidity else set()
+        if watched:
             stride = -(-(last - stepped) // _MOST_STEPS)
             for step in range(last - (last - stepped - 1) // stride * stride, last + 1, stride):
                 self._venue.exchange.advance(step * STEP_NS)
@@ -170,6 +168,10 @@ class Turns:
                     self._act(self._venue.exchange.listings[isin], step)
                 self._venue.clear_up()
         self._mood.stepped = last
+
+    def _looked_at(self) -> set[InstrumentId]:
+        working = (order.instrument for mine in self._venue.working.values() for order in mine.values())
+        return self._mood.watched.union(working)
 
     def _act(self, listing: Listing, step: int) -> None:
         isin = listing.instrument.id

@@ -6,6 +6,7 @@ Not for several threads at once: the market's lock is around it.
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -13,14 +14,14 @@ from firstbell.brokers.base import VenueFill, VenueOrder
 from firstbell.brokers.paper.crowd import CROWD
 from firstbell.market import fee_rate
 from firstbell.model.identifiers import VenueOrderId
-from firstbell.model.instant import instant
+from firstbell.model.instant import epoch_ns, instant
 from firstbell.model.report import Fill
 from firstbell.model.terms import Side
 from firstbell.simulator.exchange import Exchange
 from firstbell.simulator.rules import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import date, tzinfo
 
     from firstbell.model.identifiers import InstrumentId
@@ -126,13 +127,17 @@ class PaperVenue:
             )
         return row
 
-    def worked_on(self, order: ExchangeOrder, day: date) -> bool:
-        """Whether an order belongs into the list of a day: it was made on it, or still worked on it."""
-        made = self.row(order).created_at
-        if made is None or made.date() > day:
-            return False
-        # What ends with a day ends at the first instant of the next one.
-        return order.ended_at is None or self.day(max(order.ended_at - 1, order.created_at)) >= day
+    def rows_of(self, account: str, day: date) -> Iterator[VenueOrder]:
+        """An account's orders of a day: those made on it, and those of earlier days that still worked on it."""
+        begin, end = (
+            epoch_ns(datetime.combine(day + timedelta(days=days), time(), tzinfo=self._tz)) for days in (0, 1)
+        )
+        for order in self.exchange.orders_of(account):
+            # What ends with a day ends at the first instant of the next one.
+            if order.created_at < end and (
+                order.ended_at is None or max(order.ended_at - 1, order.created_at) >= begin
+            ):
+                yield self.row(order)
 
     def day(self, at: int) -> date:
         """The day of an instant, in ns since the epoch."""
