@@ -278,6 +278,7 @@ def test_a_position_opened_anew_is_another(desk, clock):
     clock.sleep(10)
     monitor.poll()
     assert [each.intent.order.quantity for each in desk.closings()] == [100, 50]
+    assert len(monitor._closing._tries) == 1
 
 
 def test_what_open_orders_sell_already_is_not_sold_twice(desk, clock):
@@ -565,6 +566,19 @@ def test_another_day_begins_with_nothing_lost(desk, clock):
     clock.sleep(10)
     monitor.poll()
     assert monitor.trading_state() is TradingState.REDUCING
+
+
+def test_what_was_earned_on_another_day_is_not_todays(desk, clock):
+    monitor = desk.open(fee_of=fees_of("XTEH"))
+    desk.trade("a", Side.BUY, 100, 1000)
+    desk.trade("b", Side.SELL, 50, 1100)
+    desk.feed.now[FOLD] = 1000
+    assert monitor.poll()[0].realized == 5000
+    clock.sleep(24 * 3600)
+    monitor.poll()
+    desk.trade("c", Side.SELL, 10, 1200)
+    (view,) = monitor.poll()
+    assert (view.realized, view.fees, view.quantity) == (2000, 106, 40)
 
 
 def test_without_a_closing_price_the_day_counts_from_the_first_price_seen(desk, clock):

@@ -113,6 +113,17 @@ def test_a_sum_alone_counts_at_the_orders_price_and_is_said_to_be_estimated(desk
     assert (desk.held().quantity, desk.held().cash) == (100, -586_000)
 
 
+def test_a_sum_that_is_less_than_what_is_known_changes_nothing(desk):
+    desk.order("a")
+    desk.sum("a", 60)
+    desk.sum("a", 30)
+    assert desk.held().quantity == 60
+    desk.order("b")
+    desk.fill("b", "1", 20, 5850)
+    desk.sum("b", 10)
+    assert desk.held().quantity == 80
+
+
 def test_a_sum_counts_at_the_price_that_the_order_was_changed_to(desk):
     desk.order("a")
     desk.report("a", ReportKind.REPLACED, price=Decimal(5900))
@@ -188,6 +199,13 @@ def test_sections_of_one_login_hold_together(journal):
     assert desk.held("B").quantity == 5
     assert [each.key for each in desk.book.standings()] == [("A", FOLD), ("B", FOLD)]
     assert {each.broker_code for each in desk.book.standings()} == {"gs"}
+
+
+def test_sections_hold_under_one_that_can_be_traded():
+    named = {"username": "u", "password": "p", "broker_code": "gs", "isin": FOLD}
+    accounts = [AccountSettings(name=name, enabled=name != "A", **named) for name in ("A", "B", "C")]
+    assert [holders_of(accounts)(name) for name in ("A", "B", "C", "D")] == ["B", "B", "B", "D"]
+    assert holders_of(accounts[:1])("A") == "A"
 
 
 def test_the_days_opening_is_what_was_held_when_it_began(desk):

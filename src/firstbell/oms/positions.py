@@ -72,8 +72,11 @@ def fees_of(market: str) -> FeeOf:
 
 
 def holders_of(accounts: Iterable[AccountSettings]) -> HolderOf:
-    """Sections of one login hold together, under the name of its first section; unknown ones by themselves."""
-    leaders = {account.name: login.leader.name for login in logins_of(accounts) for account in login.accounts}
+    """Sections of one login hold together, under the name of its first enabled one; unknown ones by themselves."""
+    leaders: dict[AccountName, AccountName] = {}
+    for login in logins_of(accounts):
+        leader = next((account for account in login.accounts if account.enabled), login.leader)
+        leaders.update({account.name: leader.name for account in login.accounts})
     return lambda account: leaders.get(account, account)
 
 
