@@ -374,7 +374,31 @@ def test_an_order_at_the_touch_fills_in_several_parts_over_time() -> None:
     assert all(each.fill.last_px == bid for each in fills)
 
 
-def test_the_same_seed_makes_the_same_market_however_often_it_is_looked_at() -> None:
+def test_the_crowd_shows_five_levels_a_side_and_trades_by_itself() -> None:
+    house = paper(liquidity=D(5000))
+    volumes = []
+    for _ in range(120):
+        quote = house.ali.quote(FOLD)
+        volumes.append(quote.volume)
+        book = house.market._venue.listing(FOLD).book
+        assert len(list(book.levels(Side.BUY))) <= 5
+        assert len(list(book.levels(Side.SELL))) <= 5
+        house.clock.sleep(0.5)
+    assert volumes == sorted(volumes)
+    assert len(set(volumes)) > 50
+
+
+def test_it_is_the_same_market_however_often_it_is_looked_at() -> None:
+    often, once = paper(liquidity=D(5000)), paper(liquidity=D(5000))
+    assert often.ali.quote(FOLD) == once.ali.quote(FOLD)
+    for _ in range(40):
+        often.clock.sleep(0.25)
+        often.ali.quote(FOLD)
+    once.clock.sleep(10)
+    assert often.ali.quote(FOLD) == once.ali.quote(FOLD)
+
+
+def test_the_same_seed_makes_the_same_market() -> None:
     def story(seed: int) -> list[tuple[Decimal | None, Decimal | None, Decimal | None]]:
         house = paper(liquidity=D(5000), seed=seed)
         seen = []
