@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from firstbell.model.identifiers import RunId
+    from firstbell.model.identifiers import AccountName, RunId
     from firstbell.oms.loss_limits import Alert
     from firstbell.risk.trading_state import TradingState
 
@@ -120,6 +120,11 @@ class OrderDesk:
         except BaseException:
             office.close()
             raise
+
+    @property
+    def accounts(self) -> tuple[AccountName, ...]:
+        """The names of the accounts that may place orders here, as in the config."""
+        return tuple(account.name for account in self.office.settings.enabled)
 
     @property
     def metrics_url(self) -> str | None:
