@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError
 from firstbell.journal.base import ReportMisfit
 from firstbell.model.instant import instant
-from firstbell.model.order_status import PLACED, ReportKind
+from firstbell.model.order_status import DONE, PLACED, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry
 from firstbell.oms.row_reports import Waiting, reports_of
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import date
 
-    from firstbell.brokers.base import Broker, VenueOrder
+    from firstbell.brokers.base import Broker, VenueFill, VenueOrder
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId, VenueOrderId
-    from firstbell.model.order import Order
+    from firstbell.model.order import Order, OrderState
+    from firstbell.model.report import Fill
     from firstbell.oms.blotter import Blotter
     from firstbell.oms.context import OrderContext
 
@@ -140,13 +142,15 @@ class Watch:
         except (BrokerError, CaptchaError) as error:
             _log.info("the trades of the day could not be read: %s", error)
             return
-        told: list[list[ExecutionReport]] = []
+        of_order: defaultdict[VenueOrderId, list[VenueFill]] = defaultdict(list)
         for each in fills:
-            entry = None if each.venue_order_id is None else orders.get(each.venue_order_id)
-            if entry is None or each.fill.trade_id in entry.state.trade_ids:
-                continue
-            report = self._report(entry.intent.order.client_order_id, ReportKind.PARTIALLY_FILLED)
-            told.append([replace(report, fill=each.fill)])
+            if each.venue_order_id is not None:
+                of_order[each.venue_order_id].append(each)
+        told = []
+        for name, entry in orders.items():
+            for fill in _countable(entry.state, of_order.get(name, ())) if name is not None else ():
+                report = self._report(entry.intent.order.client_order_id, ReportKind.PARTIALLY_FILLED)
+                told.append([replace(report, fill=fill)])
         self._write(told)
         self._unpriced = {
             name: tries + 1
@@ -175,3 +179,17 @@ class Watch:
                     # Another process has asked as well and was quicker; what it wrote stands.
                     _log.info("%s", error)
                     self._blotter.refresh(reports[0].client_order_id)
+
+
+def _countable(state: OrderState, fills: Sequence[VenueFill]) -> list[Fill]:
+    """The trades of an order that are new, and certainly none of those that are counted.
+
+    A row without a name of the broker's own may be a sum that grows, under another name each time: such rows count once
+    the order is done, all together, and only where they make up what has traded.
+    """
+    if all(each.named for each in fills):
+        return [each.fill for each in fills if each.fill.trade_id not in state.trade_ids]
+    whole = sum((each.fill.last_qty for each in fills), Decimal(0)) == state.filled_qty
+    if state.status in DONE and not state.priced_qty and whole:
+        return [each.fill for each in fills]
+    return []
