@@ -1,0 +1,133 @@
+"""Orders from the shell, on paper: each command a real process, as a person or a script would call it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+CONFIG = """[Order_Paper]
+username = me
+password = x
+broker_code = paper
+isin = IRO1FOLD0001
+
+[paper]
+liquidity = 0
+"""
+LIMIT = ("--instrument", "IRO1FOLD0001", "--side", "buy", "--type", "limit", "--quantity", "1000", "--price", "4860")
+
+
+@pytest.fixture
+def firstbell(tmp_path):
+    config = tmp_path / "config.ini"
+    config.write_text(CONFIG)
+    config.chmod(0o600)
+
+    def call(*arguments, json_=True, status=0):
+        command = [sys.executable, "-m", "firstbell", "-c", str(config), *arguments, *(["--json"] if json_ else [])]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+        assert done.returncode == status, (done.stdout, done.stderr)
+        return json.loads(done.stdout) if json_ else done.stdout + done.stderr
+
+    call.config = config
+    return call
+
+
+def test_side_and_type_have_to_be_said(firstbell):
+    said = firstbell("orders", "place", "--instrument", "X", "--quantity", "1", "--price", "1", json_=False, status=2)
+    assert "Missing option '--side'" in said
+    said = firstbell("orders", "place", *LIMIT[:4], "--quantity", "1", json_=False, status=2)
+    assert "Missing option '--type'" in said
+    bad = ("--instrument", "X", "--side", "buy", "--type", "limit", "--quantity", "x", "--price", "1")
+    assert "not a number" in firstbell("orders", "place", *bad, json_=False, status=2)
+
+
+def test_an_order_is_placed_changed_shown_and_canceled(firstbell):
+    (placed,) = firstbell("orders", "place", *LIMIT)["orders"]
+    name = placed["client_order_id"]
+    assert (placed["status"], placed["price"], placed["quantity"]) == ("ACCEPTED", 4860, 1000)
+    changed = firstbell("orders", "replace", name, "--price", "۴۸۵۰")["orders"][0]
+    assert (changed["status"], changed["price"]) == ("ACCEPTED", 4850)
+    shown = firstbell("orders", "show", name)
+    assert [each["report"] for each in shown["reports"]][-2:] == ["PENDING_REPLACE", "REPLACED"]
+    assert firstbell("orders", "cancel", placed["venue_order_id"])["status"] == "CANCELED"
+    assert firstbell("orders", "list")["orders"][0]["status"] == "CANCELED"
+    assert "nothing to change" in firstbell("orders", "replace", name, "--price", "4840", json_=False, status=2)
+
+
+def test_everything_that_is_wrong_is_told_with_its_codes(firstbell):
+    wrong = (
+        "--instrument",
+        "IRO1FOLD0001",
+        "--side",
+        "buy",
+        "--type",
+        "limit",
+        "--quantity",
+        "500000",
+        "--price",
+        "9999",
+    )
+    (denied,) = firstbell("orders", "place", *wrong, status=1)["orders"]
+    assert {each["code"] for each in denied["verdicts"]} == {"PRICE_ERROR", "QUANTITY_ERROR"}
+    assert denied["client_order_id"] is None
+    assert firstbell("orders", "list")["orders"] == []
+
+
+def test_the_same_key_from_two_calls_is_one_order(firstbell):
+    first, again = (firstbell("orders", "place", *LIMIT, "--key", "once")["orders"][0] for _ in range(2))
+    assert first["client_order_id"] == again["client_order_id"]
+    assert len(firstbell("orders", "list")["orders"]) == 1
+
+
+def test_real_money_needs_two_words(firstbell):
+    real = CONFIG.partition("[paper]")[0].replace("= paper", "= shahr")
+    firstbell.config.write_text(real)
+    said = firstbell("orders", "place", *LIMIT, json_=False, status=2)
+    assert "trades with real money at shahr" in said
+    said = firstbell("orders", "place", *LIMIT, "--live", json_=False, status=2)
+    assert "mode = live into its section [orders]" in said
+
+
+def test_a_halt_lets_nothing_be_placed_and_cancels_pass(firstbell):
+    name = firstbell("orders", "place", *LIMIT)["orders"][0]["client_order_id"]
+    firstbell("halt")
+    (denied,) = firstbell("orders", "place", *LIMIT, status=4)["orders"]
+    assert "halted" in denied["message"] or "halted" in denied["reason"]
+    assert firstbell("orders", "cancel", name)["status"] == "CANCELED"
+    firstbell("resume")
+    assert firstbell("orders", "place", *LIMIT)["orders"][0]["status"] == "ACCEPTED"
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_watching_ends_when_it_is_told_to_and_what_is_held_stays_held(firstbell, tmp_path, ending):
+    stop = ("--instrument", "IRO1FOLD0001", "--side", "sell", "--type", "stop", "--quantity", "10", "--trigger", "4800")
+    firstbell("orders", "place", *LIMIT)
+    held = firstbell("orders", "place", *stop)["orders"][0]
+    assert held["held_back"]
+    command = [sys.executable, "-m", "firstbell", "-c", str(firstbell.config), "orders", "watch", "--json"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+        engines = tmp_path / ".firstbell" / "engines"
+        until = time.monotonic() + 30
+        while not (engines.exists() and list(engines.glob(f"{watching.pid}-*.json"))):
+            assert time.monotonic() < until
+            assert watching.poll() is None
+            time.sleep(0.05)
+        os.kill(watching.pid, ending)
+        out, err = watching.communicate(timeout=20)
+    assert watching.returncode == 0, (out, err)
+    assert "Traceback" not in err
+    (now,) = (each for each in firstbell("orders", "list")["orders"] if each["held_back"])
+    assert now["client_order_id"] == f"{held['client_order_id']}-r2"
+    assert firstbell("orders", "cancel", now["client_order_id"])["status"] == "DENIED"
+
+
+def test_brokers_say_how_they_do(firstbell):
+    (account,) = firstbell("orders", "brokers")["accounts"].values()
+    assert (account["calls"], account["failures"], account["error_rate"]) == (1, 0, 0.0)
