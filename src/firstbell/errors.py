@@ -19,7 +19,8 @@
             ├── WrongPassword  stop: another try may lock the account
             ├── WrongCaptcha   a new captcha, a few times
             ├── TokenEnded     one new log-in
-            └── RateLimited    wait as long as it says
+            ├── RateLimited    wait as long as it says
+            └── NoSuchInstrument   nothing can be asked about it, or ordered of it
 
 The line between `Refused` and `NoAnswer` is the one that money depends on: a refused order is certainly not there, an
 unanswered one may be. No code may turn the second into the first.
@@ -176,3 +177,7 @@ class RateLimited(Refused):
     def __init__(self, message: str, *, host: str = "", retry_after: float | None = None) -> None:
         self.retry_after = retry_after
         super().__init__(message, host=host, status=429)
+
+
+class NoSuchInstrument(Refused):
+    """The broker knows no such instrument. Ask for another: neither time nor a new log-in helps."""

@@ -19,7 +19,7 @@ from firstbell.brokers.registry import ADAPTERS, known_codes, open_broker, order
 from firstbell.brokers.transport import shared_transport
 from firstbell.cache import TtlCache
 from firstbell.config import AccountSettings, Settings
-from firstbell.errors import BrokerError, NotSent, Refused
+from firstbell.errors import BrokerError, NoSuchInstrument, NotSent
 from firstbell.market import Phase
 from firstbell.model.broker_codes import BROKER_CODES, PAPER, PLANNED_CODES
 from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId, VenueOrderId
@@ -160,12 +160,12 @@ def test_the_instrument_is_described(seat: Seat) -> None:
 
 
 def test_an_unknown_instrument_is_refused(seat: Seat) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(NoSuchInstrument):
         seat.broker.instrument(InstrumentId("IRO1NONE0001"))
 
 
 def test_an_unknown_instrument_has_no_quote(seat: Seat) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(NoSuchInstrument):
         seat.broker.quote(InstrumentId("IRO1NONE0001"))
 
 

@@ -280,3 +280,9 @@ def test_everything_open_is_taken_back_at_once(desk):
         desk.manager.place(request())
     assert {each.status for each in desk.manager.cancel_all()} == {S.CANCELED}
     assert not any(row.working for row in desk.at_venue())
+
+
+def test_an_instrument_that_the_broker_does_not_know_is_a_symbol_error(desk):
+    response = desk.manager.place(request(instrument="IRO1NONE0001"))
+    assert (response.order_id, response.status, response.error) == (None, "DENIED", "SYMBOL_ERROR")
+    assert desk.at_venue() == ()

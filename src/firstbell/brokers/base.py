@@ -279,7 +279,7 @@ class Broker(Protocol):
         """The instrument as the broker describes it today, its price band among it.
 
         Raises:
-            Refused: The broker knows no such instrument.
+            NoSuchInstrument: The broker knows none.
         """
         ...
 
@@ -287,7 +287,7 @@ class Broker(Protocol):
         """What the market says of an instrument now; always asked for anew.
 
         Raises:
-            Refused: The broker knows no such instrument.
+            NoSuchInstrument: The broker knows none.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""What went wrong while an order was being placed, in the four codes that programs ask for."""
+"""What went wrong while an order was being placed, in the codes that programs ask for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from firstbell.brokers.base import Outcome
 from firstbell.errors import (
     CaptchaError,
     NoAnswer,
+    NoSuchInstrument,
     NotSent,
     RateLimited,
     TokenEnded,
@@ -21,6 +22,7 @@ from firstbell.risk.verdict import ErrorCode
 
 _BY_ERROR: Final[tuple[tuple[type[Exception], ErrorCode], ...]] = (
     (NotSent, ErrorCode.NETWORK_ERROR),
+    (NoSuchInstrument, ErrorCode.SYMBOL_ERROR),
     (RateLimited, ErrorCode.RATE_LIMIT_ERROR),
     (WrongPassword, ErrorCode.AUTHENTICATION_ERROR),
     (WrongCaptcha, ErrorCode.AUTHENTICATION_ERROR),

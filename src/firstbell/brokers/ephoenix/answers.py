@@ -18,6 +18,7 @@ from firstbell.brokers.retry_after import retry_after_s
 from firstbell.brokers.session import is_token
 from firstbell.errors import (
     NoAnswer,
+    NoSuchInstrument,
     RateLimited,
     Refused,
     TokenEnded,
@@ -221,7 +222,7 @@ def read_instrument(answer: Answer, isin: InstrumentId, host: str) -> Instrument
     """Read the one instrument that was asked for.
 
     Raises:
-        Refused: The broker knows no such instrument.
+        NoSuchInstrument: The broker knows none.
         BrokerError: As `document_of`.
     """
     document = document_of(answer, "instrument", host)
@@ -230,7 +231,7 @@ def read_instrument(answer: Answer, isin: InstrumentId, host: str) -> Instrument
         facts = entry.inner("i")
         if read_isin(facts).casefold() == isin.casefold():
             return _instrument(facts, entry.inner("t"), isin)
-    raise Refused(f"{host} knows no instrument {isin}", host=host, status=answer.status)
+    raise NoSuchInstrument(f"{host} knows no instrument {isin}", host=host, status=answer.status)
 
 
 def read_quote(answer: Answer, isin: InstrumentId, host: str, at: datetime) -> Quote:
@@ -245,7 +246,7 @@ def read_quote(answer: Answer, isin: InstrumentId, host: str, at: datetime) -> Q
         at: When it was asked for, aware.
 
     Raises:
-        Refused: The broker knows no such instrument.
+        NoSuchInstrument: The broker knows none.
         BrokerError: As `document_of`.
     """
     document = document_of(answer, "quote", host)
@@ -264,7 +265,7 @@ def read_quote(answer: Answer, isin: InstrumentId, host: str, at: datetime) -> Q
                 asks=tuple(sorted(_levels(found, "sp", "sv", "soc"), key=lambda level: level.price)),
                 last_price=last if last is not None and last > 0 else None,
             )
-    raise Refused(f"{host} knows no instrument {isin}", host=host, status=answer.status)
+    raise NoSuchInstrument(f"{host} knows no instrument {isin}", host=host, status=answer.status)
 
 
 def _levels(limits: list[Fields], price: str, volume: str, orders: str) -> Iterator[Level]:

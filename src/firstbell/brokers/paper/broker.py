@@ -9,7 +9,7 @@ from firstbell.brokers.base import Answer, Capabilities, Estimate, PreparedCall,
 from firstbell.brokers.paper import dialect
 from firstbell.brokers.paper.latency import NO_LATENCY
 from firstbell.brokers.paper.venue import FEES_OF
-from firstbell.errors import NoAnswer, NotSent, Refused
+from firstbell.errors import NoAnswer, NoSuchInstrument, NotSent, Refused
 from firstbell.market import fee_rate
 from firstbell.model.broker_codes import PAPER
 from firstbell.model.identifiers import VenueOrderId
@@ -107,7 +107,7 @@ class PaperBroker:
         try:
             return self.market.instrument(instrument)
         except LookupError as error:
-            raise Refused(str(error), host=HOST) from None
+            raise NoSuchInstrument(str(error), host=HOST) from None
 
     def quote(self, instrument: InstrumentId) -> Quote:
         """What the paper market says of an instrument now."""
@@ -115,7 +115,7 @@ class PaperBroker:
         try:
             return self.market.quote(instrument)
         except LookupError as error:
-            raise Refused(str(error), host=HOST) from None
+            raise NoSuchInstrument(str(error), host=HOST) from None
 
     def estimate(self, instrument: InstrumentId, side: Side, money: Decimal, price: Decimal) -> Estimate | None:
         """What `money` buys, or takes to be sold for it, at `price`."""
