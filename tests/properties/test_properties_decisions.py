@@ -159,7 +159,7 @@ def test_a_pause_is_none_or_between_nothing_and_a_day(value, now):
 PLANS = st.tuples(
     st.dates(date(2020, 1, 1), date(2099, 1, 1)),
     st.sampled_from(["gs", "bbi"]),
-    st.text(st.characters(min_codepoint=33), min_size=1, max_size=8),
+    st.text(st.characters(min_codepoint=33, codec="utf-8"), min_size=1, max_size=8),
     st.sampled_from(["IRO1MHRN0001", "IRO1BORS0001"]),
     st.sampled_from(Side),
     st.integers(0, 99),
