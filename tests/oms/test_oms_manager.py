@@ -286,3 +286,14 @@ def test_an_instrument_that_the_broker_does_not_know_is_a_symbol_error(desk):
     response = desk.manager.place(request(instrument="IRO1NONE0001"))
     assert (response.order_id, response.status, response.error) == (None, "DENIED", "SYMBOL_ERROR")
     assert desk.at_venue() == ()
+
+
+def test_a_change_reads_numbers_as_a_request_does(desk):
+    name = desk.manager.place(request()).order_id
+    assert desk.manager.replace(name, price="4850", quantity=900).status == S.ACCEPTED
+    state = desk.manager.entry(name).state
+    assert (state.price, state.quantity) == (D(4850), D(900))
+    for name_of, wrong in (("price", 4850.0), ("price", -1), ("quantity", 0), ("trigger_price", "much")):
+        with pytest.raises(ValueError, match=name_of):
+            desk.manager.replace(name, **{name_of: wrong})
+    assert desk.manager.entry(name).state == state

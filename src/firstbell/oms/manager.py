@@ -19,6 +19,7 @@ from firstbell.config.order_settings import TradingMode
 from firstbell.errors import FirstbellError, RunError
 from firstbell.model.broker_codes import PAPER
 from firstbell.model.identifiers import ClientOrderId
+from firstbell.model.money import exact
 from firstbell.oms.placing import Placing
 from firstbell.oms.recovery import recover
 from firstbell.oms.response import OrderResponse, response_of
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from firstbell.oms.context import OrderContext
     from firstbell.oms.logins import Login
     from firstbell.oms.requests import BracketRequest, OcoRequest
+
+    Number = int | str | Decimal
+    """A number as scripts may give it: never a float."""
 
 _log = logging.getLogger(__name__)
 
@@ -156,13 +160,22 @@ class OrderManager:
         self,
         order_id: str,
         *,
-        price: Decimal | None = None,
-        quantity: Decimal | None = None,
-        trigger_price: Decimal | None = None,
+        price: Number | None = None,
+        quantity: Number | None = None,
+        trigger_price: Number | None = None,
     ) -> OrderResponse:
-        """Change an order; see `firstbell.oms.trader.Trader.replace`."""
+        """Change an order; see `firstbell.oms.trader.Trader.replace`. Numbers are read as those of a request are.
+
+        Raises:
+            ValueError: A number is not positive, or cannot be read exactly.
+        """
         trader, entry = self._find(order_id)
-        return trader.replace(entry, price=price, quantity=quantity, trigger_price=trigger_price)
+        return trader.replace(
+            entry,
+            price=_positive("price", price),
+            quantity=_positive("quantity", quantity),
+            trigger_price=_positive("trigger_price", trigger_price),
+        )
 
     def close_position(self, account: AccountName, request: OrderRequest) -> OrderResponse:
         """Place an order that ends a position: like `place`, under a key that makes it one order however often asked.
@@ -308,3 +321,15 @@ class OrderManager:
 
     def _again(self, response: OrderResponse) -> OrderResponse:
         return response if response.order_id is None else self.track(response.order_id)
+
+
+def _positive(name: str, value: Number | None) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        number = exact(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if number <= 0:
+        raise ValueError(f"{name}: {number} is not more than zero")
+    return number
