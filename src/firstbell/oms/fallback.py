@@ -279,7 +279,8 @@ def _parts(quantity: Decimal, largest: Decimal, market: Market, most: int) -> tu
     in_one = largest // lot
     if rest or in_one < 1:
         return None
-    count = int(-(-lots // in_one))
+    # Decimal cuts towards zero, so the usual double minus does not round up.
+    count = int((lots + in_one - 1) // in_one)
     if count > most:
         return None
     each, more = divmod(lots, count)
