@@ -286,10 +286,13 @@ class OrderManager:
     # --- finding
 
     def _account(self, name: AccountName | None) -> tuple[Trader, AccountSettings]:
+        # A section with several instruments is several accounts; it may be called by its own name.
+        sections = {account.section: each for each, (_, account) in reversed(self._accounts.items())}
         if name is None:
-            if len(self._accounts) != 1:
-                raise RunError(f"say which account: {', '.join(self._accounts) or 'none is configured'}")
-            name = next(iter(self._accounts))
+            if len(sections) != 1:
+                raise RunError(f"say which account: {', '.join(sections) or 'none is configured'}")
+            name = next(iter(sections.values()))
+        name = sections.get(name, name)
         if name not in self._accounts:
             raise RunError(f"there is no account {name}; there are {', '.join(self._accounts)}")
         trader, account = self._accounts[name]
