@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from alerts_server import CHAT, TOKEN, Server
 
+from alerts_server import CHAT, TOKEN, Server
 from firstbell.alerts.dispatcher import Dispatcher
 from firstbell.alerts.telegram import Telegram
 from firstbell.brokers.transport import Transport

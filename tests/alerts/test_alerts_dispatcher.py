@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from alerts_server import CHAT, TOKEN
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerts_server import CHAT, TOKEN
 from firstbell.alerts.base import Importance, Message
 from firstbell.alerts.dispatcher import Dispatcher
 from firstbell.alerts.outbox import Outbox
@@ -168,11 +168,29 @@ def test_while_held_nothing_is_sent_and_afterwards_everything_is(dispatcher, ser
     dispatcher.hold()
     for number in range(10):
         dispatcher.post(message(number))
-    time.sleep(0.4)
+        time.sleep(0.04)
     assert server.calls == []
     dispatcher.release()
     server.until_told()
-    assert all_told(server).count("\n") == 10
+    assert server.told == ["T\n" + "\n".join(map(str, range(10)))]
+
+
+def test_while_held_nobody_is_even_woken(dispatcher, monkeypatch):
+    dispatcher.hold()
+    woken = []
+    monkeypatch.setattr(dispatcher.quiet.changed, "notify_all", lambda: woken.append(1))
+    for number in range(10):
+        dispatcher.post(message(number))
+    assert woken == []
+    monkeypatch.undo()
+
+
+def test_however_often_it_is_limited_nothing_is_given_up(dispatcher, server):
+    server.misbehave("sendMessage", *["limit 0"] * 20)
+    dispatcher.post(message("a"))
+    server.until_told()
+    assert dispatcher.close(LONG)
+    assert (dispatcher.told, dispatcher.lost) == (1, 0)
 
 
 def test_a_call_is_over_when_a_hold_begins_that_was_announced(dispatcher, server):

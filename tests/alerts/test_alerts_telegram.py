@@ -6,10 +6,10 @@ import logging
 import time
 
 import pytest
-from alerts_server import BOT, CHAT, LONGEST, TOKEN, shown
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerts_server import BOT, CHAT, LONGEST, TOKEN, shown
 from firstbell.alerts.base import Message, Page
 from firstbell.alerts.telegram import Telegram
 from firstbell.alerts.telegram_text import pages, units
