@@ -1,0 +1,150 @@
+"""Every example runs on paper, and those that place orders do at an exchange what they say; judged by what it saw."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from e2e_venue import environment
+
+FOLDER = Path(__file__).parents[2] / "docs" / "examples"
+EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.py"))
+FOLD = "IRO1FOLD0001"
+PEOPLE = [
+    {
+        "username": name,
+        "password": f"{name}-pl4nted",
+        "broker_code": code,
+        "money": 1_000_003_827,
+        "holdings": {FOLD: 50_000},
+        "isin": FOLD,
+    }
+    for name, code in (("mine", "gs"), ("other", "shahr"))
+]
+CANCEL = ("mine", "cancel", None, None, None)
+
+SAID = {
+    "bracket_fills": ["6,000 sold at the profit", "stop loss   0 of 6000 traded; DENIED"],
+    "brackets": ["take_profit: INITIALIZED, held back: True", "Entry canceled: CANCELED", "Taken back: DENIED"],
+    "configuration": ["base_delay=1.0", "[positions] max_daily_loss = 5000.0", "min_open_interest=Decimal('50')"],
+    "data_models": ["No order: price: an order of type limit needs one", "50 at 105; at 110 they have earned 250"],
+    "errors": [
+        "VALIDATION_ERROR: DENIED, VALIDATION_ERROR",
+        "MARKET_HOURS_ERROR: DENIED, MARKET_HOURS_ERROR",
+        "SYMBOL_ERROR: DENIED, SYMBOL_ERROR",
+        "PRICE_ERROR: DENIED, PRICE_ERROR",
+        "QUANTITY_ERROR: DENIED, QUANTITY_ERROR",
+        "POSITION_NOT_FOUND: Order_Mine has no position",
+    ],
+    "example_config": ["broker_code = paper"],
+    "open_broker": ["the same again: True", "no broker is called mock", "'kraken2'", "api_key: no such key"],
+    "order_manager": ["Order placed: fb-", "Changed: ACCEPTED, 5000 at 4810", "Canceled: CANCELED"],
+    "partial_fills": ["time_based: after 10 s Wait", "The rest: CANCELED, 4000 traded at 4850"],
+    "position_monitor": ["Total P&L: -", "15000 at 4868", "Trading is ACTIVE"],
+    "retry": [
+        "linear_backoff: [1.0, 2.0, 3.0, 4.0, 5.0]",
+        "sent again: limit 25 at 4800 NOT_SENT; limit 25 at 4800 NOT_SENT; limit 25 at 4800 ACCEPTED",
+        "never sent again: limit 25 at 4800 UNRESOLVED\n",
+        "Convert to market: market 25 at 4870 REJECTED; limit 25 at 4928 ACCEPTED",
+        "333334 at 4800 ACCEPTED; limit 333333 at 4800 ACCEPTED; limit 333333 at 4800 ACCEPTED",
+    ],
+    "telegram_alerts": ["<b>Confirmed</b>", "<b>Rejected</b>", "buy 2,500 IRO1FOLD0001 at 4,870"],
+    "validator": ["2500 at 4870: valid", "Validation failed:\nprice band: 9,000", "Placed all the same: DENIED"],
+}
+"""What each of them prints, among other things."""
+SEEN = {
+    # These two go first: they place nothing, whatever the exchange is doing.
+    "errors": [],
+    "validator": [],
+    "order_manager": [
+        ("mine", "order", "buy", 4800, 2500),
+        ("mine", "edit", "buy", 4810, 5000),
+        CANCEL,
+    ],
+    "data_models": [("mine", "order", "buy", 4800, 2500), CANCEL],
+    "brackets": [
+        ("mine", "order", "buy", 4800, 2500),
+        CANCEL,
+        ("mine", "order", "buy", 4760, 1500),
+        CANCEL,
+    ],
+    "bracket_fills": [
+        ("mine", "order", "buy", 4870, 10_000),
+        ("other", "order", "sell", 4870, 6000),
+        ("mine", "order", "sell", 4980, 6000),
+        ("other", "order", "buy", 4980, 6000),
+        CANCEL,
+    ],
+    "partial_fills": [
+        ("mine", "order", "buy", 4850, 10_000),
+        ("other", "order", "sell", 4850, 4000),
+        CANCEL,
+    ],
+}
+"""What the exchange sees of those that place orders: whose, what, which way, at which price, how many."""
+TRADED = {"bracket_fills": [(4870, 6000), (4980, 6000)], "partial_fills": [(4850, 4000)]}
+
+
+def run(name: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(FOLDER / f"{name}.py"), *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(),
+        cwd=folder,
+    )
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_runs_on_paper(name, tmp_path):
+    ended = run(name, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    for words in SAID[name]:
+        assert words in ended.stdout
+    # It leaves nothing behind.
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_examples_do_at_an_exchange_what_they_say(open_venue, tmp_path):
+    accounts = tmp_path / "accounts.json"
+    accounts.write_text(json.dumps(PEOPLE))
+    # Three seconds after the bell it trades, for forty.
+    venue = open_venue("--accounts-file", str(accounts), "--bell-in", "1s", "--speed", "300")
+    venue.edit("[orders]\n", "[partial_fills]\nstrategy = cancel_remaining\n\n[orders]\nevery = 200ms\n")
+    unasked = run("order_manager", tmp_path, str(venue.config))
+    assert unasked.returncode == 1
+    assert "call with --live" in unasked.stderr
+    done, trades = 0, 0
+    for name, wanted in SEEN.items():
+        while wanted and venue.seen()["phase"] != "CONTINUOUS":
+            time.sleep(0.1)
+        ended = run(name, tmp_path, str(venue.config), "--live")
+        assert ended.returncode == 0, ended.stderr
+        seen = venue.seen()
+        calls = seen["submissions"][done:]
+        assert {call["decision"] for call in calls} <= {"accepted"}, name
+        found = [tuple(call[key] for key in ("account", "kind", "side", "price", "quantity")) for call in calls]
+        # Two logins do not wait for each other: only what each of them does has an order.
+        assert sorted(found, key=lambda call: call[0]) == sorted(wanted, key=lambda call: call[0]), name
+        assert [(each["price"], each["quantity"]) for each in seen["trades"][trades:]] == TRADED.get(name, []), name
+        done, trades = len(seen["submissions"]), len(seen["trades"])
+        assert {each["status"] for each in seen["orders"]} <= {"CANCELED", "FILLED"}, name
+
+
+@pytest.mark.parametrize("url", ["https://api.example.com", "http://127.0.0.2:9"])
+def test_an_example_places_no_orders_with_real_money(url, tmp_path):
+    config = tmp_path / "config.ini"
+    config.touch(0o600)
+    config.write_text(
+        "[Order_Real]\nusername = me\npassword = secret-pl4nted\nbroker_code = gs\nisin = IRO1FOLD0001\n"
+        f"[broker.gs]\napi_url = {url}\n[orders]\nmode = live\n"
+    )
+    ended = run("order_manager", tmp_path, str(config), "--live")
+    assert ended.returncode == 1
+    assert "examples place no orders there" in ended.stderr
