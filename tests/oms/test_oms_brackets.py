@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from contextlib import suppress
 from decimal import Decimal
@@ -9,7 +10,7 @@ from decimal import Decimal
 import pytest
 from oms_desk import ISIN, Deeds, Desk, Killed, request
 
-from firstbell.errors import FirstbellError
+from firstbell.errors import FirstbellError, RunError
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.order_status import OrderStatus
 from firstbell.oms.fallback import FallbackConfig
@@ -228,6 +229,69 @@ def test_what_another_living_process_holds_back_is_its_own_business(desk, monkey
     assert desk.manager.orders() == ()
     assert desk.at_venue()[-1].client_order_id == f"{name}-r2"
     assert desk.held() == 0
+
+
+def test_a_stop_whose_process_died_before_its_bytes_left_leaves_all_the_same(desk, monkeypatch):
+    desk.manager.place_bracket(bracket())
+    desk.trade(4865, 3000)
+    desk.rounds(2)
+    down(desk)
+
+    def die(*_args, **_kwargs):
+        raise Killed
+
+    monkeypatch.setattr(desk.broker, "send", die)
+    with pytest.raises(Killed):
+        desk.rounds(2)
+    assert by_role(desk)["stop_loss"].state.status is S.SUBMITTED
+    desk.open()
+    # That it never came is known after a minute; until then nothing leaves.
+    desk.rounds(20)
+    assert desk.held() == 3000
+    desk.rounds(30)
+    assert desk.held() == 0
+    assert by_role(desk)["stop_loss"].intent.order.client_order_id.endswith("-r2")
+    assert desk.manager.orders() == ()
+
+
+def beside(desk):
+    """A second process on the same journal and market, which lives beside the first."""
+    other = copy.copy(desk)
+    other.journal = SqliteJournal(desk.folder / "journal.db", desk.clock)
+    other.open()
+    return other
+
+
+def test_what_another_process_places_changes_and_takes_back_is_heard(desk, monkeypatch):
+    monkeypatch.setattr(SqliteJournal, "alive", lambda _journal, _owner: True)
+    other = beside(desk)
+    name = hold_stop(desk, trigger_price=4850)
+    working = desk.manager.place(request(price=4850)).order_id
+    other.rounds()
+    assert {entry.intent.order.client_order_id for entry in other.manager.orders()} == {name, working}
+    other.manager.cancel(name)
+    other.manager.cancel(working)
+    desk.quote(4830, 4840)
+    desk.trade(4835, 10)
+    desk.rounds(2)
+    assert desk.manager.orders() == ()
+    assert [row.working for row in desk.at_venue()] == [False]
+    other.close()
+
+
+def test_one_that_has_just_been_let_go_is_not_taken_back_as_if_it_had_not(desk, monkeypatch):
+    monkeypatch.setattr(SqliteJournal, "alive", lambda _journal, _owner: True)
+    desk.manager.place(request(price=4870, quantity=10))
+    desk.rounds()
+    name = hold_stop(desk, trigger_price=4850)
+    other = beside(desk)
+    desk.quote(4830, 4840)
+    desk.trade(4835, 10)
+    desk.rounds()
+    with pytest.raises(RunError, match="has just been let go"):
+        other.manager.cancel(name)
+    assert other.manager.entry(name).state.status in {S.ACCEPTED, S.FILLED}
+    other.close()
 
 
 # --- killed at any of its deeds

@@ -12,8 +12,9 @@ from firstbell.journal.base import HELD_NS, Entry, Intent, Owner
 from firstbell.model.instructions import Instructions
 from firstbell.model.order import Order, OrderState
 from firstbell.model.order_status import OrderStatus
-from firstbell.model.terms import OrderRole, OrderType, Side
-from firstbell.oms.contingency import Adjust, Release, Resize, Ways, Withdraw, next_steps
+from firstbell.model.report import Attempt
+from firstbell.model.terms import AttemptOutcome, OrderRole, OrderType, Side
+from firstbell.oms.contingency import Adjust, Release, Renew, Resize, Ways, Withdraw, next_steps
 
 D = Decimal
 S = OrderStatus
@@ -145,3 +146,24 @@ def test_exits_without_an_entry_end_one_position_between_them():
     assert steps(None, exit_(profit(status=S.PARTIALLY_FILLED, filled=60, now=100)), exit_(stop(now=100))) == [
         (Adjust, "stop", 40)
     ]
+
+
+def test_an_exit_that_never_came_to_its_broker_is_held_back_anew_while_there_is_something_to_protect():
+    lost = stop(status=S.REJECTED, held=False, filled=0)
+    assert steps(bought(100, S.FILLED), lost) == [(Renew, "stop", None)]
+    assert steps(bought(100, S.FILLED), profit(status=S.FILLED, held=False, filled=100), lost) == []
+    assert steps(bought(0, S.CANCELED), lost) == []
+
+
+def test_an_exit_that_its_broker_has_refused_is_not_tried_for_ever():
+    attempt = Attempt(1, AT, None, AT, 5, 200, 1010, None, AttemptOutcome.REJECTED)
+    refused = stop(status=S.REJECTED, held=False, attempts=(attempt,))
+    assert steps(bought(100, S.FILLED), refused) == []
+
+
+def test_of_a_renewed_exit_its_last_round_counts():
+    lost = stop(status=S.REJECTED, held=False)
+    renewed = replace(
+        lost, intent=replace(lost.intent, bell_ns=HELD_NS), state=replace(lost.state, status=S.INITIALIZED)
+    )
+    assert steps(bought(100, S.FILLED), lost, profit(status=S.ACCEPTED, held=False), renewed) == []

@@ -10,10 +10,11 @@ import threading
 from collections import OrderedDict
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from firstbell.model.order_status import DONE, PLACED, IllegalMove
-from firstbell.model.terms import Side
+from firstbell.model.order_status import DONE, PLACED, IllegalMove, OrderStatus
+from firstbell.model.terms import AttemptOutcome, Side
 from firstbell.oms.inquiry import needs_asking
 
 if TYPE_CHECKING:
@@ -61,33 +62,48 @@ class Blotter:
             self._counted.clear()
 
     def load(self) -> None:
-        """Read the login's orders anew: those of the day, and the open ones of whatever day.
+        """Read the login's orders anew: those of the day, the open ones of whatever day, and what belongs with these.
 
         Raises:
             JournalError: They cannot be read.
         """
-        todays = self._journal.entries(day=self._day, login=self._login)
-        older = [each for each in self._journal.entries(login=self._login) if each.state.status not in DONE]
-        for entry in (*older, *todays):
-            self.put(entry)
+        entries = self._journal.entries(login=self._login)
+        belongs = {family_of(entry) for entry in entries if entry.state.status not in DONE} - {None}
+        with self._lock:
+            for entry in entries:
+                # In the order in which they were claimed: of one plan the last is the one that counts.
+                if (
+                    entry.intent.order.day == self._day
+                    or entry.state.status not in DONE
+                    or family_of(entry) in belongs
+                    or entry.intent.plan_id in belongs
+                ):
+                    self._put(entry)
+            self._forget()
 
     def put(self, entry: Entry) -> None:
         """Take in an order as it stands: one just claimed, or read from the journal."""
-        name = entry.intent.order.client_order_id
         with self._lock:
-            self._count(name, entry)
-            if entry.state.status in DONE:
-                self._open.pop(name, None)
-                self._done[name] = entry
-                self._done.move_to_end(name)
+            is_new = entry.intent.order.client_order_id not in self._open and entry.state.status not in DONE
+            self._put(entry)
+            if is_new:
+                # Only now: between an order's end and the one that goes on in its place its family looks forgotten.
                 self._forget()
-            else:
-                self._done.pop(name, None)
-                self._open[name] = entry
-            self._plans[entry.intent.plan_id] = name
-            family = family_of(entry)
-            if family is not None and name not in (members := self._families.setdefault(family, [])):
-                members.append(name)
+
+    def _put(self, entry: Entry) -> None:
+        name = entry.intent.order.client_order_id
+        self._count(name, entry)
+        if entry.state.status in DONE:
+            self._open.pop(name, None)
+            self._done[name] = entry
+            self._done.move_to_end(name)
+        else:
+            self._done.pop(name, None)
+            self._open[name] = entry
+        self._plans[entry.intent.plan_id] = name
+        family = family_of(entry)
+        if family is not None and name not in (members := self._families.setdefault(family, [])):
+            members.append(name)
 
     def take(self, report: ExecutionReport, order: Order) -> None:
         """Take in a report that is durable. One of an order that is none of ours changes nothing."""
@@ -103,6 +119,17 @@ class Blotter:
                 self.refresh(report.client_order_id)
                 return
             self.put(replace(entry, state=state))
+
+    def hear(self, names: Iterable[ClientOrderId]) -> None:
+        """Read anew the orders that other processes have written of; those of other logins change nothing.
+
+        Raises:
+            JournalError: They cannot be read.
+        """
+        for name in names:
+            entry = self._journal.entry(name)
+            if entry is not None and entry.intent.login == self._login:
+                self.put(entry)
 
     def refresh(self, name: ClientOrderId) -> Entry | None:
         """Read one order anew from the journal; None where it is not there."""
@@ -156,10 +183,12 @@ class Blotter:
         return self.entry(plan_id if name is None else name)
 
     def families(self) -> tuple[str, ...]:
-        """The names of the families that have anything open."""
+        """The names of the families that have anything open, or anything that never came to its broker."""
         with self._lock:
             return tuple(
-                name for name, members in self._families.items() if any(each in self._open for each in members)
+                name
+                for name, members in self._families.items()
+                if any(each in self._open or ((done := self._done.get(each)) and never_came(done)) for each in members)
             )
 
     def used(self) -> tuple[Decimal, int]:
@@ -182,7 +211,7 @@ class Blotter:
 
     def _forget(self) -> None:
         """Let go of the oldest done orders that nothing open belongs with."""
-        for name in list(self._done)[: max(len(self._done) - _REMEMBERED, 0)]:
+        for name in tuple(islice(self._done, max(len(self._done) - _REMEMBERED, 0))):
             entry = self._done[name]
             family = family_of(entry)
             of_its_own = self._families.get(entry.intent.plan_id, ())
@@ -204,6 +233,13 @@ def family_of(entry: Entry) -> str | None:
     """The name under which an order belongs with others: its group's, or that of the entry that it protects."""
     terms = entry.intent.order.instructions
     return terms.group or terms.parent_id
+
+
+def never_came(entry: Entry) -> bool:
+    """Whether an order was to be sent and certainly is not at its broker, though nobody has refused it."""
+    state = entry.state
+    refused = any(attempt.outcome is AttemptOutcome.REJECTED for attempt in state.attempts)
+    return state.status is OrderStatus.REJECTED and state.venue_order_id is None and not refused
 
 
 def entries_by_plan(entries: Iterable[Entry]) -> dict[ClientOrderId, Entry]:

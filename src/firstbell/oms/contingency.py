@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order_status import DONE, OrderStatus
 from firstbell.model.terms import OrderRole
-from firstbell.oms.blotter import entries_by_plan
+from firstbell.oms.blotter import entries_by_plan, never_came
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +60,14 @@ class Withdraw:
     why: str
 
 
-ContingentStep = Release | Adjust | Resize | Withdraw
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """One that was to be sent and never came is held back anew: what it protects is still there."""
+
+    entry: Entry
+
+
+ContingentStep = Release | Adjust | Resize | Withdraw | Renew
 """What is to be done about one order of several that belong together."""
 
 
@@ -92,12 +99,14 @@ def next_steps(parent: Entry | None, legs: Sequence[Entry], ways: Ways) -> tuple
     """
     newest = tuple(entries_by_plan(legs).values())
     live = tuple(entry for entry in newest if entry.state.status not in DONE)
-    if not live or any(entry.state.status is OrderStatus.SUBMITTED for entry in live):
+    if any(entry.state.status is OrderStatus.SUBMITTED for entry in live):
         return ()
     if parent is None and not _is_exit(newest):
-        return _one_or_the_other(live, newest, ways)
+        return _one_or_the_other(live, newest, ways) if live else ()
     filled = max(leg.intent.order.quantity for leg in newest) if parent is None else parent.state.filled_qty
-    return _exits(_Exits(parent, live, filled - sum((leg.state.filled_qty for leg in legs), _NOTHING), ways))
+    left = filled - sum((leg.state.filled_qty for leg in legs), _NOTHING)
+    renewed = tuple(Renew(leg) for leg in newest if never_came(leg)) if left > 0 else ()
+    return (*renewed, *_exits(_Exits(parent, live, left, ways)))
 
 
 def _is_exit(legs: Sequence[Entry]) -> bool:

@@ -11,7 +11,7 @@ from firstbell.market import Phase
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, OrderStatus, ReportKind
 from firstbell.model.terms import OrderType, TimeInForce
-from firstbell.oms.contingency import Adjust, Release, Resize, Ways, Withdraw, next_steps
+from firstbell.oms.contingency import Adjust, Release, Renew, Resize, Ways, Withdraw, next_steps
 from firstbell.oms.fallback import marketable_price
 from firstbell.oms.partial_fills import CancelRemaining, PartialFillHandler, Reprice
 from firstbell.oms.pricing import Market, fitted, worst_price
@@ -58,6 +58,7 @@ class Rounds:
         trader = self._trader
         with trader.lock:
             trader.blotter.new_day(trader.context.today())
+            trader.hear()
             trader.market.look_again()
             if trader.health.may_ask(urgent=bool(trader.blotter.unresolved())):
                 trader.watch.look()
@@ -177,6 +178,8 @@ class Rounds:
                 trader.cancel(entry, step.why)
             elif isinstance(step, Resize):
                 trader.replace(entry, quantity=step.quantity)
+            elif isinstance(step, Renew):
+                return trader.hold_anew(entry)
             else:
                 return self._release(step)
         except JournalError:

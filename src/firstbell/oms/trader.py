@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,7 @@ from firstbell.oms.terms_at_broker import as_taken, has_limit_there, is_supplied
 from firstbell.oms.watching import Watch
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from decimal import Decimal
 
     from firstbell.brokers.base import HttpBroker
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MS: Final = 1_000_000
+_HEARD: Final = 1_000
+"""So many reports of others are remembered, so that none is read twice."""
 _LIST_AGE_NS: Final = 5_000_000_000
 """What the broker's list showed within so long, in ns, was there before an order that leaves now."""
 
@@ -62,6 +66,8 @@ class Trader:
         self.market = MarketData(self.broker, context.clock)
         interval_ns = broker.capabilities.min_interval_ms * _MS
         self.pacer = Pacer(max(interval_ns, 1))
+        self._seq = 0
+        self._heard: deque[tuple[ClientOrderId, ReportKind, datetime]] = deque(maxlen=_HEARD)
         self.sender = Sender(context, self.broker, self.blotter, self.pacer)
         self.watch = Watch(
             context, self.broker, self.blotter, lambda order: has_limit_there(order, broker.capabilities)
@@ -75,9 +81,26 @@ class Trader:
         """
         with self.lock:
             self.context.journal.subscribe(self.blotter.take)
+            self._seq = self.context.journal.last_seq()
             self.blotter.load()
             self._keep_pace()
             self.take_over()
+
+    def hear(self) -> None:
+        """Take in what other processes have written: a cancel from the shell, an order placed there, a change.
+
+        Raises:
+            JournalError: The journal cannot be read.
+        """
+        self._seq, reports = self.context.journal.reports_after(self._seq)
+        news: dict[ClientOrderId, None] = {}
+        for report in reports:
+            # A database of several machines tells some of it twice.
+            mark = (report.client_order_id, report.kind, report.at)
+            if report.run_id != self.context.run_id and mark not in self._heard:
+                self._heard.append(mark)
+                news[report.client_order_id] = None
+        self.blotter.hear(news)
 
     def take_over(self) -> None:
         """Hold back anew what dead processes held.
@@ -86,10 +109,13 @@ class Trader:
             JournalError: The journal cannot be read or written.
         """
         orphans = [entry for entry in self.blotter.held_back() if entry.owner != self.context.owner]
+        if orphans and self.blotter.unresolved():
+            # Nothing of this login is claimed before it is known what became of that.
+            return
         alive = {owner: self.context.journal.alive(owner) for owner in {entry.owner for entry in orphans}}
         for entry in orphans:
             if not alive[entry.owner]:
-                self._take_over(entry)
+                self.hold_anew(entry)
 
     def place(self, order: Order, instrument: Instrument, *, hold: bool = False) -> OrderResponse:
         """Claim an order that has passed all checks, and send it, or hold it back where its broker knows no triggers.
@@ -232,8 +258,15 @@ class Trader:
         report = self.sender.report(entry.intent.order.client_order_id, ReportKind.REPLACED)
         self.context.journal.append([replace(report, price=price, quantity=quantity, trigger_price=trigger_price)])
 
-    def _take_over(self, entry: Entry) -> None:
-        """Hold back anew what a dead process held: with the terms that it had come to."""
+    def hold_anew(self, entry: Entry) -> bool:
+        """Hold back anew what a dead process held, or what never came to its broker: with the terms it had come to.
+
+        Returns:
+            Whether it is held back now.
+
+        Raises:
+            JournalError: The journal cannot be read or written.
+        """
         state = entry.state
         order = replace(
             entry.intent.order,
@@ -245,8 +278,10 @@ class Trader:
         taken = self.claim(order, held=True)
         if isinstance(taken, OrderResponse):
             _log.warning("%s could not be taken over: %s", entry.intent.plan_id, taken.message)
-        elif state.triggered:
+            return False
+        if state.triggered:
             self.sender.write(taken.intent.order.client_order_id, ReportKind.TRIGGERED)
+        return True
 
     def _not_claimed(self, answer: ClaimAnswer) -> OrderResponse:
         if isinstance(answer, Claimed):
