@@ -22,7 +22,10 @@ from firstbell.model.report import Attempt, ExecutionReport, Fill
 from firstbell.model.terms import AttemptOutcome, OrderRole, OrderType, Side, TimeInForce
 
 AT = datetime(2026, 11, 21, 5, 15, tzinfo=UTC)
-TEXTS = st.text(max_size=20) | st.text(st.characters(categories=["Cs", "Cc", "Nd"]), max_size=4)
+# Two halves side by side are one character: no reader of JSON ever gives them as two.
+TEXTS = st.text(max_size=20) | st.text(st.characters(categories=["Cs", "Cc", "Nd"]), max_size=4).filter(
+    lambda text: text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") == text
+)
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 INSTANTS = st.datetimes(datetime(1970, 1, 3), datetime(2200, 1, 1), timezones=ZONES)  # noqa: DTZ001 - zones are drawn
 NUMBERS = st.decimals(

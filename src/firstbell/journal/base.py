@@ -219,6 +219,24 @@ class Journal(Protocol):
         """All reports on one order, oldest first."""
         ...
 
+    def last_seq(self) -> int:
+        """How far the journal goes: the number of its newest report, for `reports_after`; 0 where there is none."""
+        ...
+
+    def reports_after(self, seq: int) -> tuple[int, tuple[ExecutionReport, ...]]:
+        """What has been written since, by whatever process, oldest first.
+
+        A database that several machines write to may show a report after one with a higher number. So some may come
+        twice, but none is left out: whoever asks drops what he knows already.
+
+        Args:
+            seq: What `last_seq`, or this method, has returned before.
+
+        Returns:
+            From where to ask the next time, and the reports.
+        """
+        ...
+
     def verify(self) -> None:
         """See that every row is as it was written; it reads them all, so it is for a start.
 

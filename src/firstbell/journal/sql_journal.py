@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 5_000
 """So many rows are read at once where all are."""
+_MEANWHILE = 200
+"""So many rows may have been begun by other machines before the newest one that can be seen, and not be seen yet."""
 _LATE_NS = 1_000_000_000
 """How long a taking-over may take to become durable before its owner may have missed it, in ns."""
 _ENDED = ("DENIED", "WITHDRAWN", "REJECTED", "ACCEPTED", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED")
@@ -59,6 +61,8 @@ class SqlJournal:
         self._store = store
         self._clock = clock
         self._subscribers: list[Subscriber] = []
+        self._settled: dict[tuple[str, Owner], int] = {}
+        """Login and claimant → the row of orders up to which none can stand against him ever again."""
 
     @property
     def is_local(self) -> bool:
@@ -71,6 +75,7 @@ class SqlJournal:
 
     def close(self) -> None:
         """Let go of the store; the next call opens it again."""
+        self._settled.clear()
         self._store.close()
 
     def verify(self) -> None:
@@ -150,6 +155,20 @@ class SqlJournal:
         rows = self._store.read(lambda session: session.reports_of([client_order_id]))
         return tuple(read_reports(rows).get(client_order_id, ()))
 
+    def last_seq(self) -> int:
+        """How far the journal goes."""
+        return int(self._rows("SELECT coalesce(max(seq), 0) AS seq FROM reports")[0]["seq"])
+
+    def reports_after(self, seq: int) -> tuple[int, tuple[ExecutionReport, ...]]:
+        """What has been written since; see the protocol."""
+        rows = self._rows(f"SELECT * FROM reports WHERE seq > ? ORDER BY seq LIMIT {_AT_ONCE}", (seq,))  # noqa: S608 - a number of ours  # nosec B608
+        if not rows:
+            return seq, ()
+        reports = tuple(_read_report(row) for row in rows)
+        # Elsewhere a transaction with lower numbers may still be under way: its rows are looked for again.
+        newest = int(rows[-1]["seq"])
+        return (newest if self._store.is_local else max(seq, newest - _MEANWHILE)), reports
+
     def _claim(
         self, session: Session, intent: Intent, run_id: RunId, owner: Owner
     ) -> tuple[ClaimAnswer, Told, Entry | None]:
@@ -179,12 +198,21 @@ class SqlJournal:
         return Claimed(order), told, held if verdict.report is not None else None
 
     def _against(self, session: Session, intent: Intent, owner: Owner, now_ns: int) -> Entry | None:
-        """An order of another plan of the login that keeps this one from being claimed."""
+        """An order of another plan of the login that keeps this one from being claimed.
+
+        Nothing is ever taken out of the journal, so what has ended, or is the claimant's own, stays so: a claim looks
+        only at what has come since, and costs the same however long the journal is. (Claims of one login are served
+        one after another, so its rows become visible in their order.)
+        """
+        settled = self._settled.get((intent.login, owner), 0)
         others = session.rows(
-            f"SELECT * FROM orders WHERE login = ? AND plan_id <> ? AND {_OPEN}"  # noqa: S608 - our own words  # nosec B608
+            f"SELECT * FROM orders WHERE login = ? AND seq > ? AND {_OPEN}"  # noqa: S608 - our own words  # nosec B608
             " AND NOT (owner_host = ? AND owner_pid = ? AND owner_started = ?) ORDER BY seq",
-            (intent.login, intent.plan_id, *_ENDED, owner.host, owner.pid, owner.started),
+            (intent.login, settled, *_ENDED, owner.host, owner.pid, owner.started),
         )
+        newest = session.rows("SELECT coalesce(max(seq), 0) AS seq FROM orders WHERE login = ?", (intent.login,))
+        self._settled[intent.login, owner] = int(others[0]["seq"]) - 1 if others else int(newest[0]["seq"])
+        others = [row for row in others if row["plan_id"] != intent.plan_id]
         out_of_sight_ns, here = self._store.out_of_sight_ns, this_process().host
         for other in _read(session, others):
             if stands_against(other, owner, now_ns, session.alive, out_of_sight_ns=out_of_sight_ns, here=here):
@@ -254,3 +282,8 @@ def _append(session: Session, orders: dict[ClientOrderId, Row], reports: Sequenc
         told.append((report, states[name].order))
     session.add("reports", [report_row(report) for report in reports])
     return told
+
+
+def _read_report(row: Row) -> ExecutionReport:
+    (reports,) = read_reports([row]).values()
+    return reports[0]

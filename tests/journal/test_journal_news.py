@@ -1,0 +1,108 @@
+"""What is new in a journal, whoever wrote it; and claims that cost the same however long it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from firstbell.clock import SystemClock
+from firstbell.journal.base import Claimed, Held, Intent, Owner
+from firstbell.journal.opening import open_journal
+from firstbell.journal.owner import this_process
+from firstbell.model.order import Order
+from firstbell.model.order_status import ReportKind
+from firstbell.model.report import ExecutionReport
+from firstbell.model.terms import Side
+
+K = ReportKind
+AT = datetime(2026, 11, 28, 5, 15, tzinfo=UTC)
+DAY = date(2026, 11, 28)
+US = this_process()
+DEAD = Owner(US.host, 4_000_001, 1.0)
+
+
+def intent(name, login="l", bell_ns=0):
+    order = Order(name, "A", "paper", "IRO1FOLD0001", Side.BUY, Decimal(4860), Decimal(10), DAY)
+    return Intent(order, login, name, bell_ns, frozenset())
+
+
+def report(name, kind):
+    return ExecutionReport(name, "r", kind, AT)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def journals(request, tmp_path):
+    """Two journals on one store, as of two processes."""
+    where = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
+    made = [open_journal(where, tmp_path / "journal.db", SystemClock()) for _ in range(2)]
+    yield made
+    for journal in made:
+        journal.close()
+
+
+def test_each_hears_what_the_other_writes_and_nothing_is_left_out(journals):
+    ours, theirs = journals
+    assert (ours.last_seq(), ours.reports_after(0)) == (0, (0, ()))
+    theirs.claim(intent("a"), "r", US)
+    theirs.append([report("a", K.SUBMITTED), report("a", K.ACCEPTED)])
+    seq, heard = ours.reports_after(0)
+    assert [each.kind for each in heard] == [K.INITIALIZED, K.SUBMITTED, K.ACCEPTED]
+    assert ours.last_seq() >= 3
+    theirs.append([report("a", K.FILLED)])
+    _, heard = ours.reports_after(seq)
+    assert heard[-1].kind is K.FILLED
+    assert [each.kind for each in heard].count(K.FILLED) == 1
+
+
+def test_on_this_machine_nothing_comes_twice(tmp_path):
+    journal = open_journal(None, tmp_path / "journal.db", SystemClock())
+    journal.claim(intent("a"), "r", US)
+    seq, _ = journal.reports_after(0)
+    assert seq == journal.last_seq()
+    assert journal.reports_after(seq) == (seq, ())
+    journal.close()
+
+
+def test_what_has_ended_is_never_looked_at_again_and_what_comes_later_is(journals):
+    ours, theirs = journals
+    for number in range(5):
+        assert isinstance(ours.claim(intent(f"a{number}"), "r", US), Claimed)
+        ours.append([report(f"a{number}", K.SUBMITTED), report(f"a{number}", K.ACCEPTED)])
+    # Another process claims, dies, and what it had becomes unresolved: that stands against us, however much has ended.
+    assert isinstance(theirs.claim(intent("b"), "r", DEAD), Claimed)
+    theirs.append([report("b", K.UNRESOLVED)])
+    for _ in range(2):
+        answer = ours.claim(intent("c"), "r", US)
+        assert isinstance(answer, Held)
+        assert answer.entry.intent.order.client_order_id == "b"
+    assert isinstance(ours.claim(intent("c2", login="another"), "r", US), Claimed)
+    theirs.append([report("b", K.REJECTED)])
+    assert isinstance(ours.claim(intent("c"), "r", US), Claimed)
+
+
+def test_our_own_unresolved_order_stands_against_others_though_not_against_us(journals):
+    ours, theirs = journals
+    assert isinstance(ours.claim(intent("a"), "r", US), Claimed)
+    ours.append([report("a", K.UNRESOLVED)])
+    assert isinstance(ours.claim(intent("b"), "r", US), Claimed)
+    assert isinstance(theirs.claim(intent("c"), "r", DEAD), Held)
+
+
+def test_a_journal_that_was_put_in_the_place_of_another_is_looked_at_anew(tmp_path):
+    path = tmp_path / "journal.db"
+    journal = open_journal(None, path, SystemClock())
+    journal.claim(intent("a"), "r", US)
+    journal.append([report("a", K.SUBMITTED), report("a", K.ACCEPTED)])
+    journal.claim(intent("a2"), "r", US)
+    journal.close()
+    for file in tmp_path.iterdir():
+        file.unlink()
+    other = open_journal(None, path, SystemClock())
+    other.claim(replace(intent("b"), bell_ns=0), "r", DEAD)
+    other.append([report("b", K.UNRESOLVED)])
+    assert isinstance(journal.claim(intent("c"), "r", US), Held)
+    other.close()
+    journal.close()
