@@ -47,6 +47,12 @@ def test_a_line_too_long_for_a_page_is_cut_between_characters_and_nothing_is_los
     assert "".join(told).removeprefix("t").replace("\n", "") == line
 
 
+@pytest.mark.parametrize("nothing", [" ", "\u200c", "\u00a0"])
+def test_no_page_shows_nothing(nothing):
+    for page in pages([Message(nothing, (nothing * 3 * LONGEST,)), Message("", ())]):
+        assert shown(page.text)
+
+
 def test_persian_stays_as_it_is_and_marks_of_direction_become_visible():
     text = shown(pages([Message("رد شد", ("موجودی \u202eکافی\u202c نیست: می\u200cشود ۱٬۰۰۰",))])[0].text)
     assert text == "رد شد\nموجودی \\u202eکافی\\u202c نیست: می\u200cشود ۱٬۰۰۰"
