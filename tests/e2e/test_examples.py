@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -109,6 +110,24 @@ def test_an_example_runs_on_paper(name, tmp_path):
         assert words in ended.stdout
     # It leaves nothing behind.
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lines_of_the_page_run(tmp_path):
+    (lines,) = re.findall(r"```python\n(.*?)```", (FOLDER.parent / "orders.md").read_text(encoding="utf-8"), re.DOTALL)
+    config = tmp_path / "config.ini"
+    config.touch(0o600)
+    config.write_text("[Order_A]\nusername = me\npassword = x\nbroker_code = paper\nisin = IRO1FOLD0001\n")
+    ended = subprocess.run(
+        [sys.executable, "-c", lines],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(),
+        cwd=tmp_path,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("Order placed: fb-")
 
 
 def test_the_examples_do_at_an_exchange_what_they_say(open_venue, tmp_path):
