@@ -16,6 +16,7 @@ from firstbell.config.models import (
     RunSettings,
     TelegramSettings,
 )
+from firstbell.config.order_log_settings import OrderLogSettings
 from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
 from firstbell.config.paper_settings import PaperSettings
 from firstbell.config.position_settings import MetricsSettings, PositionSettings
@@ -39,6 +40,7 @@ SECTIONS: dict[str, type[Section]] = {
     "retry": RetrySettings,
     "fallback": FallbackSettings,
     "partial_fills": PartialFillSettings,
+    "order_log": OrderLogSettings,
     "paper": PaperSettings,
     "positions": PositionSettings,
     "metrics": MetricsSettings,

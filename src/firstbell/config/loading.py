@@ -24,6 +24,7 @@ from firstbell.config.models import (
     Settings,
     TelegramSettings,
 )
+from firstbell.config.order_log_settings import OrderLogSettings
 from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
 from firstbell.config.paper_settings import PaperSettings
 from firstbell.config.position_settings import MetricsSettings, PositionSettings
@@ -54,6 +55,7 @@ _PLAIN_SECTIONS: Final[dict[str, type[Section]]] = {
     "retry": RetrySettings,
     "fallback": FallbackSettings,
     "partial_fills": PartialFillSettings,
+    "order_log": OrderLogSettings,
     "paper": PaperSettings,
     "positions": PositionSettings,
     "metrics": MetricsSettings,

@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from firstbell.config import values
+from firstbell.config.order_log_settings import OrderLogSettings
 from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
 from firstbell.config.paper_settings import PaperSettings
 from firstbell.config.position_settings import MetricsSettings, PositionSettings
@@ -352,6 +353,7 @@ class Settings(Section):
         retry: When to try again.
         fallback: What is done about refused orders.
         partial_fills: What is done about the rest of orders that fill in parts.
+        order_log: How the order log is kept.
         paper: The paper market.
         positions: What positions are watched for.
         metrics: Where figures can be read.
@@ -370,6 +372,7 @@ class Settings(Section):
     retry: RetrySettings = RetrySettings()
     fallback: FallbackSettings = FallbackSettings()
     partial_fills: PartialFillSettings = PartialFillSettings()
+    order_log: OrderLogSettings = OrderLogSettings()
     paper: PaperSettings = PaperSettings()
     positions: PositionSettings = PositionSettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -15,6 +15,7 @@ from firstbell.config.models import (
     RunSettings,
     TelegramSettings,
 )
+from firstbell.config.order_log_settings import OrderLogSettings
 from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
 from firstbell.config.paper_settings import PaperSettings
 from firstbell.config.position_settings import MetricsSettings, PositionSettings
@@ -55,6 +56,7 @@ _SECTIONS: Final[tuple[tuple[str, type[Section], str], ...]] = (
     ("retry", RetrySettings, "When the order manager asks again, and sends again what was certainly not placed."),
     ("fallback", FallbackSettings, "What it does about an order that was refused for certain."),
     ("partial_fills", PartialFillSettings, "What it does about the rest of an order that has traded in part."),
+    ("order_log", OrderLogSettings, "The files orders.log and trading_orders.log in the logs folder."),
     ("paper", PaperSettings, "The paper market, where broker_code = paper trades without money."),
     ("positions", PositionSettings, "What positions are watched for. Empty: for nothing."),
     ("metrics", MetricsSettings, "Figures for Prometheus, on this machine alone."),

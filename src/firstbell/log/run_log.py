@@ -15,8 +15,10 @@ from concurrent_log_handler import ConcurrentRotatingFileHandler
 from firstbell.errors import RunError
 from firstbell.log.escape import one_line
 from firstbell.log.redaction import redact
+from firstbell.log.rotation import Rotation, remove_aged
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import tzinfo
     from pathlib import Path
     from types import TracebackType
@@ -73,21 +75,41 @@ class RotatingFile(ConcurrentRotatingFileHandler):
     print there, stay unsaid.
 
     Args:
-        path: The file; rotated ones get ``.1`` to ``.5`` behind their names.
+        path: The file; rotated ones get ``.1``, ``.2`` … behind their names.
         formatter: Makes lines of records.
+        rotation: When it is rotated; by default at 5 MB, five deep.
     """
 
-    def __init__(self, path: Path, formatter: logging.Formatter) -> None:
+    def __init__(self, path: Path, formatter: logging.Formatter, rotation: Rotation | None = None) -> None:
+        rotation = rotation or Rotation(MAX_BYTES, BACKUPS)
         super().__init__(
             str(path),
-            maxBytes=MAX_BYTES,
-            backupCount=BACKUPS,
+            maxBytes=rotation.max_bytes,
+            backupCount=rotation.backups,
             encoding="utf-8",
+            use_gzip=rotation.compress,
             chmod=0o600,
             unicode_error_policy="replace",
         )
         self.setFormatter(formatter)
         self.lost = 0
+        self._path = path
+        self._max_age_days = rotation.max_age_days
+
+    def doRollover(self) -> None:  # noqa: N802 - logging's name
+        """Begin the file anew, and remove what has become too old."""
+        super().doRollover()
+        if self._max_age_days is not None:
+            remove_aged(self._path, self._max_age_days)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep every other writer, of whatever process, waiting."""
+        self._do_lock()
+        try:
+            yield
+        finally:
+            self._do_unlock()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Count a record that could not be written, and complain once."""
