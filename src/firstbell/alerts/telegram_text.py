@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LONGEST: Final = 4096
 """The longest page that Telegram takes. It counts UTF-16 units after reading the marks; here they count as well."""
 _FOR_HTML: Final = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
-_UNSEEN: Final = "\u200c\u200d"
+_UNSEEN: Final = dict.fromkeys(map(ord, "\u200c\u200d"))
 """What is left of them alone shows nothing, and Telegram refuses a page that shows nothing."""
 _NOTHING: Final = "…"
 
@@ -70,13 +70,16 @@ class _Open:
         text = "\n".join(self.lines)
         if not text:
             return []
-        shown = text.translate(dict.fromkeys(map(ord, _UNSEEN)))
-        return [Page(text if shown.strip() else _NOTHING, self.messages)]
+        return [Page(_NOTHING if _is_blank(text) else text, self.messages)]
+
+
+def _is_blank(text: str) -> bool:
+    return not text.translate(_UNSEEN).strip()
 
 
 def _cut(title: str) -> str:
     pieces = list(_pieces(title, LONGEST // 4))
-    return pieces[0] if pieces and pieces[0].strip(" \u200c\u200d") else _NOTHING
+    return _NOTHING if not pieces or _is_blank(pieces[0]) else pieces[0]
 
 
 def _set(lines: Sequence[str]) -> Iterator[str]:
