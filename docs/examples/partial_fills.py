@@ -36,6 +36,8 @@ with example_config(__doc__, REST) as (config, live), OrderDesk.open(config, liv
     # The manager does what [partial_fills] says, in each of its rounds.
     terms = {"instrument": "IRO1FOLD0001", "order_type": "limit", "price": 4850}
     bought = desk.orders.place(OrderRequest(account=mine, side="buy", quantity=10_000, **terms))
+    if not bought.is_success:
+        raise SystemExit(bought.message)
     sold = desk.orders.place(OrderRequest(account=other, side="sell", quantity=4000, **terms))
     print(f"Bought: {bought.status}; sold: {sold.status} {sold.message}")
     desk.orders.poll()

@@ -32,7 +32,7 @@ class Telegram(BaseHTTPRequestHandler):
 
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Telegram)
-Thread(target=server.serve_forever, daemon=True).start()
+Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 TELEGRAM = f"""
 [telegram]
 bot_token = 110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw0

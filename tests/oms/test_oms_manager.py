@@ -297,3 +297,17 @@ def test_a_change_reads_numbers_as_a_request_does(desk):
         with pytest.raises(ValueError, match=name_of):
             desk.manager.replace(name, **{name_of: wrong})
     assert desk.manager.entry(name).state == state
+
+
+def test_an_order_that_was_denied_before_it_got_a_name_is_no_other(desk):
+    stop = {"order_type": "stop", "side": "sell", "price": None, "trigger_price": 4800}
+    held = desk.manager.place(request(**stop))
+    assert held.is_held
+    denied = desk.manager.place(request(price=9000))
+    assert denied.order_id is None
+    for deed in (desk.manager.cancel, desk.manager.track, desk.manager.entry):
+        with pytest.raises(RunError, match="without a name"):
+            deed(denied.order_id)
+    with pytest.raises(RunError, match="without a name"):
+        desk.manager.replace(denied.order_id, price=4850)
+    assert desk.manager.track(held.order_id).is_held

@@ -16,7 +16,7 @@ import firstbell.oms
 from firstbell.cli.main import cli
 from firstbell.config import load
 from firstbell.config.models import AccountSettings, BrokerSettings, Settings
-from firstbell.journal.order_log import ORDER_LOG
+from firstbell.journal.order_log import ORDER_LOG, TRADING_LOG
 from firstbell.model import order_status
 from firstbell.model.broker_codes import BROKER_CODES
 from firstbell.model.order_status import DONE, TRANSITIONS, OrderStatus, ReportKind, next_status
@@ -217,7 +217,7 @@ def test_every_new_name_exists(span):
     elif code := re.fullmatch(r"broker_code = (\w+)", span):
         assert code[1] in BROKER_CODES
     elif span.endswith(".log"):
-        assert span == ORDER_LOG
+        assert span in {ORDER_LOG, TRADING_LOG}
     elif re.match(r"(scripts|tests|docs)/", span):
         assert (ROOT / span).exists()
     else:

@@ -141,7 +141,7 @@ class OrderManager:
 
     # --- changing
 
-    def cancel(self, order_id: str) -> OrderResponse:
+    def cancel(self, order_id: str | None) -> OrderResponse:
         """Take an order back; see `firstbell.oms.trader.Trader.cancel`."""
         trader, entry = self._find(order_id)
         return trader.cancel(entry)
@@ -158,7 +158,7 @@ class OrderManager:
 
     def replace(
         self,
-        order_id: str,
+        order_id: str | None,
         *,
         price: Number | None = None,
         quantity: Number | None = None,
@@ -190,7 +190,7 @@ class OrderManager:
 
     # --- looking
 
-    def track(self, order_id: str) -> OrderResponse:
+    def track(self, order_id: str | None) -> OrderResponse:
         """How an order stands; nobody is asked.
 
         Raises:
@@ -198,7 +198,7 @@ class OrderManager:
         """
         return response_of(self._find(order_id)[1])
 
-    def entry(self, order_id: str) -> Entry:
+    def entry(self, order_id: str | None) -> Entry:
         """An order as the journal has it, by our name or its broker's.
 
         Raises:
@@ -303,7 +303,10 @@ class OrderManager:
             )
         return trader, account
 
-    def _find(self, order_id: str) -> tuple[Trader, Entry]:
+    def _find(self, order_id: str | None) -> tuple[Trader, Entry]:
+        if not order_id:
+            # As of a response that was denied. What is held back has no name of its broker's either, and is not meant.
+            raise RunError("there is no order without a name: it was denied before it got one")
         for trader in self._traders.values():
             if (entry := trader.blotter.known(ClientOrderId(order_id))) is not None:
                 return trader, entry
