@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstbell.log import hide, redact, redact_value, secrets
+from firstbell.log import hide, redact, redact_value, redaction, secrets
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl-_"
 PLANTED = "pl4nt3d-S3cret"
@@ -260,3 +260,19 @@ def test_a_remembered_secret_is_found_within_base64_hex_and_html(before: str, se
         redact(base64.b64encode(data).decode()).replace("***", "AAAA") + "=="
     )
     assert redact(f"<pre>{html.escape(secret)}</pre>") == "<pre>***</pre>"
+
+
+def test_a_fields_name_is_read_anew_when_another_secret_is_known():
+    document = {PLANTED: 1, "token": "x", "a": "b"}
+    assert redact_value(document) == {PLANTED: 1, "token": "***", "a": "b"}
+    hide(PLANTED)
+    assert redact_value(document) == {"***": 1, "token": "***", "a": "b"}
+
+
+PIECES = [*"aey4.:=%+ -\n\"'{}/@", "Bearer", "basic", "eyJhbGciOiJI", "token", "%3a", "-----BEGIN PRIVATE KEY-----"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_a_text_that_is_passed_over_quickly_has_nothing_in_it(text):
+    if not redaction._MAY_MATCH.search(text):
+        assert not [pattern for pattern in redaction._PATTERNS if pattern.search(text)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import itertools
 import json
 import re
 import threading
@@ -23,6 +24,7 @@ _FEW: Final = 400
 _LONG_ENOUGH: Final = 7
 """Bytes. What is left of a shorter one within base64 may stand anywhere."""
 _URL_SAFE: Final = str.maketrans("+/", "-_")
+_NUMBERS: Final = itertools.count()
 _NUMBER: Final = re.compile(r"(?<!\d)\d{1,8}(?!\d)")
 
 
@@ -30,6 +32,8 @@ class Memory:
     """Secrets, and where they stand in texts."""
 
     def __init__(self) -> None:
+        self.until = next(_NUMBERS)
+        """Another number after each secret."""
         self._lock = threading.Lock()
         self._known: set[str] = set()
         self._numbers: set[str] = set()
@@ -50,6 +54,7 @@ class Memory:
             else:
                 for form in _forms_of(secret):
                     self._add_form(form)
+            self.until = next(_NUMBERS)
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Where they stand; see `known_spans`. Readers need no lock: what is added is whole when they meet it."""
@@ -98,6 +103,11 @@ def hide(secret: str) -> None:
 def known_spans(text: str) -> Iterator[tuple[int, int]]:
     """Where remembered secrets stand in `text`: (start, end), in no order, perhaps overlapping."""
     return _memory.spans(text)
+
+
+def known_until() -> int:
+    """A number that is another one after each secret that is remembered."""
+    return _memory.until
 
 
 def _forms_of(secret: str) -> set[str]:
