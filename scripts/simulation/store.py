@@ -121,6 +121,10 @@ class DatabaseSession:
         """Whether the owner's process still lives."""
         return self._world.is_alive(owner)
 
+    def is_settled(self) -> bool:
+        """Whether nobody is writing just now: one at a time does."""
+        return True
+
 
 class TrueStore:
     """A `firstbell.journal.store.Store` that nothing befalls, only for reading.

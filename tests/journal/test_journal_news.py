@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from firstbell.clock import SystemClock
 from firstbell.journal.base import Claimed, Held, Intent, Owner
 from firstbell.journal.opening import open_journal
 from firstbell.journal.owner import this_process
+from firstbell.journal.rows import report_row
 from firstbell.model.order import Order
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport
@@ -106,3 +109,50 @@ def test_a_journal_that_was_put_in_the_place_of_another_is_looked_at_anew(tmp_pa
     assert isinstance(journal.claim(intent("c"), "r", US), Held)
     other.close()
     journal.close()
+
+
+def test_a_report_whose_number_is_lower_but_which_comes_later_is_not_passed_by(postgres_url):
+    """Another machine has its number and has not ended its transaction; ours, with a higher one, can be seen."""
+    ours, slow, watcher = (open_journal(postgres_url, Path("no.db"), SystemClock()) for _ in range(3))
+    for name in ("slow", "quick"):
+        assert isinstance(ours.claim(intent(name, login=name), "r", US), Claimed)
+    begun, heard, told = threading.Event(), threading.Event(), []
+
+    def wait(session):
+        session.add("reports", [report_row(report("slow", K.SUBMITTED))])
+        begun.set()
+        assert heard.wait(20)
+
+    thread = threading.Thread(target=lambda: slow._store.write(wait, ("slow",)))
+    thread.start()
+    assert begun.wait(20)
+    ours.append([report("quick", K.SUBMITTED)])
+    seq, reports = watcher.reports_after(2)
+    told += reports
+    assert (seq, told, watcher.last_seq()) == (2, [], 2)
+    heard.set()
+    thread.join()
+    for _ in range(3):
+        seq, reports = watcher.reports_after(seq)
+        told += reports
+    assert [each.client_order_id for each in told] == ["slow", "quick"]
+    assert watcher.last_seq() == seq == 4
+    for journal in (ours, slow, watcher):
+        journal.close()
+
+
+def test_a_number_that_was_never_used_holds_nobody_up(postgres_url):
+    ours, watcher = (open_journal(postgres_url, Path("no.db"), SystemClock()) for _ in range(2))
+    ours.claim(intent("a"), "r", US)
+
+    def fail(session):
+        session.add("reports", [report_row(report("a", K.SUBMITTED))])
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        ours._store.write(fail)
+    ours.append([report("a", K.SUBMITTED)])
+    assert [each.kind for each in watcher.reports_after(0)[1]] == [K.INITIALIZED, K.SUBMITTED]
+    assert watcher.reports_after(0)[0] == watcher.last_seq() == 3
+    for journal in (ours, watcher):
+        journal.close()

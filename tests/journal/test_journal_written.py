@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from journal_orders import AT, PLAN, intent, order, report
+from journal_orders import AT, PLAN, intent, report
 
 from firstbell.clock import SystemClock
 from firstbell.errors import JournalDamaged
@@ -16,7 +16,6 @@ from firstbell.journal.claims import OUT_OF_SIGHT_NS, Decision, decide, stands_a
 from firstbell.journal.codec import read_instructions, read_report, write_instructions, write_report
 from firstbell.journal.digest import DIGEST, TABLES, check, with_digest
 from firstbell.journal.opening import open_journal
-from firstbell.journal.order_log import ORDER_LOG, OrderLog
 from firstbell.journal.postgres import PostgresJournal
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.identifiers import ClientOrderId
@@ -92,46 +91,6 @@ def test_what_cannot_be_read_is_named_and_not_quoted():
     words = f"^a report on {PLAN} in the journal cannot be read \\(ValueError\\); keep the file as it is"
     with pytest.raises(JournalDamaged, match=words):
         read_report(PLAN, "run", "REFUSED", AT.isoformat(), '{"reason": 5}')
-
-
-class Lines:
-    def __init__(self):
-        self.written = []
-
-    def write(self, event):
-        self.written.append(event)
-
-
-BARE = {
-    "at": "2026-11-21T05:15:00.123456+00:00",
-    "run": "run",
-    "report": "ACCEPTED",
-    "account": "Order_A",
-    "broker_code": "gs",
-    "instrument": "IRO1MHRN0001",
-    "side": "buy",
-    "price": 5860,
-    "quantity": 170018,
-    "client_order_id": PLAN,
-    "venue_order_id": None,
-    "reason": None,
-}
-
-
-@pytest.mark.parametrize(
-    ("facts", "more"),
-    [
-        ({}, {}),
-        ({"venue_order_id": "77", "reason": "why"}, {"venue_order_id": "77", "reason": "why"}),
-        ({"attempt": ATTEMPT}, {"attempt": 2, "code": 1017, "message": "بسته"}),
-        ({"cum_qty": Decimal("5.0")}, {"filled_qty": 5}),
-    ],
-)
-def test_a_line_of_the_order_log(facts, more):
-    log = Lines()
-    OrderLog(log)(report(ReportKind.ACCEPTED, **facts), order())
-    assert log.written == [{**BARE, **more}]
-    assert ORDER_LOG == "orders.log"
 
 
 def test_where_a_journal_is(tmp_path):

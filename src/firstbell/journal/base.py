@@ -220,14 +220,17 @@ class Journal(Protocol):
         ...
 
     def last_seq(self) -> int:
-        """How far the journal goes: the number of its newest report, for `reports_after`; 0 where there is none."""
+        """How far the journal goes: the number of its newest report, for `reports_after`; 0 where there is none.
+
+        Where another machine writes at this moment it may be a little less.
+        """
         ...
 
     def reports_after(self, seq: int) -> tuple[int, tuple[ExecutionReport, ...]]:
-        """What has been written since, by whatever process, oldest first.
+        """What has been written since, by whatever process, oldest first; at most some thousands at once.
 
-        A database that several machines write to may show a report after one with a higher number. So some may come
-        twice, but none is left out: whoever asks drops what he knows already.
+        Each report comes once, and none is left out. A database that several machines write to may show a report after
+        one with a higher number: that one then comes when both can be seen, a few milliseconds later.
 
         Args:
             seq: What `last_seq`, or this method, has returned before.

@@ -1,52 +1,103 @@
-"""The order log: every report as one JSON line for programs, written by a subscriber of the journal."""
+"""The order log: every report as one JSON line for programs and every event as text, written by a subscriber.
+
+An order's *entry*, *exit*, *stop loss* or *take profit*, whichever its role is, stands there when the broker has
+accepted the order, with its price and the broker's id for it, and again with each of its trades: then with what has
+traded by then, and, of an order that leaves a position, with what it has earned. What is only asked for, or has left
+and nobody has answered, is a line for programs but no event.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from itertools import takewhile
+from typing import TYPE_CHECKING, Final
 
-from firstbell.model.money import plain
+from firstbell.errors import JournalError
+from firstbell.journal.order_events import PLACINGS, OrderEvent, event_of, line_of, profit
+from firstbell.model.order import OrderState, fold
+from firstbell.model.order_status import IllegalMove, ReportKind
 
 if TYPE_CHECKING:
-    from firstbell.log import EventLog
+    from collections.abc import Callable, Mapping
+    from decimal import Decimal
+    from typing import Any, Protocol
+
+    from firstbell.journal.base import Journal
     from firstbell.model.order import Order
     from firstbell.model.report import ExecutionReport
 
+    Earned = Callable[[OrderState], Decimal | None]
+    """What an order that leaves a position has earned, fees taken off; None where that is not known."""
+
+    class Lines(Protocol):
+        """Where lines are written."""
+
+        def write(self, event: Mapping[str, Any], /) -> None:
+            """Write one."""
+            ...
+
+
 ORDER_LOG: Final = "orders.log"
-"""Its name in the logs folder."""
+"""The file for programs in the logs folder: one JSON object a line."""
+TRADING_LOG: Final = "trading_orders.log"
+"""The file for people beside it: an event a line."""
+_EARLY: Final = frozenset({ReportKind.INITIALIZED, ReportKind.SUBMITTED, ReportKind.REFUSED, ReportKind.UNRESOLVED})
+"""Of these nothing is looked up: they come while an order is being sent, and nothing has been told of it before."""
 
 
 class OrderLog:
     """A `firstbell.journal.base.Subscriber` that writes each report down for people and programs to follow.
 
-    The journal is the truth; this file is its shadow and may be deleted.
+    The journal is the truth; the files are its shadow and may be deleted. A line is made of the journal alone, so that
+    it is the same whenever it is written.
 
     Args:
-        log: The file.
+        log: The files.
+        journal: What the reports stand in.
+        earned: Tells what an order without a parent has earned; where nobody does, its ``pnl`` is null.
     """
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: Lines, journal: Journal, earned: Earned | None = None) -> None:
         self._log = log
+        self._journal = journal
+        self._earned = earned
 
     def __call__(self, report: ExecutionReport, order: Order) -> None:
         """Write one report."""
-        event: dict[str, Any] = {
-            "at": report.at.isoformat(timespec="microseconds"),
-            "run": report.run_id,
-            "report": report.kind.value,
-            "account": order.account,
-            "broker_code": order.broker_code,
-            "instrument": order.instrument,
-            "side": order.side.value,
-            "price": plain(order.price),
-            "quantity": plain(order.quantity),
-            "client_order_id": order.client_order_id,
-            "venue_order_id": report.venue_order_id,
-            "reason": report.reason,
-        }
-        if report.attempt is not None:
-            event["attempt"] = report.attempt.number
-            event["code"] = report.attempt.code
-            event["message"] = report.attempt.message
-        if report.cum_qty is not None:
-            event["filled_qty"] = plain(report.cum_qty)
-        self._log.write(event)
+        try:
+            line = self.line(report, order)
+        except JournalError:
+            # It never stands in an order's way: what cannot be looked up is left out.
+            line = line_of(report, order, None, None, None)
+        self._log.write(line)
+
+    def line(self, report: ExecutionReport, order: Order) -> dict[str, Any]:
+        """The line of one report, which stands in the journal already.
+
+        Raises:
+            JournalError: The journal cannot be read.
+        """
+        before = OrderState(order) if report.kind in _EARLY else self._before(report, order)
+        try:
+            after = before if report.kind in _EARLY else before.after(report)
+        except IllegalMove as error:
+            raise JournalError(f"{order.client_order_id}: {error}") from error
+        event = event_of(report, before, after)
+        return line_of(report, order, event, after, self._pnl(report, after, event))
+
+    def _before(self, report: ExecutionReport, order: Order) -> OrderState:
+        """The order just before a report; several may have been written at once."""
+        reports = self._journal.reports(order.client_order_id)
+        return fold(order, takewhile(lambda each: each != report, reports))
+
+    def _pnl(self, report: ExecutionReport, state: OrderState, event: OrderEvent | None) -> Decimal | None:
+        if event not in PLACINGS or event is OrderEvent.ENTRY or not state.filled_qty:
+            return None
+        parent_id = state.order.instructions.parent_id
+        if parent_id is None:
+            return None if self._earned is None else self._earned(state)
+        parent = self._journal.entry(parent_id)
+        if parent is None:
+            return None
+        # What was known then, so that the line is the same when it is written again.
+        known = (each.fill for each in self._journal.reports(parent_id) if each.at <= report.at)
+        return profit(state, parent.intent.order.side, filter(None, known))

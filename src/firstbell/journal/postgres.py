@@ -148,6 +148,7 @@ class _Transaction(Generic[T]):
         self._begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE" + "".join(
             f"; SELECT pg_advisory_xact_lock({lock})" for lock in locks
         )
+        self._begin += f"; SELECT pg_advisory_xact_lock_shared({_WRITING})"
         self.done: list[T] = []
 
     def __call__(self, wire: Wire) -> T:
@@ -192,6 +193,10 @@ class _PostgresSession:
         key = _alive_key(owner)
         return bool(self._wire.rows(_HOLDERS, (key >> 32 & 0xFFFFFFFF, key & 0xFFFFFFFF)))
 
+    def is_settled(self) -> bool:
+        """Who writes holds a lock together with all who write; whoever can have it alone, for an instant, sees none."""
+        return bool(self._wire.rows(_IS_SETTLED)[0]["settled"])
+
 
 _HOLDERS: Final = (
     "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
@@ -209,6 +214,11 @@ def _key(*parts: str) -> int:
     digest = hashlib.blake2b("\x1f".join(("firstbell", *parts)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, signed=True)
 
+
+_WRITING: Final = _key("writing")
+_IS_SETTLED: Final = (
+    f"SELECT CASE WHEN pg_try_advisory_lock({_WRITING}) THEN pg_advisory_unlock({_WRITING}) ELSE false END AS settled"
+)
 
 _stores: Final[weakref.WeakSet[PostgresStore]] = weakref.WeakSet()
 

@@ -8,6 +8,7 @@ from firstbell.errors import JournalError
 from firstbell.journal.base import AlreadyPlaced, Claimed, Held, ReportMisfit
 from firstbell.journal.claims import Decision, decide, later_round, stands_against
 from firstbell.journal.digest import TABLES, check
+from firstbell.journal.news import newest, written_after
 from firstbell.journal.owner import this_process
 from firstbell.journal.rows import (
     note_row,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 5_000
 """So many rows are read at once where all are."""
-_MEANWHILE = 200
-"""So many rows may have been begun by other machines before the newest one that can be seen, and not be seen yet."""
 _LATE_NS = 1_000_000_000
 """How long a taking-over may take to become durable before its owner may have missed it, in ns."""
 _ENDED = ("DENIED", "WITHDRAWN", "REJECTED", "ACCEPTED", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED")
@@ -157,17 +156,12 @@ class SqlJournal:
 
     def last_seq(self) -> int:
         """How far the journal goes."""
-        return int(self._rows("SELECT coalesce(max(seq), 0) AS seq FROM reports")[0]["seq"])
+        return self._store.read(newest)
 
     def reports_after(self, seq: int) -> tuple[int, tuple[ExecutionReport, ...]]:
         """What has been written since; see the protocol."""
-        rows = self._rows(f"SELECT * FROM reports WHERE seq > ? ORDER BY seq LIMIT {_AT_ONCE}", (seq,))  # noqa: S608 - a number of ours  # nosec B608
-        if not rows:
-            return seq, ()
-        reports = tuple(_read_report(row) for row in rows)
-        # Elsewhere a transaction with lower numbers may still be under way: its rows are looked for again.
-        newest = int(rows[-1]["seq"])
-        return (newest if self._store.is_local else max(seq, newest - _MEANWHILE)), reports
+        seq, rows = self._store.read(lambda session: written_after(session, seq))
+        return seq, tuple(map(_read_report, rows))
 
     def _claim(
         self, session: Session, intent: Intent, run_id: RunId, owner: Owner

@@ -100,3 +100,6 @@ class _SqliteSession:
 
     def alive(self, owner: Owner) -> bool:
         return is_alive(owner)
+
+    def is_settled(self) -> bool:
+        return True

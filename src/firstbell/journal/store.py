@@ -39,6 +39,13 @@ class Session(Protocol):
         """Whether the owner's process still lives."""
         ...
 
+    def is_settled(self) -> bool:
+        """Whether nobody else is writing just now: every report that got its number before can be seen, or never will.
+
+        Where only one writes at a time, a row that can be seen has none before it that cannot, so that it always is.
+        """
+        ...
+
 
 class Store(Protocol):
     """A database that keeps a journal's tables. Every method raises `firstbell.errors.JournalError`."""

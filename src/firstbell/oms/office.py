@@ -13,8 +13,8 @@ from firstbell.config.private_folder import guard_folder
 from firstbell.errors import ConfigError, Problem
 from firstbell.journal.address import Address
 from firstbell.journal.opening import open_journal
-from firstbell.journal.order_log import ORDER_LOG, OrderLog
-from firstbell.log import EventLog
+from firstbell.journal.order_files import OrderFiles
+from firstbell.journal.order_log import OrderLog
 from firstbell.market import calendar
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Office:
         self.journal: Journal = open_journal(journal_address(settings), self.state_dir / "journal.db", self.clock)
         self._lock = threading.Lock()
         self._cache: TtlCache | None = None
-        self._order_log: EventLog | None = None
+        self._order_files: OrderFiles | None = None
         self._brokers: dict[tuple[str, str], Broker] = {}
         self._closers: list[Callable[[], object]] = []
 
@@ -91,9 +91,9 @@ class Office:
     def keep_order_log(self) -> None:
         """Have every report of this process written to the order log as well."""
         with self._lock:
-            if self._order_log is None:
-                self._order_log = EventLog(self.logs_dir / ORDER_LOG)
-                self.journal.subscribe(OrderLog(self._order_log))
+            if self._order_files is None:
+                self._order_files = OrderFiles(self.logs_dir, self.settings.order_log)
+                self.journal.subscribe(OrderLog(self._order_files, self.journal))
 
     def broker(self, account: AccountSettings) -> Broker:
         """The broker of an account; accounts of one login share one."""
@@ -114,8 +114,8 @@ class Office:
         while self._closers:
             self._closers.pop()()
         with self._lock:
-            if self._order_log is not None:
-                self._order_log.close()
+            if self._order_files is not None:
+                self._order_files.close()
             if self._cache is not None:
                 self._cache.close()
                 self._cache = None
