@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from firstbell.cli.brokers import brokers_of
 from firstbell.cli.order_brokers import brokers
+from firstbell.cli.order_log import log
 from firstbell.cli.order_shell import command_id, facts, find, open_office, print_entries
 from firstbell.cli.order_watch import watch
 from firstbell.cli.place import place, replace
@@ -187,6 +188,7 @@ def reconcile(shell: Shell, *, once: bool) -> int:
 
 
 orders.add_command(brokers)
+orders.add_command(log)
 orders.add_command(place)
 orders.add_command(replace)
 orders.add_command(watch)

@@ -1,0 +1,164 @@
+"""``firstbell orders log``: what has happened to orders, as it was written down, and as it happens."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.markup import escape
+
+from firstbell.cli.shell import Shell, shared_options
+from firstbell.config import load
+from firstbell.journal.order_events import OrderEvent
+from firstbell.journal.order_files import OrderFiles, lines_in, read_line
+from firstbell.journal.order_log import ORDER_LOG
+from firstbell.journal.order_words import words
+from firstbell.log import older_parts
+from firstbell.oms.office import Office
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+_LOOK_EVERY_S: Final = 0.2
+_COLORS: Final[dict[str, str]] = {
+    OrderEvent.ENTRY: "green",
+    OrderEvent.EXIT: "cyan",
+    OrderEvent.STOP_LOSS: "magenta",
+    OrderEvent.TAKE_PROFIT: "bright_green",
+    OrderEvent.CANCEL: "yellow",
+    OrderEvent.MODIFY: "blue",
+    OrderEvent.FAILED: "red",
+}
+
+
+@click.command(name="log")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what is written from now on, until Ctrl-C.")
+@click.option("--rebuild", is_flag=True, help="Write the files anew from the journal.")
+@click.option("--event", type=click.Choice([event.value for event in OrderEvent]), help="Only this event.")
+@click.option("--account", metavar="NAME", help="Only this account, such as Order_Account1_Shahr.")
+@click.option("-n", "number", type=click.IntRange(min=0), default=20, show_default=True, help="How many of the last.")
+@shared_options
+def log(shell: Shell, *, follow: bool, rebuild: bool, event: str | None, account: str | None, number: int) -> int:
+    """Show the order log: entries, exits, stop losses, take profits, cancels, changes and failures.
+
+    With --json each is one line, as in the file orders.log. --rebuild writes the files anew from the journal, whole,
+    and says how many events there are.
+    """
+    with Office(load(shell.config)) as office:
+        path = office.logs_dir / ORDER_LOG
+        if rebuild:
+            _rebuild(shell, office)
+            if not follow:
+                return 0
+            number = 0
+    asked = {"event": event, "account": account}
+
+    def is_wanted(line: dict[str, Any]) -> bool:
+        return line.get("event") is not None and all(value in {None, line.get(key)} for key, value in asked.items())
+
+    tail = _Tail(path)
+    try:
+        for line in _last(tail, number, is_wanted):
+            _show(shell, line)
+        while follow:
+            time.sleep(_LOOK_EVERY_S)
+            for line in filter(is_wanted, tail.new()):
+                _show(shell, line)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        tail.close()
+    return 0
+
+
+def _rebuild(shell: Shell, office: Office) -> None:
+    files = OrderFiles(office.logs_dir, office.settings.order_log)
+    try:
+        count = files.rebuild(office.journal)
+    finally:
+        files.close()
+    if shell.json:
+        shell.print_json({"events": count})
+    else:
+        shell.out.print(f"{count} events written anew from the journal: {escape(str(files.events.path))}")
+
+
+def _show(shell: Shell, line: dict[str, Any]) -> None:
+    if shell.json:
+        shell.print_json_line(line)
+        return
+    color = _COLORS.get(str(line["event"]))
+    text = escape(words(line))
+    shell.out.print(f"[{color}]{text}[/]" if color else text, soft_wrap=True)
+
+
+def _last(tail: _Tail, number: int, is_wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+    """The last so many lines, oldest first; older parts of the log are opened only where they are needed."""
+    found = list(filter(is_wanted, tail.new()))
+    for part in older_parts(tail.path):
+        if len(found) >= number:
+            break
+        try:
+            found = [*filter(is_wanted, lines_in(part)), *found]
+        except (OSError, EOFError):
+            # It was put further aside, or removed for its age, at this very moment.
+            continue
+    return found[-number:] if number else []
+
+
+class _Tail:
+    """What stands in a file and is written into it later, also when it is put aside and begun anew.
+
+    Args:
+        path: The file; it need not be there yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = _open(path)
+        self._rest = b""
+
+    def new(self) -> Iterator[dict[str, Any]]:
+        """The whole lines since the last look."""
+        # Asked first: once another file stands there, nobody writes into this one any more.
+        has_moved = self._has_moved()
+        yield from self._read()
+        if has_moved:
+            self.close()
+            self._file, self._rest = _open(self.path), b""
+            yield from self._read()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _has_moved(self) -> bool:
+        if self._file is None:
+            return True
+        try:
+            there, here = self.path.stat(), os.fstat(self._file.fileno())
+        except OSError:
+            return False
+        return (there.st_ino, there.st_dev) != (here.st_ino, here.st_dev)
+
+    def _read(self) -> Iterator[dict[str, Any]]:
+        if self._file is None:
+            return
+        *whole, self._rest = (self._rest + self._file.read()).split(b"\n")
+        for text in whole:
+            line = read_line(text.decode("utf-8", "replace"))
+            if line is not None:
+                yield line
+
+
+def _open(path: Path) -> BinaryIO | None:
+    try:
+        return path.open("rb")
+    except OSError:
+        return None
