@@ -47,6 +47,8 @@ class Blotter:
         self._lock = threading.RLock()
         self._open: dict[ClientOrderId, Entry] = {}
         self._done: OrderedDict[ClientOrderId, Entry] = OrderedDict()
+        self._unresolved: dict[ClientOrderId, Entry] = {}
+        self._held_back: dict[ClientOrderId, Entry] = {}
         self._counted: dict[ClientOrderId, tuple[Decimal, int]] = {}
         self._value = _NOTHING
         self._orders = 0
@@ -100,6 +102,8 @@ class Blotter:
         else:
             self._done.pop(name, None)
             self._open[name] = entry
+        _keep(self._unresolved, name, entry, needs_asking(entry))
+        _keep(self._held_back, name, entry, entry.is_held_back)
         self._plans[entry.intent.plan_id] = name
         family = family_of(entry)
         if family is not None and name not in (members := self._families.setdefault(family, [])):
@@ -158,11 +162,13 @@ class Blotter:
 
     def unresolved(self) -> tuple[Entry, ...]:
         """What only the broker's lists can tell of."""
-        return tuple(entry for entry in self.open() if needs_asking(entry))
+        with self._lock:
+            return tuple(self._unresolved.values())
 
     def held_back(self) -> tuple[Entry, ...]:
         """What waits here until the market triggers it, or its bracket lets it go."""
-        return tuple(entry for entry in self.open() if entry.is_held_back)
+        with self._lock:
+            return tuple(self._held_back.values())
 
     def names(self) -> frozenset[VenueOrderId]:
         """The broker's names of everything remembered."""
@@ -227,6 +233,13 @@ class Blotter:
                 self._families[family].remove(name)
                 if not self._families[family]:
                     del self._families[family]
+
+
+def _keep(among: dict[ClientOrderId, Entry], name: ClientOrderId, entry: Entry, belongs: bool) -> None:
+    if belongs:
+        among[name] = entry
+    else:
+        among.pop(name, None)
 
 
 def family_of(entry: Entry) -> str | None:

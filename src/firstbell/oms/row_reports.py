@@ -61,7 +61,7 @@ def reports_of(
     """
     name, told = state.order.client_order_id, list[ExecutionReport]()
     terms = (row.price if has_price else state.price, row.quantity)
-    if state.status in _CHANGEABLE and row.working and terms != (state.price, state.quantity):
+    if state.status in _CHANGEABLE and _shows_terms(row, state) and terms != (state.price, state.quantity):
         changed = replace(report(name, ReportKind.REPLACED), price=terms[0], quantity=terms[1])
         told.append(replace(changed, venue_order_id=row.venue_order_id))
         state = state.after(told[-1])
@@ -77,3 +77,11 @@ def reports_of(
         kind, why = _ASKED[state.status]
         told.append(replace(report(name, kind), reason=why))
     return told
+
+
+def _shows_terms(row: VenueOrder, state: OrderState) -> bool:
+    """Whether a row's price and quantity are an order's terms: of one that has ended, those that it ended with.
+
+    They count where a change had been asked for, or where more has traded than we knew to be asked for.
+    """
+    return row.working or state.status is OrderStatus.PENDING_REPLACE or row.filled_qty > state.quantity
