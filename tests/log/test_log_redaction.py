@@ -269,7 +269,23 @@ def test_a_fields_name_is_read_anew_when_another_secret_is_known():
     assert redact_value(document) == {"***": 1, "token": "***", "a": "b"}
 
 
-PIECES = [*"aey4.:=%+ -\n\"'{}/@", "Bearer", "basic", "eyJhbGciOiJI", "token", "%3a", "-----BEGIN PRIVATE KEY-----"]
+PIECES = [
+    *"aeyſK4.:=%+ -\n\"'{}/@",
+    "Bearer",
+    "basic",
+    "eyJhbGciOiJI",
+    "token",
+    "pwd",
+    "pass",
+    "wd",
+    "api",
+    "key",
+    "123456",
+    "https",
+    "/bot",
+    "%3a",
+    "-----BEGIN PRIVATE KEY-----",
+]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))

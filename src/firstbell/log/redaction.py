@@ -54,7 +54,11 @@ _PATTERNS: Final = tuple(
     )
 )
 
-_MAY_MATCH: Final = re.compile(r"[:=%]|eyj|(?:bearer|basic)[\s+]|-----begin", re.IGNORECASE)
+_MAY_MATCH: Final = re.compile(
+    r"pass|pwd|token|secret|api[_-]?key|session[_-]?id|captcha|cookie|authorization"
+    r"|eyj|(?:bearer|basic)(?:\s|%20|\+)|\d{5}(?::|%3a)|/bot|://|-----begin",
+    re.IGNORECASE,
+)
 """What every text has that any of them matches. Most of an event's fields have none of it, and cost nothing."""
 
 _SECRET_KEY: Final = re.compile(rf"{_FIELD}\Z", re.IGNORECASE)
