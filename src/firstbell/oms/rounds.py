@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 
 _STEPS: Final = 8
 """So often what orders ask for next is looked at in one round: each step may call for another."""
+_AGAIN_NS: Final = 15_000_000_000
+"""A change of an exit's quantity that was refused is asked for again after so long, in ns."""
 
 
 class Rounds:
@@ -48,6 +50,7 @@ class Rounds:
         self._stale_after = stale_after
         self._partial = PartialFillHandler(trader.context.partial_fills)
         self._fills: dict[ClientOrderId, tuple[Decimal, int]] = {}
+        self._resized: dict[ClientOrderId, int] = {}
 
     def round(self) -> None:
         """Look, and act.
@@ -177,7 +180,7 @@ class Rounds:
             elif isinstance(step, Withdraw):
                 trader.cancel(entry, step.why)
             elif isinstance(step, Resize):
-                trader.replace(entry, quantity=step.quantity)
+                return self._resize(entry, step.quantity)
             elif isinstance(step, Renew):
                 return trader.hold_anew(entry)
             else:
@@ -187,6 +190,16 @@ class Rounds:
         except FirstbellError as error:
             _log.warning("%s: %s", name, error)
             return False
+        return True
+
+    def _resize(self, entry: Entry, quantity: Decimal) -> bool:
+        """Change a quantity at the broker; what was denied or refused is asked for again only after a pause."""
+        name, now_ns = entry.intent.order.client_order_id, self._trader.context.clock.monotonic_ns()
+        if self._trader.context.interrupt.is_set() or now_ns < self._resized.get(name, now_ns):
+            return False
+        self._resized[name] = now_ns + _AGAIN_NS
+        self._trader.replace(entry, quantity=quantity)
+        del self._resized[name]
         return True
 
     def _let_triggered_go(self) -> None:
