@@ -56,7 +56,10 @@ def part_of_one(name: str, value: object) -> Decimal:
     Raises:
         ValueError: It is none; the message has its name.
     """
-    part = exact(repr(value) if isinstance(value, float) else value)
+    try:
+        part = exact(repr(value) if isinstance(value, float) else value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
     if not 0 <= part <= 1:
         raise ValueError(f"{name} is a part of one, from 0 to 1, not {part}")
     return part

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstbell.brokers.base import Outcome
+from firstbell.errors import (
+    BrokerError,
+    CaptchaError,
+    NoAnswer,
+    NotSent,
+    RateLimited,
+    Refused,
+    TokenEnded,
+    Unreadable,
+    WrongPassword,
+)
+from firstbell.model.instrument import Instrument
+from firstbell.model.order import Order
+from firstbell.model.order_request import OrderRequest
+from firstbell.model.price_band import PriceBand
+from firstbell.model.quote import Level, Quote
+from firstbell.model.refusals import RefusalKind
+from firstbell.model.terms import AttemptOutcome, Side
+from firstbell.oms.fallback import FallbackConfig, Means
+from firstbell.oms.order_retry import OrderRetryHandler
+from firstbell.oms.pricing import Market
+from firstbell.oms.retry import RetryConfig
+
+D = Decimal
+S = 1_000_000_000
+AT = datetime(2026, 11, 21, 5, 15, tzinfo=UTC)
+INSTRUMENT = Instrument("I", "", "", PriceBand(D(4600), D(5400)), D(10), D(100), D(5))
+MARKET = Market("XTEH", INSTRUMENT, Quote("I", AT, (Level(D(4980), D(1)),), (Level(D(5020), D(1)),)))
+YES = Outcome(AttemptOutcome.ACCEPTED, venue_order_id="77")
+LOST = Outcome(AttemptOutcome.UNRESOLVED, 9999, "?")
+SOON = Outcome(AttemptOutcome.REJECTED, 1018, "too soon", again=True, kind=RefusalKind.RATE)
+
+
+def no(kind=None):
+    return Outcome(AttemptOutcome.REJECTED, 1, "no", kind=kind)
+
+
+def order(quantity=100, price=5000):
+    return Order("fb-1", "A", "gs", "I", Side.BUY, D(price), D(quantity), date(2026, 11, 21))
+
+
+class Broker:
+    """Answers each order with its next line, and notes what it was sent and when."""
+
+    def __init__(self, clock, *lines):
+        self.clock, self.lines, self.sent, self.at = clock, list(lines), [], []
+
+    def __call__(self, order):
+        self.sent.append(order)
+        self.at.append(self.clock.now_ns / S)
+        line = self.lines.pop(0)
+        if isinstance(line, Exception):
+            raise line
+        return line
+
+
+def run(clock, broker, asked=None, *, market=MARKET, means=None, attempts=3, **fallback):
+    handler = OrderRetryHandler(RetryConfig(max_attempts=attempts, jitter=0.0), FallbackConfig(**fallback), clock=clock)
+    return handler.execute_with_retry(
+        asked or order(),
+        broker,
+        market=None if market is None else lambda: market,
+        means=None if means is None else lambda: means,
+    )
+
+
+def test_what_is_certainly_not_placed_is_sent_again_after_a_pause(stepped_clock):
+    broker = Broker(stepped_clock, NotSent("DNS"), SOON, YES)
+    result = run(stepped_clock, broker)
+    assert (result.outcome, result.is_success, result.placed) == (YES, True, 100)
+    assert broker.at == [0, 1, 3]
+    assert broker.sent == [order()] * 3
+    assert [each.outcome.outcome.name for each in result.tries] == ["NOT_SENT", "REJECTED", "ACCEPTED"]
+
+
+@pytest.mark.parametrize("line", [LOST, NoAnswer("reset"), Unreadable("HTML"), BrokerError("?")], ids=repr)
+def test_what_nobody_answered_is_never_sent_again(stepped_clock, line):
+    broker = Broker(stepped_clock, line, YES)
+    result = run(stepped_clock, broker)
+    assert (result.outcome.outcome, result.is_success, result.placed) == (AttemptOutcome.UNRESOLVED, False, 0)
+    assert len(broker.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        (no(), None),
+        (Refused("no", code=3), None),
+        (WrongPassword("no"), RefusalKind.AUTHENTICATION),
+        (TokenEnded("no"), RefusalKind.AUTHENTICATION),
+        (Outcome(AttemptOutcome.REJECTED, again=True, token_ended=True), None),
+    ],
+    ids=repr,
+)
+def test_what_is_refused_for_good_or_needs_a_log_in_is_not_sent_again(stepped_clock, line, kind):
+    broker = Broker(stepped_clock, line, YES)
+    result = run(stepped_clock, broker)
+    assert (result.outcome.outcome, result.outcome.kind) == (AttemptOutcome.REJECTED, kind)
+    assert (len(broker.sent), result.intervention) == (1, None)
+
+
+def test_attempts_end_and_the_last_outcome_is_told(stepped_clock):
+    broker = Broker(stepped_clock, SOON, SOON, NotSent("DNS"), YES)
+    result = run(stepped_clock, broker)
+    assert (result.outcome.outcome, result.outcome.message) == (AttemptOutcome.NOT_SENT, "DNS")
+    assert broker.lines == [YES]
+
+
+def test_a_pause_that_the_broker_asks_for_is_kept_or_not_waited_for(stepped_clock):
+    broker = Broker(stepped_clock, RateLimited("429", retry_after=12), YES)
+    assert run(stepped_clock, broker).is_success
+    assert broker.at == [0, 12]
+    broker = Broker(stepped_clock, RateLimited("429", retry_after=31), YES)
+    result = run(stepped_clock, broker)
+    assert (result.outcome.kind, result.outcome.retry_after, len(broker.sent)) == (RefusalKind.RATE, 31, 1)
+
+
+def test_what_is_not_the_brokers_doing_goes_to_the_caller(stepped_clock):
+    with pytest.raises(CaptchaError):
+        run(stepped_clock, Broker(stepped_clock, CaptchaError("nobody")))
+
+
+def test_after_a_certain_refusal_something_else_is_tried_under_a_name_of_its_own(stepped_clock):
+    broker = Broker(stepped_clock, no(RefusalKind.PRICE), no(RefusalKind.FUNDS), YES)
+    result = run(stepped_clock, broker, order(100, 5003), means=Means(D(300_000)))
+    assert (result.is_success, result.placed) == (True, 60)
+    assert [(each.client_order_id, each.price, each.quantity) for each in broker.sent] == [
+        ("fb-1", 5003, 100),
+        ("fb-1-f1", 5000, 100),
+        ("fb-1-f2", 5000, 60),
+    ]
+
+
+def test_without_a_market_nothing_else_is_tried(stepped_clock):
+    broker = Broker(stepped_clock, no(RefusalKind.PRICE), YES)
+    result = run(stepped_clock, broker, order(100, 5003), market=None)
+    assert (len(broker.sent), result.is_success) == (1, False)
+
+
+def test_parts_are_sent_one_after_the_other_up_to_the_first_that_is_not_accepted(stepped_clock):
+    broker = Broker(stepped_clock, no(RefusalKind.QUANTITY_TOO_LARGE), YES, LOST, YES)
+    result = run(stepped_clock, broker, order(250))
+    assert [(each.client_order_id, each.quantity) for each in broker.sent] == [
+        ("fb-1", 250),
+        ("fb-1-f1", 85),
+        ("fb-1-f2", 85),
+    ]
+    assert (result.outcome, result.placed, result.is_success) == (LOST, 85, False)
+    assert [(each.client_order_id, each.quantity) for each in result.left] == [("fb-1-f3", 80)]
+
+
+def test_all_parts_accepted_are_the_whole(stepped_clock):
+    broker = Broker(stepped_clock, no(RefusalKind.QUANTITY_TOO_LARGE), YES, SOON, YES, YES)
+    result = run(stepped_clock, broker, order(250))
+    assert (result.is_success, result.placed, result.left) == (True, 250, ())
+
+
+def test_a_request_is_tried_as_an_order_is_and_its_key_goes_on(stepped_clock):
+    asked = OrderRequest(instrument="I", side="buy", order_type="market", quantity=100, key="mine")
+    broker = Broker(stepped_clock, no(RefusalKind.NO_MARKET_ORDERS), YES)
+    assert run(stepped_clock, broker, asked).is_success
+    assert [(each.key, each.price, each.order_type) for each in broker.sent] == [
+        ("mine", None, "market"),
+        ("mine-f1", 5070, "limit"),
+    ]
+    nameless = OrderRequest(instrument="I", side="buy", order_type="market", quantity=100)
+    broker = Broker(stepped_clock, no(RefusalKind.NO_MARKET_ORDERS), YES)
+    run(stepped_clock, broker, nameless)
+    assert broker.sent[1].key is None
+
+
+def test_a_person_is_asked_for_where_nothing_can_be_tried(stepped_clock):
+    result = run(stepped_clock, Broker(stepped_clock, no(RefusalKind.DUPLICATE)))
+    assert "already" in result.intervention.reason
+    twice = [no(RefusalKind.FUNDS)] * 2
+    result = run(stepped_clock, Broker(stepped_clock, *twice), means=Means(D(10**9)), manual_intervention_threshold=2)
+    assert "refused 2 times" in result.intervention.reason
+
+
+LINES = st.sampled_from(
+    [YES, LOST, SOON, NotSent("DNS"), NoAnswer("reset"), *(no(kind) for kind in RefusalKind), no(), Refused("no")]
+)
+
+
+@given(st.lists(LINES, min_size=1, max_size=40), st.integers(2, 60), st.sampled_from([4400, 4600, 5003, 5020, 5600]))
+def test_whatever_is_answered_no_more_is_placed_than_was_asked_for(lines, lots, price):
+    class Still:
+        now_ns = 0
+
+        def sleep(self, seconds):
+            assert 0 <= seconds <= 30
+
+    asked = order(lots * 5, price)
+    broker = Broker(Still(), *lines, *[LOST])
+    result = run(broker.clock, broker, asked, means=Means(D(400_000)), split_threshold=D(40))
+    outcomes = [(each.order, each.outcome.outcome) for each in result.tries]
+    unknown = [each for each, outcome in outcomes if outcome is AttemptOutcome.UNRESOLVED]
+    accepted = [each for each, outcome in outcomes if outcome is AttemptOutcome.ACCEPTED]
+    assert result.placed == sum(each.quantity for each in accepted)
+    assert sum(each.quantity for each in (*accepted, *unknown)) <= asked.quantity
+    assert sum(each.quantity for each in (*accepted, *unknown, *result.left)) <= asked.quantity
+    # Nothing follows what nobody answered, and no name is accepted twice.
+    assert all(outcome is not AttemptOutcome.UNRESOLVED for _, outcome in outcomes[:-1])
+    names = [each.client_order_id for each in (*accepted, *unknown)]
+    assert len(names) == len(set(names))
