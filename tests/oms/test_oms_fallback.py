@@ -185,6 +185,18 @@ def test_the_threshold_counts_where_too_large_is_all_that_is_said():
     assert "nothing that is known" in reason(tried(R.QUANTITY_TOO_LARGE, order(quantity=40), config=config))
 
 
+def test_the_largest_order_itself_is_not_split():
+    assert "nothing that is known" in reason(tried(R.QUANTITY_TOO_LARGE, order(quantity=1000)))
+
+
+def test_as_many_parts_as_are_allowed_are_made():
+    assert tried(R.QUANTITY, order(quantity=2000), config=FallbackConfig(max_parts=2)) == Splitting((D(1000), D(1000)))
+
+
+def test_money_for_more_than_the_largest_order_pays_for_that_one():
+    assert tried(R.FUNDS, order(quantity=2000), money=D(9_000_000)) == QuantityReduction(D(1000))
+
+
 def test_in_too_many_parts_it_becomes_one_of_the_largest_orders():
     config = FallbackConfig(max_parts=2)
     assert tried(R.QUANTITY_TOO_LARGE, order(quantity=2005), config=config) == QuantityReduction(D(1000))

@@ -91,6 +91,14 @@ def test_what_nobody_answered_is_never_sent_again(stepped_clock, line):
     assert len(broker.sent) == 1
 
 
+@pytest.mark.parametrize("outcome", [AttemptOutcome.UNRESOLVED, AttemptOutcome.NOT_SENT])
+@pytest.mark.parametrize("kind", RefusalKind)
+def test_whatever_else_is_said_nothing_is_tried_instead_of_what_was_not_refused(stepped_clock, outcome, kind):
+    broker = Broker(stepped_clock, Outcome(outcome, kind=kind), YES)
+    result = run(stepped_clock, broker, order(250, 5003), attempts=1)
+    assert (len(broker.sent), result.placed, result.intervention) == (1, 0, None)
+
+
 @pytest.mark.parametrize(
     ("line", "kind"),
     [
