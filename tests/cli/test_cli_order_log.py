@@ -180,6 +180,7 @@ def test_written_anew_and_followed(house, follow):
     house.orders("place", *LIMIT)
     process, came = follow("--rebuild")
     assert came.get(timeout=DEADLINE_S).startswith("1 events written anew")
+    assert "ENTRY" in came.get(timeout=DEADLINE_S)
     house.logger().log_order_cancel("gs", "I", "7")
     assert "CANCEL" in came.get(timeout=DEADLINE_S)
     assert ended(process) == (0, "")

@@ -54,7 +54,6 @@ def log(shell: Shell, *, follow: bool, rebuild: bool, event: str | None, account
             _rebuild(shell, office)
             if not follow:
                 return 0
-            number = 0
     asked = {"event": event, "account": account}
 
     def is_wanted(line: dict[str, Any]) -> bool:
