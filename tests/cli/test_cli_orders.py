@@ -78,6 +78,11 @@ def test_everything_that_is_wrong_is_told_with_its_codes(firstbell):
     assert {each["code"] for each in denied["verdicts"]} == {"PRICE_ERROR", "QUANTITY_ERROR"}
     assert denied["client_order_id"] is None
     assert firstbell("orders", "list")["orders"] == []
+    # It stands in no journal, and in the order log all the same.
+    (line,) = (firstbell.config.parent / ".firstbell" / "logs" / "orders.log").read_text().splitlines()
+    failed = json.loads(line)
+    assert (failed["event"], failed["account"], failed["quantity"]) == ("failed", "Order_Paper", 500000)
+    assert "price band: 9,999" in failed["reason"]
 
 
 def test_the_same_key_from_two_calls_is_one_order(firstbell):

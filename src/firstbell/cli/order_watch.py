@@ -99,11 +99,11 @@ def _work(shell: Shell, desk: OrderDesk, alerts: Alerts | None, *, until_done: b
     """Look after them until Ctrl-C, SIGTERM, or the end of all orders."""
     ended = threading.Event()
     previous = signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    desk.start()
-    if desk.metrics_url is not None:
-        shell.err.print(f"Figures for Prometheus: {desk.metrics_url}")
     draws = shell.out.is_terminal and not shell.json
     try:
+        desk.start()
+        if desk.metrics_url is not None:
+            shell.err.print(f"Figures for Prometheus: {desk.metrics_url}")
         with Live(console=shell.out, auto_refresh=False, transient=True) as drawn:
             while not ended.wait(_DRAW_EVERY_S):
                 entries = desk.orders.orders()

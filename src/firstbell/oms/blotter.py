@@ -179,7 +179,7 @@ class Blotter:
     def family(self, name: str) -> tuple[Entry, ...]:
         """The orders that belong together under a name: a bracket's legs, or a group; the oldest first."""
         with self._lock:
-            entries = [self.known(each) for each in self._families.get(name, ())]
+            entries = [self._open.get(each) or self._done.get(each) for each in self._families.get(name, ())]
         return tuple(entry for entry in entries if entry is not None)
 
     def plan(self, plan_id: ClientOrderId) -> Entry | None:

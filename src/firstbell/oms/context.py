@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from datetime import date
 
     from firstbell.clock import Clock
+    from firstbell.config import AccountSettings
     from firstbell.journal.base import Journal, Owner
     from firstbell.market.hours import Hours
     from firstbell.model.identifiers import BrokerCode, RunId
+    from firstbell.model.order_request import OrderRequest
     from firstbell.oms.carrier import Interrupt
     from firstbell.oms.fallback import FallbackConfig
     from firstbell.oms.partial_fills import PartialFillConfig
@@ -45,6 +47,8 @@ class OrderContext:
         budget: How much may be sent in all.
         observe: Told how long something took, by its name, in ns: ``overhead`` of one order, the broker's time left
             out, and ``validation``.
+        denied: Told of requests that were denied before they got a name, and so stand in no journal: the account, the
+            request, and why.
         intervene: Told, in words, where a person has to look: an account's or an order's name, and why.
     """
 
@@ -64,4 +68,5 @@ class OrderContext:
     state: Callable[[], TradingState]
     budget: AttemptBudget
     observe: Callable[[str, int], None] = field(default=lambda _name, _ns: None)
+    denied: Callable[[AccountSettings, OrderRequest, str], None] = field(default=lambda _account, _request, _why: None)
     intervene: Callable[[str, str], None] = field(default=lambda _name, _why: None)

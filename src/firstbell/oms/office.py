@@ -15,6 +15,7 @@ from firstbell.journal.address import Address
 from firstbell.journal.opening import open_journal
 from firstbell.journal.order_files import OrderFiles
 from firstbell.journal.order_log import OrderLog
+from firstbell.journal.order_logger import OrderLogger
 from firstbell.market import calendar
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from firstbell.config import AccountSettings, Settings
     from firstbell.journal.base import Journal
     from firstbell.market import MarketCalendar
+    from firstbell.model.identifiers import AccountName
 
 
 def journal_address(settings: Settings) -> Address | None:
@@ -94,6 +96,11 @@ class Office:
             if self._order_files is None:
                 self._order_files = OrderFiles(self.logs_dir, self.settings.order_log)
                 self.journal.subscribe(OrderLog(self._order_files, self.journal))
+
+    def order_logger(self, account: AccountName) -> OrderLogger | None:
+        """What writes of an account's orders that never came into the journal; None where no order log is kept."""
+        with self._lock:
+            return None if self._order_files is None else OrderLogger(self._order_files, self.clock, account)
 
     def broker(self, account: AccountSettings) -> Broker:
         """The broker of an account; accounts of one login share one."""

@@ -102,26 +102,33 @@ class Placing:
         with trader.lock:
             ready = self._ready(request, checked=checked)
             if isinstance(ready, OrderResponse):
-                return ready
+                return self._told(request, ready)
             began_ns, broker_ns = time.perf_counter_ns(), trader.sender.broker_ns
             key = request.key or uuid.uuid4().hex
             order = self._order(request, key, belonging, ready)
             response = self._pursue(_Asked(key, order), order, ready.market)
             took_ns = time.perf_counter_ns() - began_ns - (trader.sender.broker_ns - broker_ns)
             trader.context.observe("overhead", max(took_ns, 0))
-            return response
+            return self._told(request, response)
 
     def hold(self, request: OrderRequest, belonging: Belonging, *, checked: bool) -> OrderResponse:
         """Claim an order that is held back whatever its broker can: one of several that belong together."""
         with self._trader.lock:
             ready = self._ready(request, checked=checked)
             if isinstance(ready, OrderResponse):
-                return ready
+                return self._told(request, ready)
             order = self._order(request, request.key or uuid.uuid4().hex, belonging, ready)
             try:
-                return self._trader.place(order, ready.market.instrument, hold=True)
+                response = self._trader.place(order, ready.market.instrument, hold=True)
             except Denied as denied:
-                return _denied(str(denied), ErrorCode.RISK_LIMIT_BREACH)
+                response = _denied(str(denied), ErrorCode.RISK_LIMIT_BREACH)
+            return self._told(request, response)
+
+    def _told(self, request: OrderRequest, response: OrderResponse) -> OrderResponse:
+        """Tell of what got no name, and so stands in no journal."""
+        if response.order_id is None:
+            self._trader.context.denied(self._account, request, response.message)
+        return response
 
     def _ready(self, request: OrderRequest, *, checked: bool) -> _Ready | OrderResponse:
         """What a request is placed by, or why it is not."""
@@ -152,7 +159,7 @@ class Placing:
         with self._trader.lock:
             entry = replace(request.entry, key=key, role=request.entry.role or OrderRole.ENTRY)
             if isinstance(ready := self._ready(entry, checked=True), OrderResponse):
-                return (ready,)
+                return (self._told(entry, ready),)
             belonging = Belonging(parent_id=self.name_of(key))
             exits = [self.hold(replace(leg, key=f"{key}/{leg.role}"), belonging, checked=False) for leg in request.legs]
             lost = [each for each in exits if not each.is_held]
