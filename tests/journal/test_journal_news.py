@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from firstbell.clock import SystemClock
-from firstbell.journal.base import Claimed, Held, Intent, Owner
+from firstbell.journal import known_states
+from firstbell.journal.base import Claimed, Held, Intent, Owner, ReportMisfit
 from firstbell.journal.opening import open_journal
 from firstbell.journal.owner import this_process
 from firstbell.journal.rows import report_row
 from firstbell.model.order import Order
-from firstbell.model.order_status import ReportKind
+from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
 
@@ -156,3 +157,33 @@ def test_a_number_that_was_never_used_holds_nobody_up(postgres_url):
     assert watcher.reports_after(0)[0] == watcher.last_seq() == 3
     for journal in (ours, watcher):
         journal.close()
+
+
+def test_a_report_fits_what_the_journal_says_and_not_what_this_process_remembers(journals):
+    ours, theirs = journals
+    ours.claim(intent("a"), "r", US)
+    ours.append([report("a", K.SUBMITTED)])
+    theirs.append([report("a", K.REJECTED)])
+    with pytest.raises(ReportMisfit, match="ACCEPTED does not fit an order that is REJECTED"):
+        ours.append([report("a", K.ACCEPTED)])
+    assert [each.kind for each in ours.reports("a")] == [K.INITIALIZED, K.SUBMITTED, K.REJECTED]
+
+
+def test_what_was_not_written_is_not_remembered_either(journals):
+    ours, _ = journals
+    ours.claim(intent("a"), "r", US)
+    with pytest.raises(ReportMisfit):
+        ours.append([report("a", K.SUBMITTED), report("a", K.CANCEL_REJECTED)])
+    ours.append([report("a", K.DENIED)])
+    assert ours.entry("a").state.status is OrderStatus.DENIED
+
+
+def test_an_order_that_is_forgotten_is_read_again(journals, monkeypatch):
+    monkeypatch.setattr(known_states, "_MOST", 2)
+    ours, _ = journals
+    for name in ("a", "b", "c"):
+        ours.claim(intent(name, login=name), "r", US)
+    assert (ours._known.get("a"), ours._known.get("c").reports) == (None, 1)
+    ours.append([report(name, K.SUBMITTED) for name in ("a", "b", "c")])
+    ours.append([report("a", K.ACCEPTED), report("a", K.PENDING_CANCEL)])
+    assert ours.entry("a").state.status is OrderStatus.PENDING_CANCEL

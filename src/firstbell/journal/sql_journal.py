@@ -8,6 +8,7 @@ from firstbell.errors import JournalError
 from firstbell.journal.base import AlreadyPlaced, Claimed, Held, ReportMisfit
 from firstbell.journal.claims import Decision, decide, later_round, stands_against
 from firstbell.journal.digest import TABLES, check
+from firstbell.journal.known_states import Known, KnownStates
 from firstbell.journal.news import newest, written_after
 from firstbell.journal.owner import this_process
 from firstbell.journal.rows import (
@@ -21,6 +22,7 @@ from firstbell.journal.rows import (
     run_row,
 )
 from firstbell.model.instant import instant
+from firstbell.model.order import OrderState
 from firstbell.model.order_status import IllegalMove, ReportKind
 from firstbell.model.report import ExecutionReport
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from firstbell.model.order import Order
 
     Told = list[tuple[ExecutionReport, Order]]
+    _States = dict[ClientOrderId, Known]
 
 _AT_ONCE = 5_000
 """So many rows are read at once where all are."""
@@ -60,6 +63,7 @@ class SqlJournal:
         self._store = store
         self._clock = clock
         self._subscribers: list[Subscriber] = []
+        self._known = KnownStates()
         self._settled: dict[tuple[str, Owner], int] = {}
         """Login and claimant → the row of orders up to which none can stand against him ever again."""
 
@@ -75,6 +79,7 @@ class SqlJournal:
     def close(self) -> None:
         """Let go of the store; the next call opens it again."""
         self._settled.clear()
+        self._known.forget()
         self._store.close()
 
     def verify(self) -> None:
@@ -109,6 +114,8 @@ class SqlJournal:
         answer, told, left = self._store.write(
             lambda session: self._claim(session, intent, run_id, owner), (intent.plan_id, intent.login)
         )
+        if isinstance(answer, Claimed):
+            self._known.put(answer.order.client_order_id, Known(intent.plan_id, 1, OrderState(answer.order)))
         self._hand_on(told)
         if isinstance(answer, Claimed) and left is not None and self._may_be_missed(left):
             return self._give_up(answer.order, left, run_id)
@@ -118,10 +125,15 @@ class SqlJournal:
         """Write reports, all or none, durably."""
         if not reports:
             return
-        names = list(dict.fromkeys(report.client_order_id for report in reports))
-        orders = self._store.read(lambda session: {name: _order(session, name) for name in names})
-        plans = sorted({row["plan_id"] for row in orders.values()})
-        self._hand_on(self._store.write(lambda session: _append(session, orders, reports), plans))
+        names = dict.fromkeys(report.client_order_id for report in reports)
+        known = {name: each for name in names if (each := self._known.get(name)) is not None}
+        if len(known) < len(names):
+            known |= self._store.read(lambda session: {n: _read_state(session, n) for n in names if n not in known})
+        plans = sorted({each.plan_id for each in known.values()})
+        told, now = self._store.write(lambda session: _append(session, known, reports), plans)
+        for name, each in now.items():
+            self._known.put(name, each)
+        self._hand_on(told)
 
     def note(self, run_id: RunId, notes: Sequence[Note]) -> None:
         """Write down what a run found out."""
@@ -257,25 +269,36 @@ def _read(session: Session, rows: Sequence[Row]) -> tuple[Entry, ...]:
     return tuple(read_entry(row, reports.get(row["client_order_id"], ())) for row in rows)
 
 
-def _order(session: Session, name: str) -> Row:
+def _state(session: Session, name: ClientOrderId, known: Known) -> Known:
+    """An order as it stands: as is known, where the database has no more reports on it, or else as that says."""
+    (found,) = session.rows("SELECT count(*) AS number FROM reports WHERE client_order_id = ?", (name,))
+    return known if found["number"] == known.reports else _read_state(session, name)
+
+
+def _read_state(session: Session, name: ClientOrderId) -> Known:
     rows = session.rows("SELECT * FROM orders WHERE client_order_id = ?", (name,))
     if not rows:
         raise JournalError(f"a report came on {name}, which the journal does not know")
-    return rows[0]
+    reports = session.reports_of([name])
+    entry = read_entry(rows[0], read_reports(reports).get(name, ()))
+    return Known(entry.intent.plan_id, len(reports), entry.state)
 
 
-def _append(session: Session, orders: dict[ClientOrderId, Row], reports: Sequence[ExecutionReport]) -> Told:
-    states = {e.intent.order.client_order_id: e.state for e in _read(session, list(orders.values()))}
+def _append(session: Session, known: _States, reports: Sequence[ExecutionReport]) -> tuple[Told, _States]:
+    """Write reports; what is to be told, and the orders as they stand then."""
+    now = {name: _state(session, name, each) for name, each in known.items()}
     told: Told = []
     for report in reports:
         name = report.client_order_id
+        before = now[name]
         try:
-            states[name] = states[name].after(report)
+            state = before.state.after(report)
         except IllegalMove as error:
             raise ReportMisfit(f"{name}: {error}") from error
-        told.append((report, states[name].order))
+        now[name] = Known(before.plan_id, before.reports + 1, state)
+        told.append((report, state.order))
     session.add("reports", [report_row(report) for report in reports])
-    return told
+    return told, now
 
 
 def _read_report(row: Row) -> ExecutionReport:
