@@ -8,11 +8,12 @@ import json
 import signal
 import sys
 import tempfile
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from benchmarks import clock, lanes, machine, memory, report, safety, throughput, volley, warmup
+from benchmarks import beyond, clock, lanes, machine, memory, report, safety, throughput, volley, warmup
 from benchmarks.child import ChildFailed
 from benchmarks.recorder import recorder
 from benchmarks.results import Results
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 COUNTS = (1, 10, 100, 500)
-PARTS = ("volley", "throughput", "warmup", "memory", "clock", "safety")
+PARTS = ("volley", "throughput", "warmup", "memory", "clock", "safety", "orders")
 _PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 _INTERRUPTED = 130
 
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"\n{error}\n")
         return 1
     if options.part:
-        sys.stdout.write(report.part(results))
+        sys.stdout.write(json.dumps(_plain(results)) + "\n" if options.json else report.part(results))
         return 0
     page: Path = options.output
     page.write_text(report.document(results, datetime.now(UTC).date()), encoding="utf-8")
@@ -71,9 +72,11 @@ def _parser() -> argparse.ArgumentParser:
         ("memory", "memory per account, with 1,000 accounts in two processes"),
         ("clock", "when orders come to a host whose clock is not ours"),
         ("safety", "what the final checks take, and how soon a halt holds"),
+        ("orders", "what the order engine takes beyond the bell, on paper, in this process"),
     ):
         one = parts.add_parser(name, help=words, description=words)
         one.add_argument("--quick", action="store_true", default=argparse.SUPPRESS, help="a few rounds only")
+        one.add_argument("--json", action="store_true", help="print JSON and nothing else")
         one.set_defaults(part=name)
     to_address = parts.add_parser(
         "lanes",
@@ -143,7 +146,14 @@ def _measure(parts: Sequence[str], *, quick: bool) -> Results:
             results.aimed = clock.measure(folder / "clock", split, quick=quick)
         if "safety" in parts:
             results.safety = safety.measure(folder / "safety", split, quick=quick)
+        if "orders" in parts:
+            results.beyond = beyond.measure(folder / "orders", split, quick=quick)
     return results
+
+
+def _plain(results: Results) -> dict[str, Any]:
+    """What was measured, for programs; what was not is left out."""
+    return {name: value for name, value in asdict(results).items() if value not in (None, "", ())}
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

@@ -6,13 +6,14 @@ import statistics
 import textwrap
 from typing import TYPE_CHECKING
 
-from benchmarks import machine, memory, volley
+from benchmarks import beyond, machine, memory, volley
 from benchmarks.throughput import CONNECTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
+    from benchmarks.beyond import Beyond
     from benchmarks.results import Results
     from benchmarks.volley import Arrivals, Cell
 
@@ -28,6 +29,8 @@ _ONE_US = 80
 _WARM_UP = 1.3
 _KIB = 100
 _CHECKS_US, _HALT_MS = 50, 100
+_VALIDATION_US, _OVERHEAD_MS, _ROUND_MS = 100, 1, 50
+_IN_MS_FROM_US = 200
 _MEDIAN_MS, _P95_MS, _ATTEMPTS = 10, 40, 2
 
 
@@ -78,6 +81,8 @@ def _parts(results: Results) -> Iterator[str]:
     if results.aimed:
         yield from _clock(results)
     yield from _safety(results)
+    if results.beyond is not None:
+        yield from _beyond(results.beyond)
 
 
 def _goals(results: Results) -> Iterator[list[str]]:
@@ -107,9 +112,31 @@ def _goals(results: Results) -> Iterator[list[str]]:
             f"{_ATTEMPTS} attempts at most"
         )
         yield [words, f"{aimed.median_ms:.1f} ms, {aimed.p95_ms:.1f} ms, {aimed.most_attempts} at most"]
+    yield from _later_goals(results)
+
+
+def _later_goals(results: Results) -> Iterator[list[str]]:
     if (found := results.safety) is not None:
         yield [f"All final checks of one attempt within {_CHECKS_US} µs", f"{found.checks_us[0]:.1f} µs"]
         yield [f"Nothing leaves later than {_HALT_MS} ms after a halt", f"{max(found.last_ms):.0f} ms at worst"]
+
+    if results.beyond is not None:
+        yield from _beyond_goals(results.beyond)
+
+
+def _beyond_goals(found: Beyond) -> Iterator[list[str]]:
+    disk, memory_, bare = found.placing
+    yield [f"Validation of an order within {_VALIDATION_US} µs, 99 of 100", f"{memory_.validation_us['p99']:.0f} µs"]
+    told = "; ".join(f"{_ms(each.placing_us['p99'])}, {each.where}" for each in (disk, memory_, bare))
+    yield [f"The engine's share of an order within {_OVERHEAD_MS} ms, 99 of 100", told]
+    own = (found.rounds["plain_ms"]["median"], found.rounds["brackets_ms"]["median"])
+    words = f"A round over {beyond.WORKING:,} working orders within {_ROUND_MS} ms"
+    yield [words, f"{own[0]:.1f} ms; of brackets {own[1]:.1f} ms"]
+    first, last = found.memory["marks"][1], found.memory["marks"][-1]
+    words = f"Memory flat from {first['orders']:,} to {last['orders']:,} orders"
+    yield [words, f"{first['rss_mib']:.0f} MiB, {last['rss_mib']:.0f} MiB"]
+    alone, told_ = found.alerts["alone_us"]["p50"], found.alerts["told_us"]["p50"]
+    yield ["A messenger that hangs changes no order's time", f"{told_ / alone:.2f} ×"]
 
 
 def _ratio(over: Arrivals | None, under: Arrivals | None, which: str) -> str:
@@ -304,6 +331,86 @@ def _safety(results: Results) -> Iterator[str]:
     yield ""
 
 
+def _beyond(found: Beyond) -> Iterator[str]:
+    yield "## Orders beyond the bell"
+    yield ""
+    yield from _paragraph(
+        "The order manager on a paper market in the same process: one limit order after the other, each claimed, "
+        "checked, sent, and written down before the next. What the broker's methods take is left out of every figure "
+        "but where it is said. An order is made durable twice, before its bytes leave and after the answer: with the "
+        "journal on the disk, that is most of its time."
+    )
+    yield ""
+    yield from _table(
+        ["median / 99 of 100", *(each.where for each in found.placing)],
+        [
+            ["placing an order", *(_pair(each.placing_us) for each in found.placing)],
+            ["of it, the checks of what is asked for", *(_pair(each.validation_us) for each in found.placing)],
+            ["canceling it, and the look at the list", *(_pair(each.canceling_us) for each in found.placing)],
+            [
+                "for comparison: one page written there, and `fdatasync`",
+                *(_pair(each.sync_us) for each in found.placing),
+            ],
+        ],
+    )
+    yield ""
+    rounds = found.rounds
+    yield from _paragraph(
+        "One round looks at the broker's list, at the market, and at what belongs together. Nothing has happened since "
+        "the round before. Half of a bracket's two orders here rest at the broker, the other half are stops held back."
+    )
+    yield ""
+    yield from _table(
+        ["one round over", "median", "worst of 50", "median, the broker's time with it"],
+        [
+            [words, *(f"{each[name]:.1f} ms" for name in ("median", "worst", "with_broker"))]
+            for words, each in (
+                (f"{rounds['working']:,} working orders", rounds["plain_ms"]),
+                (
+                    f"{rounds['bracket_orders']:,} exits of {rounds['bracket_orders'] // 2:,} brackets",
+                    rounds["brackets_ms"],
+                ),
+            )
+        ],
+    )
+    yield ""
+    yield from _paragraph(
+        "Many orders of one login in one process, half of them filled, half of them canceled, a round after each "
+        f"hundred; the journal in memory, {found.memory['journal_mib']:.0f} MiB in the end. After each thousand the "
+        "market is another one, so that the broker's list, which is read whole, stays as long as it is."
+    )
+    yield ""
+    yield from _table(
+        ["orders so far", "resident", "placing one of the last thousand"],
+        [
+            [f"{each['orders']:,}", f"{each['rss_mib']:.1f} MiB", _pair(each["placing_us"])]
+            for each in found.memory["marks"]
+        ],
+    )
+    yield ""
+    alerts = found.alerts
+    yield from _paragraph(
+        "Orders in turns, in two order managers side by side: nobody is told; and a messenger's server takes every "
+        f"connection and never answers ({alerts['waiting']:,} messages were waiting in the end)."
+    )
+    yield ""
+    yield from _table(
+        ["placing an order", "median / 99 of 100"],
+        [["nobody is told", _pair(alerts["alone_us"])], ["the messenger hangs", _pair(alerts["told_us"])]],
+    )
+    yield ""
+
+
+def _pair(us: Mapping[str, float]) -> str:
+    """A median and the largest of 99 in 100, given in µs."""
+    unit, words = (1, "µs") if us["p99"] < _IN_MS_FROM_US else (1000, "ms")
+    return " / ".join(f"{us[name] / unit:.{0 if unit == 1 else 2}f} {words}" for name in ("p50", "p99"))
+
+
+def _ms(us: float) -> str:
+    return f"{us / 1000:.2f} ms"
+
+
 def _method() -> Iterator[str]:
     yield "## Method"
     yield ""
@@ -331,8 +438,8 @@ def _method() -> Iterator[str]:
     yield from _paragraph("* The volley runs in a process that has loaded Locust and gevent, as a run's does.")
     yield ""
     yield from _paragraph(
-        "`scripts/bench volley`, `throughput`, `warmup`, `memory`, `clock` and `safety` measure one part; `--quick` "
-        "makes a few rounds."
+        "`scripts/bench volley`, `throughput`, `warmup`, `memory`, `clock`, `safety` and `orders` measure one part; "
+        "`--quick` makes a few rounds."
     )
 
 

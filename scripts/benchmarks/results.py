@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from benchmarks.beyond import Beyond
     from benchmarks.clock import Aimed
     from benchmarks.memory import Memory
     from benchmarks.safety import Safety
@@ -30,6 +31,7 @@ class Results:
         memory: Memory per account.
         aimed: The aim.
         safety: The final checks and the kill switch.
+        beyond: Orders beyond the bell.
     """
 
     server: str = ""
@@ -41,3 +43,4 @@ class Results:
     memory: Sequence[Memory] = field(default_factory=tuple)
     aimed: Sequence[Aimed] = field(default_factory=tuple)
     safety: Safety | None = None
+    beyond: Beyond | None = None
