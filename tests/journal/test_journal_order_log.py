@@ -157,11 +157,11 @@ def test_what_else_may_happen_to_a_placed_order(journal, log, kind, event, facts
         assert (line["price"], line["quantity"]) == (5850, 100)
 
 
-@pytest.mark.parametrize("kind", [K.DENIED, K.WITHDRAWN])
+@pytest.mark.parametrize("kind", [K.DENIED, K.WITHDRAWN, K.TAKEN_OVER])
 def test_what_never_left(journal, log, kind):
     claim(journal)
     journal.append([report(kind, reason="why")])
-    assert log.written[-1]["event"] == {K.DENIED: "failed", K.WITHDRAWN: "cancel"}[kind]
+    assert log.written[-1]["event"] == {K.DENIED: "failed", K.WITHDRAWN: "cancel"}.get(kind)
 
 
 def bracket(journal, entry_fills, exit_fills):

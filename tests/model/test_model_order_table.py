@@ -23,7 +23,7 @@ MOVES = {
         "SUBMITTED": "SUBMITTED",
         "UNRESOLVED": "SUBMITTED",
         **dict.fromkeys(("REPLACED", "TRIGGERED"), "INITIALIZED"),
-        "WITHDRAWN": "DENIED",
+        **dict.fromkeys(("WITHDRAWN", "TAKEN_OVER"), "DENIED"),
     },
     "SUBMITTED": {
         **dict.fromkeys(("SUBMITTED", "REFUSED", "UNRESOLVED", "REPLACED"), "SUBMITTED"),

@@ -12,7 +12,7 @@ from oms_desk import ISIN, Deeds, Desk, Killed, request
 
 from firstbell.errors import FirstbellError, RunError
 from firstbell.journal.sqlite import SqliteJournal
-from firstbell.model.order_status import OrderStatus
+from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.oms.fallback import FallbackConfig
 from firstbell.oms.requests import BracketRequest, OcoRequest
 from stepped_clock import SteppedClock
@@ -157,6 +157,7 @@ def test_a_stop_by_itself_is_held_back_and_survives_a_restart_with_where_it_had_
     assert entry.is_held_back
     assert (entry.state.trigger_price, entry.intent.plan_id) == (4860, name)
     assert entry.intent.order.client_order_id == f"{name}-r2"
+    assert desk.journal.reports(name)[-1].kind is ReportKind.TAKEN_OVER
 
 
 def test_a_buy_stop_enters_when_the_market_has_risen(desk):

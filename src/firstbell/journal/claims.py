@@ -97,8 +97,9 @@ def _left_behind(held: Entry, here: str, now_ns: int, out_of_sight_ns: int) -> V
         return Verdict(Decision.TAKEN, ReportKind.UNRESOLVED, f"{held.owner} ended after the bell without a word")
     if held.owner.host != here and now_ns >= bell_ns - out_of_sight_ns:
         return Verdict(Decision.TAKEN)
-    when = "; what it held back is taken over" if held.is_held_back else " before the bell; nothing had left"
-    return Verdict(Decision.FREE, ReportKind.DENIED, f"{held.owner} ended{when}")
+    if held.is_held_back:
+        return Verdict(Decision.FREE, ReportKind.TAKEN_OVER, f"{held.owner} ended; what it held back is taken over")
+    return Verdict(Decision.FREE, ReportKind.DENIED, f"{held.owner} ended before the bell; nothing had left")
 
 
 def stands_against(

@@ -43,7 +43,17 @@ _AT_ONCE = 5_000
 """So many rows are read at once where all are."""
 _LATE_NS = 1_000_000_000
 """How long a taking-over may take to become durable before its owner may have missed it, in ns."""
-_ENDED = ("DENIED", "WITHDRAWN", "REJECTED", "ACCEPTED", "PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED")
+_ENDED = (
+    "DENIED",
+    "WITHDRAWN",
+    "TAKEN_OVER",
+    "REJECTED",
+    "ACCEPTED",
+    "PARTIALLY_FILLED",
+    "FILLED",
+    "CANCELED",
+    "EXPIRED",
+)
 _OPEN = (
     "NOT EXISTS (SELECT 1 FROM reports r WHERE r.client_order_id = orders.client_order_id"  # noqa: S608 - only question marks are put in  # nosec B608
     f" AND r.kind IN ({','.join('?' * len(_ENDED))}))"

@@ -62,6 +62,8 @@ class ReportKind(StrEnum):
     """Its trigger price has traded; of one that we hold back: it may leave now."""
     WITHDRAWN = "WITHDRAWN"
     """One that we hold back was taken back: it fits only while nothing of it can have left."""
+    TAKEN_OVER = "TAKEN_OVER"
+    """One that a dead process held back goes on under its plan's next round, in another process. It fits likewise."""
     EXPIRED = "EXPIRED"
 
 
@@ -99,6 +101,7 @@ _MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
         _K.TRIGGERED: _S.INITIALIZED,
         # Whoever is about to send it and whoever takes it back cannot both be right: the second one's report misfits.
         _K.WITHDRAWN: _S.DENIED,
+        _K.TAKEN_OVER: _S.DENIED,
     },
     _S.SUBMITTED: {
         _K.SUBMITTED: _S.SUBMITTED,
