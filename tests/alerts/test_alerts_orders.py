@@ -70,7 +70,9 @@ def test_what_is_said_of_each_report(alerts, said, kind, facts, title, more):
     assert [(message.title, message.lines) for message in said] == [(title, (LINE, *more))]
 
 
-@pytest.mark.parametrize("kind", [K.INITIALIZED, K.SUBMITTED, K.REFUSED, K.PENDING_CANCEL, K.PENDING_REPLACE])
+@pytest.mark.parametrize(
+    "kind", [K.INITIALIZED, K.SUBMITTED, K.REFUSED, K.PENDING_CANCEL, K.PENDING_REPLACE, K.TAKEN_OVER]
+)
 def test_steps_on_the_way_are_not_told(alerts, said, kind):
     alerts(report(kind), order())
     assert said == []
