@@ -79,9 +79,10 @@ _ASKED: Final = (
 
 
 class _TimedBroker(PaperBroker):
-    """A paper broker that counts how long it takes itself: `ns`."""
+    """A paper broker that counts how long it takes itself: `ns`, and `cpu_ns` of it on the processor."""
 
     ns = 0
+    cpu_ns = 0
     _deep = 0
 
 
@@ -92,11 +93,12 @@ def _timed(name: str) -> Callable[..., Any]:
     def call(self: _TimedBroker, *arguments: Any, **named: Any) -> Any:
         if self._deep:
             return method(self, *arguments, **named)
-        self._deep, began_ns = 1, time.perf_counter_ns()
+        self._deep, began_ns, began_cpu_ns = 1, time.perf_counter_ns(), time.thread_time_ns()
         try:
             return method(self, *arguments, **named)
         finally:
             self.ns += time.perf_counter_ns() - began_ns
+            self.cpu_ns += time.thread_time_ns() - began_cpu_ns
             self._deep = 0
 
     return call
@@ -124,6 +126,8 @@ class Bench:
         if logged:
             self.office.keep_order_log()
         self.validations: list[int] = []
+        self.cpu: list[int] = []
+        """What each thing that was timed took of the processor without the broker, in ns."""
         run_id = new_run_id(exchange_now(self.office.clock, self.office.calendar.tz))
         context = order_context(self.office, run_id, metrics=_Heard(self.validations))  # type: ignore[arg-type]
         login = logins_of(self.office.settings.enabled)[0]
@@ -158,9 +162,12 @@ class Bench:
 
     def timed(self, work: Callable[[], Any]) -> tuple[Any, int]:
         """Do something; and how long that took without the broker, in ns."""
-        began_ns, broker_ns = time.perf_counter_ns(), self.broker.ns
+        broker_ns, broker_cpu_ns = self.broker.ns, self.broker.cpu_ns
+        began_ns, began_cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
         done = work()
-        return done, time.perf_counter_ns() - began_ns - (self.broker.ns - broker_ns)
+        took_ns, cpu_ns = time.perf_counter_ns() - began_ns, time.thread_time_ns() - began_cpu_ns
+        self.cpu.append(cpu_ns - (self.broker.cpu_ns - broker_cpu_ns))
+        return done, took_ns - (self.broker.ns - broker_ns)
 
     def close(self) -> None:
         """Close what was opened."""
@@ -181,18 +188,20 @@ class _Heard:
 def placing(folder: Path, count: int, *, logged: bool = True) -> dict[str, Any]:
     """Orders that rest, one after the other, and are canceled a hundred at a time: what each takes, in µs."""
     bench = Bench(folder, logged=logged)
-    taken, canceled = [], []
+    taken, cpu, canceled = list[int](), list[int](), list[int]()
     for _ in range(max(count // _ROUND, 1)):
         names = []
         for number in range(_ROUND):
             response, took_ns = bench.place(_RESTS[number])
             taken.append(took_ns)
+            cpu.append(bench.cpu[-1])
             names.append(str(response.order_id))
         canceled += [bench.timed(partial(bench.manager.cancel, name))[1] for name in names]
     bench.close()
     return {
         "validation_us": _quantiles(bench.validations),
         "placing_us": _quantiles(taken),
+        "cpu_us": _quantiles(cpu),
         "canceling_us": _quantiles(canceled),
         "sync_us": _quantiles(_syncs(folder, max(count, 500))),
     }
@@ -267,6 +276,8 @@ def memory(folder: Path, count: int) -> dict[str, Any]:
                     bench.manager.cancel(name)
                 names.clear()
                 bench.market.set_quote(_ISIN, bid=Decimal(_BID), ask=Decimal(_ASK))
+        bench.cpu.clear()
+        bench.validations.clear()
         done += _BATCH
         if done in marks:
             recent = _quantiles(placing_ns[-_BATCH:])

@@ -345,6 +345,7 @@ def _beyond(found: Beyond) -> Iterator[str]:
         ["median / 99 of 100", *(each.where for each in found.placing)],
         [
             ["placing an order", *(_pair(each.placing_us) for each in found.placing)],
+            ["the same, in time of the processor", *(_pair(each.cpu_us) for each in found.placing)],
             ["of it, the checks of what is asked for", *(_pair(each.validation_us) for each in found.placing)],
             ["canceling it, and the look at the list", *(_pair(each.canceling_us) for each in found.placing)],
             [
