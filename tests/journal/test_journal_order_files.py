@@ -74,7 +74,7 @@ def trade(journal, number):
     )
     journal.claim(replace(asked, order=leaving, plan_id=f"{name}-x"), "run", this_process())
     journal.append([report(K.SUBMITTED, f"{name}-x"), report(K.ACCEPTED, f"{name}-x", venue_order_id=f"x{number}")])
-    journal.append([report(K.FILLED, f"{name}-x", fill=Fill("t", Decimal(100), Decimal(5900)))])
+    journal.append([report(K.FILLED, f"{name}-x", fill=Fill("t", Decimal(100), Decimal(5900), Decimal(1)))])
 
 
 # --- those who write it themselves
@@ -91,6 +91,7 @@ def test_the_seven_calls_write_the_same_lines_as_the_journals(logger, folder):
     found = lines(folder)
     events = ["entry", "exit", "stop_loss", "take_profit", "cancel", "modify", "failed"]
     assert [line["event"] for line in found] == events
+    assert [line["role"] for line in found] == [*events[:4], None, None, None]
     assert [line["pnl"] for line in found] == [None, 3950, "-12.5", None, None, None, None]
     assert [line["price"] for line in found] == ["5860.5", 5900, None, 5950, None, 5861, 5860]
     assert [line["venue_order_id"] for line in found] == ["77", "78", "79", "80", "81", "82", None]

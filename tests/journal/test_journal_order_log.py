@@ -33,6 +33,7 @@ BARE = {
     "broker_code": "gs",
     "instrument": "IRO1MHRN0001",
     "side": "buy",
+    "role": "entry",
     "order_type": "limit",
     "price": 5860,
     "quantity": 170018,
@@ -185,7 +186,7 @@ def test_a_brackets_exit_tells_what_it_has_earned_fees_taken_off(journal, log):
 
 
 def test_what_is_not_known_to_have_earned_is_null(journal, log):
-    bracket(journal, [], [fill(1, 60, 5900)])
+    bracket(journal, [], [fill(1, 60, 5900, 1)])
     claim(journal, f"{PLAN}-alone", side=Side.SELL)
     place(journal, f"{PLAN}-alone")
     journal.append([report(K.PARTIALLY_FILLED, f"{PLAN}-alone", fill=fill(1, 60, 5900))])
@@ -201,21 +202,39 @@ def test_of_an_exit_without_a_parent_somebody_else_may_know(journal):
     assert [line["pnl"] for line in lines.written] == [None, None, None, 120]
 
 
+def traded(*fills, side=Side.BUY, told=None):
+    """An order with these trades; `told` is a sum that no trade was told of."""
+    said = [report(K.PARTIALLY_FILLED, fill=one) for one in fills]
+    said += [] if told is None else [report(K.PARTIALLY_FILLED, cum_qty=Decimal(told))]
+    return fold(replace(order(), side=side), [report(K.SUBMITTED), report(K.ACCEPTED), *said])
+
+
 def test_a_short_positions_profit_is_the_other_way_round():
-    started = [report(K.SUBMITTED), report(K.ACCEPTED)]
-    entry = [fill(1, 100, 5900, 1)] * 2
-    out = fold(order(), [*started, report(K.PARTIALLY_FILLED, fill=fill(2, 50, 5800, 2))])
-    assert profit(out, Side.SELL, entry) == 50 * 100 - 2 - Decimal("0.5")
-    assert profit(out, Side.SELL, []) is None
-    unpriced = fold(order(), [*started, report(K.PARTIALLY_FILLED, cum_qty=Decimal(5))])
-    assert profit(unpriced, Side.SELL, entry) is None
+    bought, sold = fill(2, 50, 5800, 2), fill(1, 100, 5900, 1)
+    earned = profit(traded(bought), [bought], traded(sold, side=Side.SELL), [sold, sold])
+    assert earned == 50 * 100 - 2 - Decimal("0.5")
+
+
+def test_what_has_a_price_or_a_fee_that_nobody_told_has_earned_nobody_knows_what():
+    entry, out = fill(1, 100, 5800, 1), fill(2, 50, 5900, 2)
+    entered, left = traded(entry), traded(out, side=Side.SELL)
+    assert profit(left, [out], entered, [entry]) == 50 * 100 - 2 - Decimal("0.5")
+    assert profit(left, [out], traded(), []) is None
+    assert profit(left, [out], traded(entry, told=101), [entry]) is None
+    assert profit(traded(out, side=Side.SELL, told=51), [out], entered, [entry]) is None
+    for_free = fill(3, 50, 5800, 0)
+    assert profit(left, [out], traded(for_free), [for_free]) == 50 * 100 - 2
+    unsaid = fill(3, 1, 5900)
+    assert profit(traded(out, unsaid, side=Side.SELL), [out, unsaid], entered, [entry]) is None
+    assert profit(left, [out], traded(entry, unsaid), [entry, unsaid]) is None
 
 
 def test_a_line_is_the_same_whenever_it_is_made(journal, log):
     """Though the entry went on trading afterwards, and though several reports were written at once."""
-    bracket(journal, [fill(1, 100, 5800)], [fill(1, 60, 5900)])
+    bracket(journal, [fill(1, 100, 5800, 1)], [fill(1, 60, 5900, 1)])
     journal.append([replace(report(K.PARTIALLY_FILLED, fill=fill(3, 70_000, 5000)), at=AT + timedelta(seconds=9))])
     journal.append([report(K.PARTIALLY_FILLED, EXIT_PLAN, fill=fill(4, 1, 5000)), report(K.CANCELED, EXIT_PLAN)])
+    assert [line["pnl"] for line in log.written if line["last_px"] == 5900] == ["5998.4"]
     made = OrderLog(Lines(), journal)
     _, reports = journal.reports_after(0)
     again = [made.line(each, journal.entry(each.client_order_id).intent.order) for each in reports]

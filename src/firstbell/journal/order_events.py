@@ -90,6 +90,7 @@ def line_of(
         "broker_code": order.broker_code,
         "instrument": order.instrument,
         "side": order.side.value,
+        "role": order.role.value,
         "order_type": order.order_type.value,
         "price": plain(order.price if state is None else state.price),
         "quantity": plain(order.quantity if state is None else state.quantity),
@@ -110,7 +111,7 @@ def line_of(
     return line
 
 
-def profit(leaving: OrderState, side: Side, entered: Iterable[Fill]) -> Decimal | None:
+def profit(leaving: OrderState, left: Iterable[Fill], entry: OrderState, entered: Iterable[Fill]) -> Decimal | None:
     """What an order that leaves a position has earned so far against the average price at which it was entered.
 
     It is ``±(value sold − average bought × quantity) − fees``, the entry's fees in proportion among them; in the
@@ -118,21 +119,23 @@ def profit(leaving: OrderState, side: Side, entered: Iterable[Fill]) -> Decimal 
 
     Args:
         leaving: The order that leaves it.
-        side: On which side it was entered.
-        entered: The trades by which; one that comes twice counts once.
+        left: Its trades.
+        entry: The order that entered it.
+        entered: Its trades by then; one that comes twice counts once.
 
     Returns:
-        None where the price of something that has traded is not known.
+        None where the price or the fee of something that has traded is not known.
     """
     trades = {fill.trade_id: fill for fill in entered}.values()
     quantity = sum((Fraction(fill.last_qty) for fill in trades), Fraction())
-    if not leaving.priced_qty or leaving.filled_qty != leaving.priced_qty or not quantity:
+    whole = all(state.priced_qty and state.filled_qty == state.priced_qty for state in (leaving, entry))
+    if not whole or not quantity or any(fill.fee is None for fill in (*left, *trades)):
         return None
     value = sum((Fraction(fill.last_qty) * Fraction(fill.last_px) for fill in trades), Fraction())
     fees = sum((Fraction(fill.fee or 0) for fill in trades), Fraction())
     share = Fraction(leaving.priced_qty) / quantity
     gained = Fraction(leaving.filled_value) - value * share
-    if side is Side.SELL:
+    if entry.order.side is Side.SELL:
         gained = -gained
     return _decimal(gained - Fraction(leaving.fees) - fees * share)
 

@@ -17,7 +17,7 @@ from firstbell.model.order import OrderState, fold
 from firstbell.model.order_status import IllegalMove, ReportKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from decimal import Decimal
     from typing import Any, Protocol
 
@@ -86,8 +86,11 @@ class OrderLog:
 
     def _before(self, report: ExecutionReport, order: Order) -> OrderState:
         """The order just before a report; several may have been written at once."""
-        reports = self._journal.reports(order.client_order_id)
-        return fold(order, takewhile(lambda each: each != report, reports))
+        return fold(order, self._until(report))
+
+    def _until(self, report: ExecutionReport) -> Iterator[ExecutionReport]:
+        reports = self._journal.reports(report.client_order_id)
+        return takewhile(lambda each: each != report, reports)
 
     def _pnl(self, report: ExecutionReport, state: OrderState, event: OrderEvent | None) -> Decimal | None:
         if event not in PLACINGS or event is OrderEvent.ENTRY or not state.filled_qty:
@@ -99,5 +102,7 @@ class OrderLog:
         if parent is None:
             return None
         # What was known then, so that the line is the same when it is written again.
-        known = (each.fill for each in self._journal.reports(parent_id) if each.at <= report.at)
-        return profit(state, parent.intent.order.side, filter(None, known))
+        known = [each for each in self._journal.reports(parent_id) if each.at <= report.at]
+        own = [*self._until(report), report]
+        left, entered = ([each.fill for each in reports if each.fill is not None] for reports in (own, known))
+        return profit(state, left, fold(parent.intent.order, known), entered)

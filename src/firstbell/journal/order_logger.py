@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from firstbell.clock import Clock, SystemClock
-from firstbell.journal.order_events import OrderEvent
+from firstbell.journal.order_events import PLACINGS, OrderEvent
 from firstbell.model.instant import instant
 from firstbell.model.money import exact, plain
 from firstbell.model.terms import Side
@@ -117,6 +117,7 @@ class OrderLogger:
             "broker_code": broker,
             "instrument": symbol,
             "side": None if side is None else Side(str(side).lower()).value,
+            "role": event.value if event in PLACINGS else None,
             "order_type": None,
             "price": _plain("price", facts.get("price")),
             "quantity": _plain("quantity", facts.get("quantity")),
