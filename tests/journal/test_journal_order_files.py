@@ -8,18 +8,21 @@ import multiprocessing
 import os
 import stat
 import threading
+import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from journal_orders import AT, PLAN, intent, report
 
 from firstbell.config.order_log_settings import OrderLogSettings
 from firstbell.errors import JournalError, RunError
-from firstbell.journal.order_files import OrderFiles, lines_in
+from firstbell.journal.order_files import OrderFiles
 from firstbell.journal.order_log import ORDER_LOG, TRADING_LOG, OrderLog
 from firstbell.journal.order_logger import OrderLogger
+from firstbell.journal.order_sources import lines_in
 from firstbell.journal.owner import this_process
 from firstbell.log import hide, older_parts
 from firstbell.model.instructions import Instructions
@@ -301,6 +304,85 @@ def test_whoever_writes_meanwhile_waits_and_is_not_lost(journal, folder, files):
     assert ended
     own = [line["venue_order_id"] for line in lines(folder) if line["report"] is None]
     assert own == [f"own-{number}" for number in range(50)]
+
+
+def test_nobody_waits_for_more_than_the_end_of_it(place, journal, folder, files):
+    """Though the whole journal is read, and files are put aside meanwhile."""
+    for number in range(130):
+        trade(journal, number)
+    theirs = place.open()
+    other = OrderFiles(folder, OrderLogSettings(max_size=16_384, keep=1000))
+    theirs.subscribe(OrderLog(other, theirs))
+    logger, ended, waits = OrderLogger(other), threading.Event(), []
+
+    def write():
+        while not ended.is_set():
+            name = f"{PLAN}-late-{len(waits)}"
+            theirs.claim(intent(name), "run", this_process())
+            began = time.perf_counter()
+            theirs.append([report(K.SUBMITTED, name), report(K.ACCEPTED, name, venue_order_id="7")])
+            logger.log_order_cancel("gs", "I", name)
+            waits.append(time.perf_counter() - began)
+
+    thread = threading.Thread(target=write)
+    logger.log_order_cancel("gs", "I", "first")
+    thread.start()
+    began = time.perf_counter()
+    files.rebuild(journal)
+    took = time.perf_counter() - began
+    ended.set()
+    thread.join()
+    other.close()
+    assert len(waits) > 4
+    assert max(waits) < took / 4
+    found = lines(folder)
+    own = [line["venue_order_id"] for line in found if line["report"] is None]
+    assert own == ["first", *(f"{PLAN}-late-{number}" for number in range(len(waits)))]
+    _, reports = journal.reports_after(0)
+    expected = {(each.client_order_id, each.kind.value) for each in reports}
+    told = [(line["client_order_id"], line["report"]) for line in found if line["report"]]
+    assert set(told) == expected
+    assert len(told) <= len(reports) + 3
+
+
+def test_two_who_write_anew_at_once_take_turns(journal, folder, files):
+    for number in range(10):
+        trade(journal, number)
+    both = [files, OrderFiles(folder, OrderLogSettings())]
+    counts = []
+    threads = [threading.Thread(target=lambda each=each: counts.append(each.rebuild(journal))) for each in both]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    both[1].close()
+    assert counts == [40, 40]
+    assert len(texts(folder)) == 40
+
+
+def test_instants_are_compared_whatever_zone_they_are_told_in(journal, folder, files):
+    folder.mkdir(exist_ok=True)
+    ours = {"event": "cancel", "report": None}
+    first, last = AT - timedelta(hours=1), datetime.now(UTC) + timedelta(hours=1)
+    east, west = timezone(timedelta(hours=14)), timezone(timedelta(hours=-11))
+    times = [first.astimezone(east).isoformat(), last.astimezone(west).isoformat()]
+    (folder / ORDER_LOG).write_text("".join(json.dumps({**ours, "at": at}) + "\n" for at in times))
+    trade(journal, 1)
+    files.rebuild(journal)
+    found = [line["at"] for line in lines(folder)]
+    assert [found[0], found[-1]] == times
+
+
+def test_people_read_the_exchanges_time_and_programs_the_same_as_ever(journal, folder):
+    files = OrderFiles(folder, OrderLogSettings(), ZoneInfo("Asia/Tehran"))
+    journal.subscribe(OrderLog(files, journal))
+    trade(journal, 1)
+    before = texts(folder)
+    assert before[0].startswith("2026-11-21T08:45:00.123456+03:30 ENTRY ")
+    assert {line["at"][-6:] for line in lines(folder)} == {"+00:00"}
+    files.rebuild(journal)
+    files.close()
+    assert texts(folder) == before
 
 
 def test_what_is_no_line_is_passed_over(journal, folder, files):

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from journal_orders import AT, PLAN, intent, order, report
@@ -254,6 +255,41 @@ def test_a_journal_that_cannot_be_read_stops_nobody():
     assert list(line) == list(BARE)
 
 
+@pytest.mark.parametrize("kind", [K.ACCEPTED, K.FILLED, K.CANCELED, K.REPLACED])
+def test_a_report_that_another_process_came_before_stops_nobody(kind):
+    lines = Lines()
+    late = report(kind, fill=fill(2, 5, 5900) if kind is K.FILLED else None)
+
+    class Between:
+        """The broker's no, and what else was said, have got in before it."""
+
+        def reports(self, name):
+            return (report(K.SUBMITTED, name), report(K.REJECTED, name), report(K.PENDING_CANCEL, name), late)
+
+    OrderLog(lines, Between())(late, order())
+    (line,) = lines.written
+    assert (line["report"], line["event"], line["filled_qty"]) == (kind, None, None)
+    assert list(line) == list(BARE)
+
+
+def test_an_entry_that_cannot_be_read_back_leaves_the_profit_out(journal, log):
+    bracket(journal, [fill(1, 100, 5800, 1)], [])
+    told = report(K.FILLED, EXIT_PLAN, fill=fill(1, 170_018, 5900, 1))
+
+    class Between:
+        def __getattr__(self, name):
+            return getattr(journal, name)
+
+        def reports(self, name):
+            known = journal.reports(name)
+            return (*known, report(K.REJECTED, name)) if name == PLAN else known
+
+    leaving = journal.entry(EXIT_PLAN).intent.order
+    assert OrderLog(log, journal).line(told, leaving)["pnl"] is not None
+    line = OrderLog(log, Between()).line(told, leaving)
+    assert (line["event"], line["pnl"]) == ("take_profit", None)
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
@@ -310,6 +346,36 @@ def test_a_line_for_people(changes, text):
 )
 def test_whatever_stands_in_a_line_is_written_somehow(line):
     assert isinstance(words(json.loads(json.dumps(line))), str)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "said"),
+    [
+        ("بسته", "بسته", "code 1017, بسته"),
+        ("بسته", "the broker said: بسته", "code 1017, the broker said: بسته"),
+        ("بازار بسته است", "بسته", "code 1017, بازار بسته است"),
+        ("بسته", "why", "code 1017, بسته, why"),
+        ("بسته", None, "code 1017, بسته"),
+        (None, "why", "code 1017, why"),
+        (None, None, "code 1017"),
+    ],
+)
+def test_what_the_broker_said_is_said_once(message, reason, said):
+    line = {**BARE, "event": "failed", "code": 1017, "message": message, "reason": reason}
+    assert words(line).endswith(f", our id {PLAN}, {said}")
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        ("2026-11-21T05:15:00.123456+00:00", "2026-11-21T08:45:00.123456+03:30"),
+        ("2026-11-21T05:15:00.123456", "2026-11-21T05:15:00.123456"),
+        ("9999-12-31T23:59:59+00:00", "9999-12-31T23:59:59+00:00"),
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_people_are_told_the_exchanges_time(at, told):
+    assert words({**BARE, "at": at}, ZoneInfo("Asia/Tehran")).split(" ENTRY")[0] == told
 
 
 def test_a_market_order_has_no_price_for_people(journal, log):

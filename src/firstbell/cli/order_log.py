@@ -12,14 +12,16 @@ from rich.markup import escape
 from firstbell.cli.shell import Shell, shared_options
 from firstbell.config import load
 from firstbell.journal.order_events import OrderEvent
-from firstbell.journal.order_files import OrderFiles, lines_in, read_line
+from firstbell.journal.order_files import OrderFiles
 from firstbell.journal.order_log import ORDER_LOG
+from firstbell.journal.order_sources import lines_in, read_line
 from firstbell.journal.order_words import words
 from firstbell.log import older_parts
 from firstbell.oms.office import Office
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import tzinfo
     from pathlib import Path
     from typing import BinaryIO
 
@@ -49,7 +51,7 @@ def log(shell: Shell, *, follow: bool, rebuild: bool, event: str | None, account
     and says how many events there are.
     """
     with Office(load(shell.config)) as office:
-        path = office.logs_dir / ORDER_LOG
+        path, tz = office.logs_dir / ORDER_LOG, office.calendar.tz
         if rebuild:
             _rebuild(shell, office)
             if not follow:
@@ -62,11 +64,11 @@ def log(shell: Shell, *, follow: bool, rebuild: bool, event: str | None, account
     tail = _Tail(path)
     try:
         for line in _last(tail, number, is_wanted):
-            _show(shell, line)
+            _show(shell, line, tz)
         while follow:
             time.sleep(_LOOK_EVERY_S)
             for line in filter(is_wanted, tail.new()):
-                _show(shell, line)
+                _show(shell, line, tz)
     except KeyboardInterrupt:
         return 0
     finally:
@@ -75,7 +77,7 @@ def log(shell: Shell, *, follow: bool, rebuild: bool, event: str | None, account
 
 
 def _rebuild(shell: Shell, office: Office) -> None:
-    files = OrderFiles(office.logs_dir, office.settings.order_log)
+    files = OrderFiles(office.logs_dir, office.settings.order_log, office.calendar.tz)
     try:
         count = files.rebuild(office.journal)
     finally:
@@ -86,12 +88,12 @@ def _rebuild(shell: Shell, office: Office) -> None:
         shell.out.print(f"{count} events written anew from the journal: {escape(str(files.events.path))}")
 
 
-def _show(shell: Shell, line: dict[str, Any]) -> None:
+def _show(shell: Shell, line: dict[str, Any], tz: tzinfo) -> None:
     if shell.json:
         shell.print_json_line(line)
         return
     color = _COLORS.get(str(line["event"]))
-    text = escape(words(line))
+    text = escape(words(line, tz))
     shell.out.print(f"[{color}]{text}[/]" if color else text, soft_wrap=True)
 
 
@@ -151,7 +153,7 @@ class _Tail:
             return
         *whole, self._rest = (self._rest + self._file.read()).split(b"\n")
         for text in whole:
-            line = read_line(text.decode("utf-8", "replace"))
+            line = read_line(text)
             if line is not None:
                 yield line
 

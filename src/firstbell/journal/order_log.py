@@ -76,11 +76,12 @@ class OrderLog:
         Raises:
             JournalError: The journal cannot be read.
         """
-        before = OrderState(order) if report.kind in _EARLY else self._before(report, order)
         try:
+            before = OrderState(order) if report.kind in _EARLY else self._before(report, order)
             after = before if report.kind in _EARLY else before.after(report)
-        except IllegalMove as error:
-            raise JournalError(f"{order.client_order_id}: {error}") from error
+        except IllegalMove:
+            # Somebody else's word came between: what it makes of the order is left out.
+            return line_of(report, order, None, None, None)
         event = event_of(report, before, after)
         return line_of(report, order, event, after, self._pnl(report, after, event))
 
@@ -105,4 +106,8 @@ class OrderLog:
         known = [each for each in self._journal.reports(parent_id) if each.at <= report.at]
         own = [*self._until(report), report]
         left, entered = ([each.fill for each in reports if each.fill is not None] for reports in (own, known))
-        return profit(state, left, fold(parent.intent.order, known), entered)
+        try:
+            entry = fold(parent.intent.order, known)
+        except IllegalMove:
+            return None
+        return profit(state, left, entry, entered)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,19 @@ from firstbell.model.money import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import tzinfo
 
 
-def words(line: Mapping[str, Any]) -> str:
+def words(line: Mapping[str, Any], tz: tzinfo | None = None) -> str:
     """A line of the log, such as ``2026-11-21T08:45:00 ENTRY Order_A (gs) buy 100 IRO1MHRN0001 at 5,860, id 77``.
 
     It takes whatever stands in a line, also one that somebody else has written.
+
+    Args:
+        line: The line.
+        tz: In which zone to tell its time; by default as it stands there.
     """
-    at = str(line.get("at") or "")
+    at = _time(str(line.get("at") or ""), tz)
     head = [at, str(line.get("event") or line.get("report") or "").replace("_", " ").upper().ljust(11)]
     who = " ".join(str(part) for part in (line.get("account"), _in_brackets(line.get("broker_code"))) if part)
     asked = [line.get("side"), _number(line.get("quantity")), line.get("instrument")]
@@ -52,8 +58,19 @@ def _more(line: Mapping[str, Any]) -> list[str]:
         more.append(f"profit {_number(line['pnl'])}")
     if line.get("code") is not None:
         more.append(f"code {line['code']}")
-    more += [str(line[name]) for name in ("message", "reason") if line.get(name) is not None]
-    return more
+    message, reason = (str(line[name]) if line.get(name) is not None else "" for name in ("message", "reason"))
+    # A reason is often the broker's message, or has it in it.
+    return [*more, *([reason] if message in reason else [message] if reason in message else [message, reason])]
+
+
+def _time(text: str, tz: tzinfo | None) -> str:
+    if tz is None:
+        return text
+    try:
+        at = datetime.fromisoformat(text)
+        return text if at.tzinfo is None else at.astimezone(tz).isoformat(timespec="microseconds")
+    except (ValueError, OverflowError):
+        return text
 
 
 def _in_brackets(text: object) -> str:

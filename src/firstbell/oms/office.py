@@ -94,7 +94,7 @@ class Office:
         """Have every report of this process written to the order log as well."""
         with self._lock:
             if self._order_files is None:
-                self._order_files = OrderFiles(self.logs_dir, self.settings.order_log)
+                self._order_files = OrderFiles(self.logs_dir, self.settings.order_log, self.calendar.tz)
                 self.journal.subscribe(OrderLog(self._order_files, self.journal))
 
     def order_logger(self, account: AccountName) -> OrderLogger | None:
