@@ -9,7 +9,7 @@ from firstbell.model.order import Order, OrderState
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.quote import Level, Quote
 from firstbell.oms import CompletionStrategy, OrderDesk, OrderRequest, PartialFillConfig, PartialFillHandler, Side
-from firstbell.oms.pricing import Market
+from firstbell.oms.policies.pricing import Market
 
 REST = """
 [partial_fills]

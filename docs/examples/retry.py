@@ -17,9 +17,9 @@ from firstbell.model.quote import Level, Quote
 from firstbell.model.refusals import RefusalKind
 from firstbell.model.terms import AttemptOutcome
 from firstbell.oms import FallbackConfig, OrderDesk, OrderRetryHandler, OrderType, RetryConfig, RetryStrategy, Side
-from firstbell.oms.fallback import Means
-from firstbell.oms.pricing import Market
-from firstbell.oms.retry import Backoff
+from firstbell.oms.policies.fallback import Means
+from firstbell.oms.policies.pricing import Market
+from firstbell.oms.policies.retry import Backoff
 
 Execute = Callable[[Order], Outcome]
 

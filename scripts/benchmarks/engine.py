@@ -29,17 +29,17 @@ from firstbell.config.order_settings import TradingMode
 from firstbell.model.identifiers import InstrumentId
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.terms import OrderType, Side
-from firstbell.oms.assembling import order_context
 from firstbell.oms.logins import logins_of
-from firstbell.oms.manager import OrderManager
 from firstbell.oms.office import Office
-from firstbell.oms.requests import BracketRequest
+from firstbell.oms.orders.assembling import order_context
+from firstbell.oms.orders.manager import OrderManager
+from firstbell.oms.orders.requests import BracketRequest
 from firstbell.oms.run_id import new_run_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from firstbell.oms.response import OrderResponse
+    from firstbell.oms.orders.response import OrderResponse
 
 _ISIN: Final = InstrumentId("IRO1FOLD0001")
 _RESTS: Final = range(4724, 4824)

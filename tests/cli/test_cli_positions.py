@@ -22,8 +22,8 @@ from firstbell.model.order import Order
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport, Fill
 from firstbell.model.terms import Side
-from firstbell.oms import last_prices
-from firstbell.oms.prices import MarketPrice
+from firstbell.oms.positions import last_prices
+from firstbell.oms.positions.prices import MarketPrice
 from firstbell.risk.trading_state import Halt, HaltFile, TradingState
 from firstbell.simulator.ephoenix.background import running
 from firstbell.simulator.ephoenix.setup import Setup

@@ -20,15 +20,15 @@ from firstbell.market.always_open import always_open
 from firstbell.market.hours import Hours
 from firstbell.model.instant import instant
 from firstbell.model.order_request import OrderRequest
-from firstbell.oms.context import OrderContext
-from firstbell.oms.fallback import FallbackConfig
 from firstbell.oms.logins import logins_of
-from firstbell.oms.manager import OrderManager
-from firstbell.oms.partial_fills import PartialFillConfig
-from firstbell.oms.retry import RetryConfig
+from firstbell.oms.orders.context import OrderContext
+from firstbell.oms.orders.manager import OrderManager
+from firstbell.oms.orders.thread_interrupt import ThreadInterrupt
+from firstbell.oms.orders.validator import OrderValidator
+from firstbell.oms.policies.fallback import FallbackConfig
+from firstbell.oms.policies.partial_fills import PartialFillConfig
+from firstbell.oms.policies.retry import RetryConfig
 from firstbell.oms.run_budget import RateBudget
-from firstbell.oms.thread_interrupt import ThreadInterrupt
-from firstbell.oms.validator import OrderValidator
 from firstbell.risk.checks import Limits
 from firstbell.risk.trading_state import trading_state
 

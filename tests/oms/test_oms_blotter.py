@@ -15,7 +15,7 @@ from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import OrderRole, OrderType, Side
-from firstbell.oms.blotter import Blotter
+from firstbell.oms.orders.blotter import Blotter
 
 D = Decimal
 TODAY = date(2026, 11, 28)

@@ -13,8 +13,8 @@ from oms_desk import ISIN, Deeds, Desk, Killed, request
 from firstbell.errors import FirstbellError, RunError
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.order_status import OrderStatus, ReportKind
-from firstbell.oms.fallback import FallbackConfig
-from firstbell.oms.requests import BracketRequest, OcoRequest
+from firstbell.oms.orders.requests import BracketRequest, OcoRequest
+from firstbell.oms.policies.fallback import FallbackConfig
 from stepped_clock import SteppedClock
 
 D = Decimal

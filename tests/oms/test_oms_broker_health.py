@@ -11,11 +11,11 @@ from firstbell.brokers.base import HttpBroker
 from firstbell.brokers.paper.broker import PaperBroker
 from firstbell.brokers.paper.market import PaperMarket
 from firstbell.errors import NoAnswer, NotSent, RateLimited, Refused
-from firstbell.oms import health_file
-from firstbell.oms.attended_broker import AttendedBroker
-from firstbell.oms.broker_health import BrokerHealth
-from firstbell.oms.health_file import HealthFile
-from firstbell.oms.retry import RetryConfig
+from firstbell.oms.orders import health_file
+from firstbell.oms.orders.attended_broker import AttendedBroker
+from firstbell.oms.orders.broker_health import BrokerHealth
+from firstbell.oms.orders.health_file import HealthFile
+from firstbell.oms.policies.retry import RetryConfig
 
 
 @pytest.fixture

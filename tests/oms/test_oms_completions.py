@@ -9,7 +9,7 @@ from oms_desk import Desk, request
 
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.policies import CompletionStrategy
-from firstbell.oms.partial_fills import PartialFillConfig
+from firstbell.oms.policies.partial_fills import PartialFillConfig
 
 D = Decimal
 S = OrderStatus

@@ -14,7 +14,7 @@ from firstbell.model.order import Order, OrderState
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.report import Attempt
 from firstbell.model.terms import AttemptOutcome, OrderRole, OrderType, Side
-from firstbell.oms.contingency import Adjust, Release, Renew, Resize, Ways, Withdraw, next_steps
+from firstbell.oms.orders.contingency import Adjust, Release, Renew, Resize, Ways, Withdraw, next_steps
 
 D = Decimal
 S = OrderStatus

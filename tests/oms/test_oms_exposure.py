@@ -9,7 +9,7 @@ import pytest
 from firstbell.model.order import Changed, Order, OrderState
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import Side
-from firstbell.oms.exposure import Exposure
+from firstbell.oms.policies.exposure import Exposure
 
 D = Decimal
 S = OrderStatus

@@ -16,7 +16,7 @@ from firstbell.model.price_band import PriceBand
 from firstbell.model.quote import Level, Quote
 from firstbell.model.refusals import RefusalKind
 from firstbell.model.terms import OrderType, Side
-from firstbell.oms.fallback import (
+from firstbell.oms.policies.fallback import (
     FallbackConfig,
     ManualIntervention,
     MarketableLimit,
@@ -28,7 +28,7 @@ from firstbell.oms.fallback import (
     marketable_price,
     propose,
 )
-from firstbell.oms.pricing import Market
+from firstbell.oms.policies.pricing import Market
 from firstbell.oms.sizing import cost
 
 D = Decimal

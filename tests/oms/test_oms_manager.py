@@ -14,7 +14,7 @@ from firstbell.errors import NoAnswer, RunError
 from firstbell.model.identifiers import BrokerCode
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderOutcome, OrderType, TimeInForce
-from firstbell.oms.fallback import FallbackConfig
+from firstbell.oms.policies.fallback import FallbackConfig
 from firstbell.risk.checks import Limits
 from firstbell.risk.trading_state import Halt, HaltFile
 from firstbell.risk.verdict import ErrorCode

@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from firstbell.errors import RunError
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.order_status import OrderStatus
-from firstbell.oms.order_desk import OrderDesk
-from firstbell.oms.requests import BracketRequest
+from firstbell.oms.orders.order_desk import OrderDesk
+from firstbell.oms.orders.requests import BracketRequest
 from firstbell.risk.trading_state import TradingState, trading_state
 
 D = Decimal

@@ -26,10 +26,10 @@ from firstbell.model.price_band import PriceBand
 from firstbell.model.quote import Level, Quote
 from firstbell.model.refusals import RefusalKind
 from firstbell.model.terms import AttemptOutcome, Side
-from firstbell.oms.fallback import FallbackConfig, Means
-from firstbell.oms.order_retry import OrderRetryHandler
-from firstbell.oms.pricing import Market
-from firstbell.oms.retry import RetryConfig
+from firstbell.oms.policies.fallback import FallbackConfig, Means
+from firstbell.oms.policies.order_retry import OrderRetryHandler
+from firstbell.oms.policies.pricing import Market
+from firstbell.oms.policies.retry import RetryConfig
 
 D = Decimal
 S = 1_000_000_000

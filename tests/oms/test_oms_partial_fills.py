@@ -13,7 +13,7 @@ from firstbell.model.order_status import OrderStatus
 from firstbell.model.price_band import PriceBand
 from firstbell.model.quote import Level, Quote
 from firstbell.model.terms import OrderType, Side
-from firstbell.oms.partial_fills import (
+from firstbell.oms.policies.partial_fills import (
     CancelRemaining,
     CompletionStrategy,
     PartialFillConfig,
@@ -21,7 +21,7 @@ from firstbell.oms.partial_fills import (
     Reprice,
     Wait,
 )
-from firstbell.oms.pricing import Market
+from firstbell.oms.policies.pricing import Market
 
 D = Decimal
 S = 1_000_000_000

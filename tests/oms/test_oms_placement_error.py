@@ -18,7 +18,7 @@ from firstbell.errors import (
 )
 from firstbell.model.refusals import RefusalKind
 from firstbell.model.terms import AttemptOutcome
-from firstbell.oms.placement_error import placement_error
+from firstbell.oms.policies.placement_error import placement_error
 
 API, NETWORK, RATE, LOGIN = "API_PLACEMENT_ERROR", "NETWORK_ERROR", "RATE_LIMIT_ERROR", "AUTHENTICATION_ERROR"
 REJECTED = AttemptOutcome.REJECTED

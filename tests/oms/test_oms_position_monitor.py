@@ -25,12 +25,12 @@ from firstbell.model.order_status import ReportKind
 from firstbell.model.position import Position, Trade
 from firstbell.model.report import ExecutionReport, Fill
 from firstbell.model.terms import OrderRole, OrderType, Side
-from firstbell.oms.day_marks import FILE, DayMarks
-from firstbell.oms.position_monitor import PositionMonitor, PositionNotFound
-from firstbell.oms.position_view import Viewer
-from firstbell.oms.positions import PositionBook, Standing, fees_of
-from firstbell.oms.prices import MarketPrice
-from firstbell.oms.response import response_of
+from firstbell.oms.orders.response import response_of
+from firstbell.oms.positions.book import PositionBook, Standing, fees_of
+from firstbell.oms.positions.day_marks import FILE, DayMarks
+from firstbell.oms.positions.monitor import PositionMonitor, PositionNotFound
+from firstbell.oms.positions.prices import MarketPrice
+from firstbell.oms.positions.view import Viewer
 from firstbell.risk.trading_state import Halt, HaltFile, TradingState, in_force, trading_state
 from firstbell.risk.verdict import ErrorCode
 

@@ -21,7 +21,7 @@ from firstbell.model.order_status import ReportKind
 from firstbell.model.position import Trade, position_of
 from firstbell.model.report import ExecutionReport, Fill
 from firstbell.model.terms import Side
-from firstbell.oms.positions import PositionBook, fees_of, holders_of
+from firstbell.oms.positions.book import PositionBook, fees_of, holders_of
 
 AT = datetime(2026, 11, 21, 5, 15, tzinfo=UTC)
 DAY = date(2026, 11, 21)
@@ -365,8 +365,8 @@ def test_many_orders_are_forgotten_and_what_they_came_to_stays(desk):
 
 
 def test_a_late_trade_of_a_forgotten_order_is_read_from_the_journal(desk, monkeypatch):
-    monkeypatch.setattr("firstbell.oms.positions._REMEMBERED", 1)
-    monkeypatch.setattr("firstbell.oms.ledger._KEPT", 0)
+    monkeypatch.setattr("firstbell.oms.positions.book._REMEMBERED", 1)
+    monkeypatch.setattr("firstbell.oms.positions.ledger._KEPT", 0)
     for name in ("a", "b", "c"):
         desk.order(name)
         desk.sum(name, 100, ReportKind.FILLED)

@@ -19,8 +19,9 @@ from firstbell.clock import SystemClock
 from firstbell.errors import NoAnswer, RunError
 from firstbell.model.instant import instant
 from firstbell.model.quote import Quote
-from firstbell.oms import last_prices, small_file
-from firstbell.oms.prices import BrokerPrices, MarketPrice
+from firstbell.oms import small_file
+from firstbell.oms.positions import last_prices
+from firstbell.oms.positions.prices import BrokerPrices, MarketPrice
 
 FOLD, MHRN = "IRO1FOLD0001", "IRO1MHRN0001"
 

@@ -11,7 +11,7 @@ from firstbell.model.instrument import Instrument
 from firstbell.model.price_band import PriceBand
 from firstbell.model.quote import Level, Quote
 from firstbell.model.terms import Side
-from firstbell.oms.pricing import Market, crosses, crossing_price, fitted, part_of_one, worst_price
+from firstbell.oms.policies.pricing import Market, crosses, crossing_price, fitted, part_of_one, worst_price
 
 D = Decimal
 AT = datetime(2026, 11, 21, 5, 15, tzinfo=UTC)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from firstbell.model.identifiers import InstrumentId
 from firstbell.model.quote import Level, Quote
 from firstbell.model.terms import Side
-from firstbell.oms.queue_position import SHOWN_LEVELS, QueuePosition, followed, volume_ahead
+from firstbell.oms.orders.queue_position import SHOWN_LEVELS, QueuePosition, followed, volume_ahead
 from firstbell.simulator.book import BookOrder, OrderBook
 
 AT = datetime(2026, 11, 21, 6, tzinfo=UTC)

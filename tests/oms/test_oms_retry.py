@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from firstbell.config import RetrySettings
 from firstbell.errors import BrokerError, NoAnswer, NotSent, RateLimited, Refused, TokenEnded, Unreadable, WrongPassword
-from firstbell.oms.retry import Backoff, BackoffAim, RetryConfig, RetryStrategy, read_with_retry
+from firstbell.oms.policies.retry import Backoff, BackoffAim, RetryConfig, RetryStrategy, read_with_retry
 
 S = 1_000_000_000
 

@@ -13,7 +13,7 @@ from firstbell.model.order import Order, OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
-from firstbell.oms.row_reports import Waiting, reports_of
+from firstbell.oms.orders.row_reports import Waiting, reports_of
 
 D = Decimal
 S = OrderStatus

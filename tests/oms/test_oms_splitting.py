@@ -10,8 +10,8 @@ from firstbell.model.instrument import Instrument
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.price_band import PriceBand
 from firstbell.model.refusals import RefusalKind
-from firstbell.oms.fallback import FallbackConfig, QuantityReduction, Splitting, applied, propose
-from firstbell.oms.pricing import Market
+from firstbell.oms.policies.fallback import FallbackConfig, QuantityReduction, Splitting, applied, propose
+from firstbell.oms.policies.pricing import Market
 
 D = Decimal
 BAND = PriceBand(D(4724), D(5010))

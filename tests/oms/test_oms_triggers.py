@@ -14,7 +14,7 @@ from firstbell.model.instructions import Instructions
 from firstbell.model.order import Changed, Order, OrderState
 from firstbell.model.quote import Level, Quote
 from firstbell.model.terms import OrderType, Side
-from firstbell.oms.triggers import followed, is_hit, is_stale
+from firstbell.oms.orders.triggers import followed, is_hit, is_stale
 
 D = Decimal
 AT = datetime(2026, 11, 28, 8, tzinfo=UTC)

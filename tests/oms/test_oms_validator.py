@@ -15,7 +15,7 @@ from firstbell.model.instrument import Instrument
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.price_band import PriceBand
 from firstbell.model.quote import Level, Quote
-from firstbell.oms.validator import OrderValidator, Validation, bounds_of
+from firstbell.oms.orders.validator import OrderValidator, Validation, bounds_of
 from firstbell.risk.validation import Bounds
 from firstbell.risk.verdict import ErrorCode, Verdict
 

@@ -26,10 +26,10 @@ from firstbell.model.refusals import RefusalKind
 from firstbell.model.report import ExecutionReport, Fill
 from firstbell.model.terms import AttemptOutcome, OrderType, Side
 from firstbell.oms.decision import Budget, Step, next_step
-from firstbell.oms.exposure import Exposure
-from firstbell.oms.fallback import FallbackConfig, ManualIntervention, Means, applied, propose
-from firstbell.oms.partial_fills import CancelRemaining, PartialFillConfig, PartialFillHandler, Reprice
-from firstbell.oms.pricing import Market
+from firstbell.oms.policies.exposure import Exposure
+from firstbell.oms.policies.fallback import FallbackConfig, ManualIntervention, Means, applied, propose
+from firstbell.oms.policies.partial_fills import CancelRemaining, PartialFillConfig, PartialFillHandler, Reprice
+from firstbell.oms.policies.pricing import Market
 
 D = Decimal
 K = ReportKind

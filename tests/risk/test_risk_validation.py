@@ -602,7 +602,10 @@ def test_the_keys_that_the_page_names_are_those_of_the_config():
     models = {"validation": ValidationSettings, "risk": RiskSettings}
     named = [match for rule in RULES for match in re.findall(r"`\[(\w+)\] (\w+)`", rule.limit)]
     assert all(key in models[section].model_fields for section, key in named)
-    assert {key for section, key in named if section == "validation"} == set(ValidationSettings.model_fields)
+    # Whether the calendar is asked at all is no limit.
+    limits = set(ValidationSettings.model_fields) - {"market_hours"}
+    assert {key for section, key in named if section == "validation"} == limits
+    assert "market_hours = no" in PAGE.read_text(encoding="utf-8")
     assert {key for _, key in named} == {each.name for each in fields(Bounds)}
 
 

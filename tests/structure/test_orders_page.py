@@ -22,8 +22,8 @@ from firstbell.model.broker_codes import BROKER_CODES
 from firstbell.model.order_status import DONE, TRANSITIONS, OrderStatus, ReportKind, next_status
 from firstbell.model.terms import OrderType, TimeInForce
 from firstbell.oms.office import Office
-from firstbell.oms.position_view import summary
-from firstbell.oms.terms_at_broker import why_not_taken
+from firstbell.oms.orders.terms_at_broker import why_not_taken
+from firstbell.oms.positions.view import summary
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "orders.md"

@@ -10,7 +10,7 @@ from firstbell.alerts.base import Importance, Message
 from firstbell.cli.halt import call, end
 from firstbell.clock import exchange_now
 from firstbell.oms.engines import Engines
-from firstbell.oms.positions import PositionBook, fees_of, holders_of
+from firstbell.oms.positions.book import PositionBook, fees_of, holders_of
 from firstbell.risk.trading_state import in_force
 from firstbell.sniper.archive import current
 

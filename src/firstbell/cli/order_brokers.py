@@ -14,15 +14,15 @@ from firstbell.cli.shell import Shell, shared_options
 from firstbell.cli.tables import add_columns, life, plain_table, print_table
 from firstbell.errors import BrokerError, CaptchaError
 from firstbell.model.broker_codes import PAPER
-from firstbell.oms import health_file
-from firstbell.oms.assembling import order_manager
+from firstbell.oms.orders import health_file
+from firstbell.oms.orders.assembling import order_manager
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from firstbell.model.identifiers import AccountName
-    from firstbell.oms.broker_health import HealthReport
-    from firstbell.oms.trader import Trader
+    from firstbell.oms.orders.broker_health import HealthReport
+    from firstbell.oms.orders.trader import Trader
 
 _FAILED = 1
 

@@ -17,14 +17,14 @@ from firstbell.cli.resolving import ask_quickly, recovered
 from firstbell.cli.shell import Shell, shared_options
 from firstbell.config.models import AlertKind
 from firstbell.model.money import plain
-from firstbell.oms.order_desk import OrderDesk
+from firstbell.oms.orders.order_desk import OrderDesk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from firstbell.model.order import Order
     from firstbell.model.report import ExecutionReport
-    from firstbell.oms.loss_limits import PositionAlert
+    from firstbell.oms.positions.loss_limits import PositionAlert
 
 _DRAW_EVERY_S: Final = 0.5
 _UNRESOLVED: Final = 3

@@ -21,7 +21,7 @@ from firstbell.errors import BrokerError, CaptchaError, RunError
 from firstbell.model.money import plain
 from firstbell.model.order_status import DONE, PLACED
 from firstbell.oms.cancel import cancel as cancel_order
-from firstbell.oms.queue_position import volume_ahead
+from firstbell.oms.orders.queue_position import volume_ahead
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
 from firstbell.sniper import results
 from firstbell.sniper.archive import current, put_back
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from firstbell.journal.base import Entry
     from firstbell.oms.office import Office
-    from firstbell.oms.queue_position import QueuePosition
+    from firstbell.oms.orders.queue_position import QueuePosition
 
 
 @click.group()

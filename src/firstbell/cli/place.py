@@ -15,8 +15,8 @@ from firstbell.model.identifiers import AccountName, InstrumentId
 from firstbell.model.money import exact
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.terms import OrderType, Side, TimeInForce
-from firstbell.oms.assembling import order_manager
-from firstbell.oms.requests import BracketRequest
+from firstbell.oms.orders.assembling import order_manager
+from firstbell.oms.orders.requests import BracketRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from enum import StrEnum
 
-    from firstbell.oms.manager import OrderManager
-    from firstbell.oms.response import OrderResponse
+    from firstbell.oms.orders.manager import OrderManager
+    from firstbell.oms.orders.response import OrderResponse
 
 _REFUSED: Final = 1
 _UNRESOLVED: Final = 3

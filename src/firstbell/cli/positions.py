@@ -20,12 +20,12 @@ from firstbell.errors import BrokerError, CaptchaError, RunError
 from firstbell.log import set_up
 from firstbell.model.broker_codes import PAPER
 from firstbell.model.money import grouped, plain
-from firstbell.oms import last_prices
-from firstbell.oms.day_marks import DayMarks
 from firstbell.oms.office import Office
-from firstbell.oms.position_view import Viewer, opening_prices, summary
-from firstbell.oms.positions import PositionBook, fees_of, holders_of
-from firstbell.oms.prices import BrokerPrices
+from firstbell.oms.positions import last_prices
+from firstbell.oms.positions.book import PositionBook, fees_of, holders_of
+from firstbell.oms.positions.day_marks import DayMarks
+from firstbell.oms.positions.prices import BrokerPrices
+from firstbell.oms.positions.view import Viewer, opening_prices, summary
 from firstbell.risk.trading_state import in_force
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from firstbell.brokers.base import Broker, Holding
     from firstbell.model.identifiers import AccountName
-    from firstbell.oms.position_view import PositionView
-    from firstbell.oms.positions import PositionKey
+    from firstbell.oms.positions.book import PositionKey
+    from firstbell.oms.positions.view import PositionView
 
 _SHOWN: Final = Decimal("0.01")
 _MINUTE_S: Final = 60

@@ -15,8 +15,8 @@ from firstbell.config import load
 from firstbell.errors import RunError
 from firstbell.log import set_up
 from firstbell.model.money import grouped, plain
-from firstbell.oms import health_file
 from firstbell.oms.office import Office
+from firstbell.oms.orders import health_file
 from firstbell.sniper.measured import save
 from firstbell.sniper.preflight import fly
 

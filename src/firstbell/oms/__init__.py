@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from firstbell.model.order_status import OrderStatus
     from firstbell.model.position import Position, Trade
     from firstbell.model.terms import OrderRole, OrderType, Side, TimeInForce
-    from firstbell.oms.fallback import FallbackConfig
-    from firstbell.oms.manager import OrderManager
-    from firstbell.oms.order_desk import OrderDesk
-    from firstbell.oms.order_retry import OrderRetryHandler
-    from firstbell.oms.partial_fills import CompletionStrategy, PartialFillConfig, PartialFillHandler
-    from firstbell.oms.position_monitor import PositionMonitor, PositionNotFound
-    from firstbell.oms.requests import BracketRequest, OcoRequest
-    from firstbell.oms.response import OrderResponse
-    from firstbell.oms.retry import RetryConfig, RetryStrategy
-    from firstbell.oms.validator import OrderValidator, Validation
+    from firstbell.oms.orders.manager import OrderManager
+    from firstbell.oms.orders.order_desk import OrderDesk
+    from firstbell.oms.orders.requests import BracketRequest, OcoRequest
+    from firstbell.oms.orders.response import OrderResponse
+    from firstbell.oms.orders.validator import OrderValidator, Validation
+    from firstbell.oms.policies.fallback import FallbackConfig
+    from firstbell.oms.policies.order_retry import OrderRetryHandler
+    from firstbell.oms.policies.partial_fills import CompletionStrategy, PartialFillConfig, PartialFillHandler
+    from firstbell.oms.policies.retry import RetryConfig, RetryStrategy
+    from firstbell.oms.positions.monitor import PositionMonitor, PositionNotFound
     from firstbell.risk.verdict import ErrorCode, Verdict
 
 __all__ = [
@@ -59,31 +59,31 @@ __all__ = [
 
 _WHERE: Final = MappingProxyType(
     {
-        "BracketRequest": "oms.requests",
-        "CompletionStrategy": "oms.partial_fills",
+        "BracketRequest": "oms.orders.requests",
+        "CompletionStrategy": "oms.policies.partial_fills",
         "ErrorCode": "risk.verdict",
-        "FallbackConfig": "oms.fallback",
-        "OcoRequest": "oms.requests",
-        "OrderDesk": "oms.order_desk",
-        "OrderManager": "oms.manager",
+        "FallbackConfig": "oms.policies.fallback",
+        "OcoRequest": "oms.orders.requests",
+        "OrderDesk": "oms.orders.order_desk",
+        "OrderManager": "oms.orders.manager",
         "OrderRequest": "model.order_request",
-        "OrderResponse": "oms.response",
-        "OrderRetryHandler": "oms.order_retry",
+        "OrderResponse": "oms.orders.response",
+        "OrderRetryHandler": "oms.policies.order_retry",
         "OrderRole": "model.terms",
         "OrderStatus": "model.order_status",
         "OrderType": "model.terms",
-        "OrderValidator": "oms.validator",
-        "PartialFillConfig": "oms.partial_fills",
-        "PartialFillHandler": "oms.partial_fills",
+        "OrderValidator": "oms.orders.validator",
+        "PartialFillConfig": "oms.policies.partial_fills",
+        "PartialFillHandler": "oms.policies.partial_fills",
         "Position": "model.position",
-        "PositionMonitor": "oms.position_monitor",
-        "PositionNotFound": "oms.position_monitor",
-        "RetryConfig": "oms.retry",
-        "RetryStrategy": "oms.retry",
+        "PositionMonitor": "oms.positions.monitor",
+        "PositionNotFound": "oms.positions.monitor",
+        "RetryConfig": "oms.policies.retry",
+        "RetryStrategy": "oms.policies.retry",
         "Side": "model.terms",
         "TimeInForce": "model.terms",
         "Trade": "model.position",
-        "Validation": "oms.validator",
+        "Validation": "oms.orders.validator",
         "Verdict": "risk.verdict",
     }
 )

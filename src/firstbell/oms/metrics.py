@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     OrdersByStatus = Callable[[], Mapping[str, int]]
     Summary = Callable[[], Mapping[str, Any]]
-    """What `firstbell.oms.position_monitor.PositionMonitor.get_position_summary` gives."""
+    """What `firstbell.oms.positions.monitor.PositionMonitor.get_position_summary` gives."""
 
 _log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 from firstbell.market import fee, fee_rate
 from firstbell.model.order_status import DONE, ReportKind
 from firstbell.model.terms import Side
-from firstbell.oms.ledger import Ledger
 from firstbell.oms.logins import logins_of
-from firstbell.oms.tally import Tally
+from firstbell.oms.positions.ledger import Ledger
+from firstbell.oms.positions.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from firstbell.model.order import Order
     from firstbell.model.position import Position, Trade
     from firstbell.model.report import ExecutionReport
-    from firstbell.oms.tally import FeeOf
+    from firstbell.oms.positions.tally import FeeOf
 
     PositionKey = tuple[AccountName, InstrumentId]
     HolderOf = Callable[[AccountName], AccountName]

@@ -13,7 +13,7 @@ from firstbell.errors import FirstbellError
 from firstbell.model.money import grouped
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.terms import OrderRole, OrderType, Side
-from firstbell.oms.loss_limits import PositionAlert
+from firstbell.oms.positions.loss_limits import PositionAlert
 from firstbell.risk.trading_state import TradingState
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from firstbell.model.identifiers import AccountName, InstrumentId
-    from firstbell.oms.loss_limits import Alert
-    from firstbell.oms.position_view import PositionView
-    from firstbell.oms.response import OrderResponse
+    from firstbell.oms.orders.response import OrderResponse
+    from firstbell.oms.positions.loss_limits import Alert
+    from firstbell.oms.positions.view import PositionView
 
     Leaves = Callable[[AccountName, InstrumentId, Side], Decimal]
     """What orders of one side may still trade."""
@@ -35,7 +35,7 @@ _TRIES: Final = 3
 
 
 class Closer(Protocol):
-    """Places closing orders: what an `firstbell.oms.manager.OrderManager` does."""
+    """Places closing orders: what an `firstbell.oms.orders.manager.OrderManager` does."""
 
     def close_position(self, account: AccountName, request: OrderRequest) -> OrderResponse:
         """Place an order that ends a position. Under one key it is one order of the day, however often asked for.

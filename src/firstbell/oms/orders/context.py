@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import BrokerCode, RunId
     from firstbell.model.order_request import OrderRequest
     from firstbell.oms.carrier import Interrupt
-    from firstbell.oms.fallback import FallbackConfig
-    from firstbell.oms.partial_fills import PartialFillConfig
-    from firstbell.oms.retry import RetryConfig
+    from firstbell.oms.orders.validator import OrderValidator
+    from firstbell.oms.policies.fallback import FallbackConfig
+    from firstbell.oms.policies.partial_fills import PartialFillConfig
+    from firstbell.oms.policies.retry import RetryConfig
     from firstbell.oms.run_budget import AttemptBudget
-    from firstbell.oms.validator import OrderValidator
     from firstbell.risk.checks import Limits
     from firstbell.risk.trading_state import TradingState
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import Broker
     from firstbell.clock import Clock
     from firstbell.model.identifiers import AccountName, InstrumentId
-    from firstbell.oms.positions import PositionKey
+    from firstbell.oms.positions.book import PositionKey
 
     Market = tuple[str, InstrumentId]
     """Where a price holds: at a broker's code, of an instrument."""

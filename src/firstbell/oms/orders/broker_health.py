@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import NoAnswer, NotSent, RateLimited
 from firstbell.model.instant import instant
-from firstbell.oms.retry import Backoff
+from firstbell.oms.policies.retry import Backoff
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from firstbell.clock import Clock
-    from firstbell.oms.retry import RetryConfig
+    from firstbell.oms.policies.retry import RetryConfig
 
 _WINDOW: Final = 100
 """So many calls the error rate is of."""

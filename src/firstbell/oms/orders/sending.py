@@ -17,7 +17,7 @@ from firstbell.oms.attempts import Attempts, Desk
 from firstbell.oms.carrier import PlainCarrier
 from firstbell.oms.decision import Budget
 from firstbell.oms.final_check import FinalCheck
-from firstbell.oms.retry import BackoffAim
+from firstbell.oms.policies.retry import BackoffAim
 from firstbell.risk.checks import PLAN_CHECKS, Surroundings, deny
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from firstbell.model.instrument import Instrument
     from firstbell.model.order import Order, OrderState
     from firstbell.model.report import Attempt
-    from firstbell.oms.blotter import Blotter
-    from firstbell.oms.context import OrderContext
+    from firstbell.oms.orders.blotter import Blotter
+    from firstbell.oms.orders.context import OrderContext
     from firstbell.oms.pacing import Pacer
 
 _log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from firstbell.model.facts import Facts
 from firstbell.model.identifiers import AccountName
 from firstbell.model.instant import instant
 from firstbell.oms import small_file
-from firstbell.oms.broker_health import HealthReport
+from firstbell.oms.orders.broker_health import HealthReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,9 +1,8 @@
 """The order manager: places, cancels, replaces, tracks and lists the orders of all configured accounts.
 
 It stands on the same journal, claims, attempts and final checks as the bell: one engine. Its work is divided by login:
-each has a `firstbell.oms.trader.Trader`, which does one thing at a time, and `firstbell.oms.rounds.Rounds`, which look
-after what has been placed. `OrderManager.start` gives each login a thread for its rounds; `OrderManager.poll` makes one
-round of all.
+each has a `Trader`, which does one thing at a time, and `Rounds`, which look after what has been placed.
+`OrderManager.start` gives each login a thread for its rounds; `OrderManager.poll` makes one round of all.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from firstbell.errors import FirstbellError, RunError
 from firstbell.model.broker_codes import PAPER
 from firstbell.model.identifiers import ClientOrderId
 from firstbell.model.money import exact
-from firstbell.oms.placing import Placing
+from firstbell.oms.orders.placing import Placing
+from firstbell.oms.orders.response import OrderResponse, response_of
+from firstbell.oms.orders.rounds import Rounds
+from firstbell.oms.orders.trader import Trader
 from firstbell.oms.recovery import recover
-from firstbell.oms.response import OrderResponse, response_of
-from firstbell.oms.rounds import Rounds
-from firstbell.oms.trader import Trader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -35,11 +34,11 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry, Subscriber
     from firstbell.model.identifiers import AccountName
     from firstbell.model.order_request import OrderRequest
-    from firstbell.oms.broker_health import HealthReport
     from firstbell.oms.carrier import Interrupt
-    from firstbell.oms.context import OrderContext
     from firstbell.oms.logins import Login
-    from firstbell.oms.requests import BracketRequest, OcoRequest
+    from firstbell.oms.orders.broker_health import HealthReport
+    from firstbell.oms.orders.context import OrderContext
+    from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 
     Number = int | str | Decimal
     """A number as scripts may give it: never a float."""
@@ -142,7 +141,7 @@ class OrderManager:
     # --- changing
 
     def cancel(self, order_id: str | None) -> OrderResponse:
-        """Take an order back; see `firstbell.oms.trader.Trader.cancel`."""
+        """Take an order back; see `firstbell.oms.orders.trader.Trader.cancel`."""
         trader, entry = self._find(order_id)
         return trader.cancel(entry)
 
@@ -164,7 +163,7 @@ class OrderManager:
         quantity: Number | None = None,
         trigger_price: Number | None = None,
     ) -> OrderResponse:
-        """Change an order; see `firstbell.oms.trader.Trader.replace`. Numbers are read as those of a request are.
+        """Change an order; see `Trader.replace`. Numbers are read as those of a request are.
 
         Raises:
             ValueError: A number is not positive, or cannot be read exactly.

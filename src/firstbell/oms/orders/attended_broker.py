@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from firstbell.model.order import Order
     from firstbell.model.quote import Quote
     from firstbell.model.terms import Side
-    from firstbell.oms.broker_health import BrokerHealth
+    from firstbell.oms.orders.broker_health import BrokerHealth
 
 T = TypeVar("T")
 

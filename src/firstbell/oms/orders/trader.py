@@ -14,16 +14,16 @@ from firstbell.model.instant import instant
 from firstbell.model.order import OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.terms import OrderOutcome
-from firstbell.oms.attended_broker import AttendedBroker
-from firstbell.oms.blotter import Blotter
-from firstbell.oms.broker_health import BrokerHealth
 from firstbell.oms.cancel import ASKED, ask, withdraw
-from firstbell.oms.market_data import MarketData
+from firstbell.oms.orders.attended_broker import AttendedBroker
+from firstbell.oms.orders.blotter import Blotter
+from firstbell.oms.orders.broker_health import BrokerHealth
+from firstbell.oms.orders.market_data import MarketData
+from firstbell.oms.orders.response import OrderResponse, response_of
+from firstbell.oms.orders.sending import Sender
+from firstbell.oms.orders.terms_at_broker import as_taken, has_limit_there, is_supplied, must_be_held
+from firstbell.oms.orders.watching import Watch
 from firstbell.oms.pacing import Pacer
-from firstbell.oms.response import OrderResponse, response_of
-from firstbell.oms.sending import Sender
-from firstbell.oms.terms_at_broker import as_taken, has_limit_there, is_supplied, must_be_held
-from firstbell.oms.watching import Watch
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.model.instrument import Instrument
     from firstbell.model.order import Order
-    from firstbell.oms.context import OrderContext
     from firstbell.oms.logins import Login
+    from firstbell.oms.orders.context import OrderContext
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order_status import DONE, OrderStatus
 from firstbell.model.terms import OrderRole
-from firstbell.oms.blotter import entries_by_plan, never_came
+from firstbell.oms.orders.blotter import entries_by_plan, never_came
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

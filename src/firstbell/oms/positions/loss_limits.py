@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from firstbell.config.position_settings import OnLoss
 from firstbell.errors import RunError
 from firstbell.model.money import grouped
-from firstbell.oms.day_marks import DayMarks
 from firstbell.oms.engines import Engines
+from firstbell.oms.positions.day_marks import DayMarks
 from firstbell.risk.trading_state import Halt, HaltFile, TradingState, trading_state
 from firstbell.risk.verdict import ErrorCode, Verdict
 

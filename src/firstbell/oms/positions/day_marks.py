@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from firstbell.oms.positions import PositionKey
+    from firstbell.oms.positions.book import PositionKey
 
 _log = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from firstbell.model.money import exact
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.policies import CompletionStrategy
 from firstbell.model.terms import Side
-from firstbell.oms.pricing import crosses, crossing_price, part_of_one, worst_price
+from firstbell.oms.policies.pricing import crosses, crossing_price, part_of_one, worst_price
 
 if TYPE_CHECKING:
     from firstbell.config import PartialFillSettings
     from firstbell.model.order import OrderState
-    from firstbell.oms.pricing import Market
+    from firstbell.oms.policies.pricing import Market
 
 __all__ = [
     "CancelRemaining",

@@ -15,12 +15,12 @@ from firstbell.model.order import Order
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.refusals import RefusalKind
 from firstbell.model.terms import OrderType, Side
-from firstbell.oms.pricing import crossing_price, fitted, part_of_one, worst_price
+from firstbell.oms.policies.pricing import crossing_price, fitted, part_of_one, worst_price
 from firstbell.oms.sizing import affordable, cut_to_lot
 
 if TYPE_CHECKING:
     from firstbell.config import FallbackSettings
-    from firstbell.oms.pricing import Market
+    from firstbell.oms.policies.pricing import Market
 
 Asked = Order | OrderRequest
 A = TypeVar("A", Order, OrderRequest)

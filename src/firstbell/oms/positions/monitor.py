@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from firstbell.errors import FirstbellError, RunError
 from firstbell.model.instant import instant
-from firstbell.oms.closing import Closing, Levels
-from firstbell.oms.loss_limits import LossLimits, PositionAlert
-from firstbell.oms.position_view import Viewer, opening_prices, summary
+from firstbell.oms.positions.closing import Closing, Levels
+from firstbell.oms.positions.loss_limits import LossLimits, PositionAlert
+from firstbell.oms.positions.view import Viewer, opening_prices, summary
 from firstbell.risk.verdict import ErrorCode
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from firstbell.config import PositionSettings
     from firstbell.model.identifiers import AccountName, InstrumentId
     from firstbell.model.position import Trade
-    from firstbell.oms.closing import Closer
-    from firstbell.oms.loss_limits import Alert
-    from firstbell.oms.position_view import PositionView
-    from firstbell.oms.positions import PositionBook, PositionKey, Standing
-    from firstbell.oms.prices import MarketPrice, Prices
-    from firstbell.oms.tally import FeeOf
+    from firstbell.oms.positions.book import PositionBook, PositionKey, Standing
+    from firstbell.oms.positions.closing import Closer
+    from firstbell.oms.positions.loss_limits import Alert
+    from firstbell.oms.positions.prices import MarketPrice, Prices
+    from firstbell.oms.positions.tally import FeeOf
+    from firstbell.oms.positions.view import PositionView
     from firstbell.risk.trading_state import TradingState
 
 _log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class PositionMonitor:
         clock: Both clocks.
         tz: The exchange's time zone, in which days begin.
         state_dir: Where halts and the day's marks are written down.
-        fee_of: The fee that closing would take; see `firstbell.oms.positions.fees_of`.
+        fee_of: The fee that closing would take; see `firstbell.oms.positions.book.fees_of`.
         alert: Told of what a person should know. It must be quick and must not raise.
     """
 
@@ -112,7 +112,7 @@ class PositionMonitor:
         return self._views
 
     def get_position_summary(self) -> Mapping[str, Any]:
-        """All positions together as the last round saw them: see `firstbell.oms.position_view.summary`.
+        """All positions together as the last round saw them: see `firstbell.oms.positions.view.summary`.
 
         Besides, ``daily_loss`` and ``drawdown`` say how much of the limits is used up (None while the day's profit is
         not known), ``limit_reached`` which of them has been reached, and ``state`` what may leave.

@@ -18,24 +18,24 @@ from typing import TYPE_CHECKING, Self
 from firstbell.clock import exchange_now
 from firstbell.config import load
 from firstbell.errors import RunError
-from firstbell.oms import last_prices
-from firstbell.oms.assembling import order_manager
-from firstbell.oms.health_file import HealthFile
 from firstbell.oms.metrics import OrderMetrics
 from firstbell.oms.metrics_page import MetricsPage
 from firstbell.oms.office import Office
-from firstbell.oms.position_monitor import PositionMonitor
-from firstbell.oms.positions import PositionBook, fees_of, holders_of
-from firstbell.oms.prices import BrokerPrices
+from firstbell.oms.orders.assembling import order_manager
+from firstbell.oms.orders.health_file import HealthFile
+from firstbell.oms.orders.thread_interrupt import ThreadInterrupt
+from firstbell.oms.positions import last_prices
+from firstbell.oms.positions.book import PositionBook, fees_of, holders_of
+from firstbell.oms.positions.monitor import PositionMonitor
+from firstbell.oms.positions.prices import BrokerPrices
 from firstbell.oms.run_id import new_run_id
-from firstbell.oms.thread_interrupt import ThreadInterrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
     from firstbell.model.identifiers import AccountName, RunId
-    from firstbell.oms.loss_limits import Alert
+    from firstbell.oms.positions.loss_limits import Alert
     from firstbell.risk.trading_state import TradingState
 
 _log = logging.getLogger(__name__)

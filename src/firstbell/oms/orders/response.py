@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId, VenueOrderId
-    from firstbell.oms.queue_position import QueuePosition
+    from firstbell.oms.orders.queue_position import QueuePosition
     from firstbell.risk.verdict import ErrorCode, Verdict
 
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from firstbell.model.identifiers import AccountName, BrokerCode, InstrumentId
     from firstbell.model.position import Position
-    from firstbell.oms.positions import PositionKey, Standing
-    from firstbell.oms.prices import MarketPrice
-    from firstbell.oms.tally import FeeOf
+    from firstbell.oms.positions.book import PositionKey, Standing
+    from firstbell.oms.positions.prices import MarketPrice
+    from firstbell.oms.positions.tally import FeeOf
 
 _NOTHING: Final = Decimal(0)
 

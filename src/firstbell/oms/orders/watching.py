@@ -14,7 +14,7 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, PLACED, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry
-from firstbell.oms.row_reports import Waiting, reports_of
+from firstbell.oms.orders.row_reports import Waiting, reports_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import ClientOrderId, VenueOrderId
     from firstbell.model.order import Order, OrderState
     from firstbell.model.report import Fill
-    from firstbell.oms.blotter import Blotter
-    from firstbell.oms.context import OrderContext
+    from firstbell.oms.orders.blotter import Blotter
+    from firstbell.oms.orders.context import OrderContext
 
 _log = logging.getLogger(__name__)
 

@@ -16,14 +16,14 @@ from firstbell.model.instructions import Instructions
 from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderOutcome, OrderRole, OrderType, Side
-from firstbell.oms.exposure import Exposure
-from firstbell.oms.fallback import ManualIntervention, Means, applied, marketable_price, propose
-from firstbell.oms.placement_error import placement_error
-from firstbell.oms.pricing import Market
-from firstbell.oms.queue_position import volume_ahead
-from firstbell.oms.response import OrderResponse
-from firstbell.oms.terms_at_broker import why_not_taken
-from firstbell.oms.trader import Denied
+from firstbell.oms.orders.queue_position import volume_ahead
+from firstbell.oms.orders.response import OrderResponse
+from firstbell.oms.orders.terms_at_broker import why_not_taken
+from firstbell.oms.orders.trader import Denied
+from firstbell.oms.policies.exposure import Exposure
+from firstbell.oms.policies.fallback import ManualIntervention, Means, applied, marketable_price, propose
+from firstbell.oms.policies.placement_error import placement_error
+from firstbell.oms.policies.pricing import Market
 from firstbell.risk.verdict import ErrorCode, Verdict
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from firstbell.model.instrument import Instrument
     from firstbell.model.order_request import OrderRequest
     from firstbell.model.quote import Quote
-    from firstbell.oms.requests import BracketRequest
-    from firstbell.oms.trader import Trader
+    from firstbell.oms.orders.requests import BracketRequest
+    from firstbell.oms.orders.trader import Trader
 
 _log = logging.getLogger(__name__)
 

@@ -19,18 +19,18 @@ from firstbell.model.identifiers import ClientOrderId
 from firstbell.model.order import Order
 from firstbell.model.refusals import RefusalKind
 from firstbell.model.terms import AttemptOutcome
-from firstbell.oms.exposure import Exposure
-from firstbell.oms.fallback import NO_MEANS, A, ManualIntervention, applied, propose
-from firstbell.oms.retry import Backoff
+from firstbell.oms.policies.exposure import Exposure
+from firstbell.oms.policies.fallback import NO_MEANS, A, ManualIntervention, applied, propose
+from firstbell.oms.policies.retry import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
     from firstbell.clock import Clock
-    from firstbell.oms.fallback import Fallback, FallbackConfig, Means
-    from firstbell.oms.pricing import Market
-    from firstbell.oms.retry import RetryConfig
+    from firstbell.oms.policies.fallback import Fallback, FallbackConfig, Means
+    from firstbell.oms.policies.pricing import Market
+    from firstbell.oms.policies.retry import RetryConfig
 
 
 @dataclass(frozen=True, slots=True)

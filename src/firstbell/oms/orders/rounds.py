@@ -11,11 +11,11 @@ from firstbell.market import Phase
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, OrderStatus, ReportKind
 from firstbell.model.terms import OrderType, TimeInForce
-from firstbell.oms.contingency import Adjust, Release, Renew, Resize, Ways, Withdraw, next_steps
-from firstbell.oms.fallback import marketable_price
-from firstbell.oms.partial_fills import CancelRemaining, PartialFillHandler, Reprice
-from firstbell.oms.pricing import Market, fitted, worst_price
-from firstbell.oms.triggers import followed, is_hit, is_stale
+from firstbell.oms.orders.contingency import Adjust, Release, Renew, Resize, Ways, Withdraw, next_steps
+from firstbell.oms.orders.triggers import followed, is_hit, is_stale
+from firstbell.oms.policies.fallback import marketable_price
+from firstbell.oms.policies.partial_fills import CancelRemaining, PartialFillHandler, Reprice
+from firstbell.oms.policies.pricing import Market, fitted, worst_price
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.model.quote import Quote
     from firstbell.model.terms import Side
-    from firstbell.oms.contingency import ContingentStep
-    from firstbell.oms.trader import Trader
+    from firstbell.oms.orders.contingency import ContingentStep
+    from firstbell.oms.orders.trader import Trader
 
 _log = logging.getLogger(__name__)
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 from firstbell.model.facts import Facts, instant_of, number_of
 from firstbell.model.identifiers import InstrumentId
 from firstbell.oms import small_file
-from firstbell.oms.prices import MarketPrice
+from firstbell.oms.positions.prices import MarketPrice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from firstbell.oms.prices import Market
+    from firstbell.oms.positions.prices import Market
 
 _log = logging.getLogger(__name__)
 
