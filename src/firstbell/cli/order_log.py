@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.markup import escape
 
+from firstbell.cli.order_tail import Tail
 from firstbell.cli.shell import Shell, shared_options
 from firstbell.config import load
 from firstbell.journal.order_events import OrderEvent
 from firstbell.journal.order_files import OrderFiles
 from firstbell.journal.order_log import ORDER_LOG
-from firstbell.journal.order_sources import lines_in, read_line
+from firstbell.journal.order_sources import lines_in
 from firstbell.journal.order_words import words
 from firstbell.log import older_parts
 from firstbell.oms.office import Office
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from datetime import tzinfo
-    from pathlib import Path
-    from typing import BinaryIO
 
 _LOOK_EVERY_S: Final = 0.2
 _COLORS: Final[dict[str, str]] = {
@@ -61,7 +59,7 @@ def log(shell: Shell, *, follow: bool, rebuild: bool, event: str | None, account
     def is_wanted(line: dict[str, Any]) -> bool:
         return line.get("event") is not None and all(value in {None, line.get(key)} for key, value in asked.items())
 
-    tail = _Tail(path)
+    tail = Tail(path)
     try:
         for line in _last(tail, number, is_wanted):
             _show(shell, line, tz)
@@ -97,7 +95,7 @@ def _show(shell: Shell, line: dict[str, Any], tz: tzinfo) -> None:
     shell.out.print(f"[{color}]{text}[/]" if color else text, soft_wrap=True)
 
 
-def _last(tail: _Tail, number: int, is_wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+def _last(tail: Tail, number: int, is_wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
     """The last so many lines, oldest first; older parts of the log are opened only where they are needed."""
     found = list(filter(is_wanted, tail.new()))
     for part in older_parts(tail.path):
@@ -109,57 +107,3 @@ def _last(tail: _Tail, number: int, is_wanted: Callable[[dict[str, Any]], bool])
             # It was put further aside, or removed for its age, at this very moment.
             continue
     return found[-number:] if number else []
-
-
-class _Tail:
-    """What stands in a file and is written into it later, also when it is put aside and begun anew.
-
-    Args:
-        path: The file; it need not be there yet.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = _open(path)
-        self._rest = b""
-
-    def new(self) -> Iterator[dict[str, Any]]:
-        """The whole lines since the last look."""
-        # Asked first: once another file stands there, nobody writes into this one any more.
-        has_moved = self._has_moved()
-        yield from self._read()
-        if has_moved:
-            self.close()
-            self._file, self._rest = _open(self.path), b""
-            yield from self._read()
-
-    def close(self) -> None:
-        """Let go of the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def _has_moved(self) -> bool:
-        if self._file is None:
-            return True
-        try:
-            there, here = self.path.stat(), os.fstat(self._file.fileno())
-        except OSError:
-            return False
-        return (there.st_ino, there.st_dev) != (here.st_ino, here.st_dev)
-
-    def _read(self) -> Iterator[dict[str, Any]]:
-        if self._file is None:
-            return
-        *whole, self._rest = (self._rest + self._file.read()).split(b"\n")
-        for text in whole:
-            line = read_line(text)
-            if line is not None:
-                yield line
-
-
-def _open(path: Path) -> BinaryIO | None:
-    try:
-        return path.open("rb")
-    except OSError:
-        return None
