@@ -52,10 +52,11 @@ class PaperFile:
                 db.execute("PRAGMA trusted_schema = OFF")
                 # It has to outlive this process, not the machine's losing its power: there is no money in it.
                 db.execute("PRAGMA synchronous = OFF")
-                _begin(db)
+                _patiently(db, "BEGIN IMMEDIATE")
                 db.execute(_TABLE)
                 yield Rows(db)
-                db.execute("COMMIT")
+                # Whoever is just about to begin reads for a moment, and a commit waits for readers.
+                _patiently(db, "COMMIT")
         except (OSError, sqlite3.Error) as error:
             raise NotSent(f"the paper market's file {self.path} cannot be used: {error}", host="paper") from error
 
@@ -85,12 +86,12 @@ class Rows:
         self._db.executemany("DELETE FROM paper WHERE kind = ? AND name = ?", ((kind, name) for name in names))
 
 
-def _begin(db: sqlite3.Connection) -> None:
-    """Begin. SQLite itself would wait in C and stop every greenlet."""
+def _patiently(db: sqlite3.Connection, command: str) -> None:
+    """Begin or commit, once the file is free. SQLite itself would wait in C and stop every greenlet."""
     until = time.monotonic() + WAIT_S
     while True:
         try:
-            db.execute("BEGIN IMMEDIATE")
+            db.execute(command)
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() >= until:
                 raise
