@@ -295,6 +295,59 @@ def test_one_that_has_just_been_let_go_is_not_taken_back_as_if_it_had_not(desk, 
     other.close()
 
 
+def night(desk):
+    """The next morning; what waits does not wait for it."""
+    desk.clock = SteppedClock(desk.clock.wall_ns() + 24 * 3600 * 10**9)
+    market, desk.market.clock = desk.market, desk.clock
+    desk.open()
+    assert desk.market is market
+    desk.quote(4860, 4870)
+    desk.trade(4865, 10)
+    desk.rounds()
+
+
+def test_a_stop_that_leaves_on_a_later_day_is_looked_for_in_that_days_list(desk):
+    desk.manager.place(request(price=4870, quantity=10))
+    desk.rounds()
+    name = hold_stop(desk)
+    night(desk)
+    asked = []
+    listed = desk.broker.orders
+    desk.broker.orders = lambda day: asked.append(day) or [row for row in listed(day) if row.created_at.date() == day]
+    desk.quote(4790, 4795)
+    desk.trade(4793, 10)
+    desk.rounds(2)
+    entry = desk.journal.entry(f"{name}-r2")
+    assert entry.intent.order.day < asked[-1]
+    assert (entry.state.status, desk.held()) == (S.FILLED, 0)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it left", "after it left"])
+def test_a_stop_whose_process_died_while_it_left_on_a_later_day_sells_once(desk, monkeypatch, after):
+    desk.manager.place(request(price=4870, quantity=20))
+    desk.rounds()
+    hold_stop(desk)
+    night(desk)
+    send = desk.broker.send
+
+    def die(*args, **kwargs):
+        if after:
+            send(*args, **kwargs)
+        raise Killed
+
+    desk.quote(4790, 4795)
+    desk.trade(4793, 10)
+    monkeypatch.setattr(desk.broker, "send", die)
+    with pytest.raises(Killed):
+        desk.rounds(2)
+    desk.open()
+    desk.rounds(50)
+    # A stop alone that never came is told of, and not sent by itself.
+    assert desk.held() == (10 if after else 20)
+    assert not [each for each in desk.journal.entries() if each.state.unresolved]
+    assert len([row for row in desk.at_venue() if row.side == "sell"]) == int(after)
+
+
 # --- killed at any of its deeds
 
 

@@ -10,7 +10,7 @@ from firstbell.journal.base import ReportMisfit
 from firstbell.model.instant import instant
 from firstbell.model.order_status import PLACED, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
-from firstbell.oms.lists import Absence, find, in_the_way, names_taken, reading
+from firstbell.oms.lists import Absence, find, in_the_way, listed_on, names_taken, reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,14 +65,15 @@ class Inquiry:
         entries = [entry for name in names if (entry := self._journal.entry(name)) is not None]
         if not entries:
             return ()
-        day = entries[0].intent.order.day
+        day = listed_on(entries[0])
         try:
             rows = self._broker.orders(day) if rows is None else rows
         except (BrokerError, CaptchaError) as error:
             _log.warning("the list of the day could not be read: %s", error)
             return tuple(entries)
         rows = self._with_open_orders(rows, entries)
-        siblings = self._journal.entries(day=day, login=entries[0].intent.login)
+        days = sorted({day, *(entry.intent.order.day for entry in entries)})
+        siblings = [each for one in days for each in self._journal.entries(day=one, login=entries[0].intent.login)]
         found: set[VenueOrderId] = set()
         # What is surely there and has no name yet takes its row first: it must not pass for another order's.
         unnamed = [each for each in siblings if each.state.status in PLACED and each.state.venue_order_id is None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Final
 
 from firstbell.journal.base import HELD_NS
@@ -11,7 +11,7 @@ from firstbell.model.order_status import PLACED, TRANSITIONS, OrderStatus, Repor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from firstbell.brokers.base import VenueOrder
     from firstbell.journal.base import Entry
@@ -24,6 +24,15 @@ MIN_ABSENCE_NS: Final = 75 * 1_000_000_000
 """How far apart the first and last of those looks must be: 60 s are promised, and lists are known to lag by more."""
 CLOCK_SLACK: Final = timedelta(seconds=5)
 """How much earlier than our sending a row may claim to be: clocks differ, and the broker's times are cut to seconds."""
+
+_EXCHANGE: Final = timezone(timedelta(hours=3, minutes=30))
+"""The exchange's wall clock, by which its days begin; it has no summer time."""
+
+
+def listed_on(entry: Entry) -> date:
+    """The day in whose list an order stands: its own, or, of one that was held back, the day on which it left."""
+    left_at = entry.state.submitted_at if entry.intent.bell_ns == HELD_NS else None
+    return entry.intent.order.day if left_at is None else left_at.astimezone(_EXCHANGE).date()
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.errors import BrokerError, CaptchaError
 from firstbell.model.order_status import DONE, PLACED
 from firstbell.oms.inquiry import Inquiry, needs_asking
-from firstbell.oms.lists import MIN_ABSENCE_NS
+from firstbell.oms.lists import MIN_ABSENCE_NS, listed_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -72,7 +72,7 @@ class Reconciler:
         groups: dict[tuple[str, str], list[Entry]] = {}
         for entry in self._journal.entries(login=only):
             if needs_asking(entry) or entry.state.status in PLACED - DONE:
-                groups.setdefault((entry.intent.login, entry.intent.order.day.isoformat()), []).append(entry)
+                groups.setdefault((entry.intent.login, listed_on(entry).isoformat()), []).append(entry)
         for (login, _), entries in groups.items():
             broker = self._brokers.get(login)
             if broker is None:

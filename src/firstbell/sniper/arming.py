@@ -20,6 +20,7 @@ from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
 from firstbell.oms.inquiry import Inquiry, needs_asking
+from firstbell.oms.lists import listed_on
 from firstbell.oms.plan import DayUsed, Facts, PlanLine, plan_login
 from firstbell.risk.checks import Surroundings, deny, total_within_limit
 from firstbell.sniper.reading import Reading
@@ -192,8 +193,8 @@ class Arming:
         inquiry = Inquiry(self._broker, self._context.journal, self._context.clock, self._context.run_id)
         until_ns = self._reading.patience_ns()
         while unresolved := self._unresolved():
-            for day in sorted({entry.intent.order.day for entry in unresolved}):
-                names = [e.intent.order.client_order_id for e in unresolved if e.intent.order.day == day]
+            for day in sorted({listed_on(entry) for entry in unresolved}):
+                names = [e.intent.order.client_order_id for e in unresolved if listed_on(e) == day]
                 try:
                     self._broker.login()
                     inquiry.look(names)

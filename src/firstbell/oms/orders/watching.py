@@ -14,6 +14,7 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, PLACED, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry
+from firstbell.oms.lists import listed_on
 from firstbell.oms.orders.row_reports import Waiting, reports_of
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Watch:
         days: defaultdict[date, list[Entry]] = defaultdict(list)
         for entry in self._blotter.open():
             if not entry.is_held_back:
-                days[entry.intent.order.day].append(entry)
+                days[listed_on(entry)].append(entry)
         for day, entries in days.items():
             try:
                 rows = self._read(day)
