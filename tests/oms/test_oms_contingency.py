@@ -167,3 +167,14 @@ def test_of_a_renewed_exit_its_last_round_counts():
         lost, intent=replace(lost.intent, bell_ns=HELD_NS), state=replace(lost.state, status=S.INITIALIZED)
     )
     assert steps(bought(100, S.FILLED), lost, profit(status=S.ACCEPTED, held=False), renewed) == []
+
+
+def test_what_earlier_rounds_of_an_exit_have_sold_counts():
+    first = profit(status=S.CANCELED, held=False, filled=30)
+    second = replace(first, intent=replace(first.intent, bell_ns=HELD_NS), state=OrderState(first.intent.order))
+    assert steps(bought(100, S.FILLED), first, second, stop()) == [(Adjust, "stop", 70), (Release, "profit", 70)]
+
+
+def test_of_two_exits_whose_prices_have_come_the_stop_leaves():
+    waits = Ways(rests=lambda _entry: False, is_hit=lambda _entry: True, can_replace=True)
+    assert steps(bought(100, S.FILLED), profit(), stop(), ways=waits) == [(Release, "stop", 100)]
