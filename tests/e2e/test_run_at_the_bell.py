@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -89,8 +90,7 @@ def test_six_brokers_one_order_each_and_a_second_run_sends_nothing(open_venue):
 
 def test_too_early_is_sent_again_paced_until_the_exchange_opens(open_venue):
     venue = open_venue("--accounts", "2", "--bell-in", "13s")
-    early = venue.bell.timestamp() - 1.0
-    run = venue.firstbell("run", "--at", f"{venue.bell:%H:%M:%S}".replace(f"{venue.bell:%S}", f"{int(early) % 60:02}"))
+    run = venue.firstbell("run", "--at", f"{venue.bell - timedelta(seconds=1):%H:%M:%S}")
     document = venue.results()
     assert run.returncode == 0, run.stderr
     judge(venue, document)

@@ -83,7 +83,8 @@ def _rebuild(shell: Shell, office: Office) -> None:
     if shell.json:
         shell.print_json({"events": count})
     else:
-        shell.out.print(f"{count} events written anew from the journal: {escape(str(files.events.path))}")
+        said = f"{count} events written anew from the journal: {escape(str(files.events.path))}"
+        shell.out.print(said, soft_wrap=True)
 
 
 def _show(shell: Shell, line: dict[str, Any], tz: tzinfo) -> None:
