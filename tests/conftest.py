@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from hypothesis import settings
 
@@ -11,6 +13,23 @@ from stepped_clock import SteppedClock
 # A machine that is busy with other tests is slow, and nothing is wrong.
 settings.register_profile("firstbell", deadline=None)
 settings.load_profile("firstbell")
+
+
+@pytest.fixture(autouse=True)
+def _the_log_stays_as_it_was():
+    """A test that silences a logger for good is found itself, not by whichever test listens after it."""
+    before = _silenced()
+    yield
+    assert _silenced() == before
+
+
+def _silenced():
+    loggers = [
+        (name, logger.level, logger.disabled, logger.propagate)
+        for name, logger in logging.root.manager.loggerDict.items()
+        if name.startswith("firstbell") and isinstance(logger, logging.Logger)
+    ]
+    return logging.root.manager.disable, [entry for entry in loggers if entry[1:] != (logging.NOTSET, False, True)]
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import logging
 import secrets
 import sys
 from pathlib import Path
@@ -28,7 +27,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what was asked for; the exit status is 1 where a reader gave way."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    logging.disable(logging.CRITICAL)
     names: list[str] = options.target or list(TARGETS)
     if (options.replay or options.case is not None) and len(names) != 1:
         parser.error("--replay and --case need one --target")
@@ -67,7 +65,7 @@ def _all(names: Sequence[str], seed: int, options: argparse.Namespace) -> int:
 
 
 def _again(name: str, seed: int, options: argparse.Namespace) -> int:
-    with contextlib.closing(TARGETS[name]()) as target:
+    with contextlib.closing(TARGETS[name]()) as target, trial.quiet():
         data = options.replay.read_bytes() if options.replay else trial.make(target, seed, options.case)
         failure = trial.attempt(target, data)
     sys.stdout.write(f"{data[:_SHOWN]!r}\n{'it held' if failure is None else failure.words}\n")

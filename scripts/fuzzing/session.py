@@ -76,19 +76,20 @@ def run(
         patience_s: Seconds that making one finding small is worth.
     """
     tally, kinds = Tally(target.name), set[str]()
-    # The first case also pays for all that is made when first needed.
-    trial.attempt(target, trial.make(target, seed, first))
-    began = time.monotonic()
-    while (cases is None or tally.cases < cases) and len(tally.findings) < MOST_FINDINGS:
-        if seconds is not None and time.monotonic() - began >= seconds:
-            break
-        number = first + tally.cases
-        data = trial.make(target, seed, number)
-        failure = trial.attempt(target, data)
-        tally.cases += 1
-        if failure is not None and failure.kind not in kinds:
-            kinds.add(failure.kind)
-            small = shrinking.smaller(target, data, failure.kind, patience_s=patience_s)
-            tally.findings.append(Finding(target.name, seed, number, small, failure))
-    tally.seconds = time.monotonic() - began
+    with trial.quiet():
+        # The first case also pays for all that is made when first needed.
+        trial.attempt(target, trial.make(target, seed, first))
+        began = time.monotonic()
+        while (cases is None or tally.cases < cases) and len(tally.findings) < MOST_FINDINGS:
+            if seconds is not None and time.monotonic() - began >= seconds:
+                break
+            number = first + tally.cases
+            data = trial.make(target, seed, number)
+            failure = trial.attempt(target, data)
+            tally.cases += 1
+            if failure is not None and failure.kind not in kinds:
+                kinds.add(failure.kind)
+                small = shrinking.smaller(target, data, failure.kind, patience_s=patience_s)
+                tally.findings.append(Finding(target.name, seed, number, small, failure))
+        tally.seconds = time.monotonic() - began
     return tally

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import resource
 import signal
 import time
@@ -51,11 +52,9 @@ def make(target: Target, seed: int, number: int) -> bytes:
 
 def attempt(target: Target, data: bytes) -> Failure | None:
     """Try a case; how the reader gave way, or None where it held."""
-    # What one case wants hidden is no secret of the next; remembered all the same, it would make each slower.
-    secrets._memory = secrets.Memory()  # noqa: SLF001
     memory, began = _peak_kib(), time.process_time()
     try:
-        with _leash():
+        with _leash(), _own_secrets():
             target.attempt(data)
     except _TooSlow:
         return Failure("hangs", f"gave no answer within {HUNG_S:g} s")
@@ -77,6 +76,27 @@ def _failure(error: Exception) -> Failure:
     if type(error).__name__ == "Wrong":
         kind = f"{kind}: {str(error)[:40]}"
     return Failure(kind, "".join(traceback.format_exception(error, limit=-6))[-4000:])
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Meanwhile nothing is logged: thousands of damaged rows would each be told of."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@contextlib.contextmanager
+def _own_secrets() -> Iterator[None]:
+    # What one case wants hidden is no secret of the next; remembered all the same, it would make each slower.
+    before, secrets._memory = secrets._memory, secrets.Memory()  # noqa: SLF001
+    try:
+        yield
+    finally:
+        secrets._memory = before  # noqa: SLF001
 
 
 @contextlib.contextmanager

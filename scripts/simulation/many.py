@@ -141,8 +141,7 @@ def _parts(chunks: Sequence[Sequence[int]], jobs: int, mutant: str | None, *, un
 def play_some(seeds: Sequence[int], mutant: str | None = None, *, until_broken: bool = False) -> Tally:
     """Play histories in this process; the arguments are those of `play_many`."""
     tally = Tally()
-    logger = logging.getLogger("firstbell")
-    before = logger.disabled, gc.isenabled()
+    before = logging.root.manager.disable, gc.isenabled()
     logging.disable(logging.CRITICAL)
     # What a history leaves behind hangs together in circles; collected once each, it costs a third less.
     gc.disable()
@@ -158,7 +157,7 @@ def play_some(seeds: Sequence[int], mutant: str | None = None, *, until_broken: 
                         break
                 gc.collect(1)
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before[0])
         if before[1]:
             gc.enable()
     return tally

@@ -80,7 +80,6 @@ def test_what_takes_too_long_or_too_much_is_found():
 
 def test_the_command_finds_keeps_and_plays_again(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(command.TARGETS, "brittle", Brittle)
-    monkeypatch.setattr(command.logging, "disable", lambda _: None)
     kept = ["--findings", str(tmp_path / "found")]
     assert command.main(["--target", "brittle", "--seed", "1", "--cases", "50", "--json", *kept]) == 1
     told = json.loads(capsys.readouterr().out)

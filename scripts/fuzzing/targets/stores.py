@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import logging
 import shutil
 import sqlite3
 import tempfile
@@ -280,7 +279,6 @@ class CacheRows(Folder):
 
     def __init__(self) -> None:
         super().__init__()
-        logging.getLogger("firstbell.cache").setLevel(logging.CRITICAL)
         with TtlCache(self.template / "cache") as cache:
             for kind in Kind:
                 cache.put(kind, _KEY, {"token": "t", "ends_at_ms": 1, "until_ns": 1, "s": 2}, ttl_s=30)  # made up  # nosec B105
