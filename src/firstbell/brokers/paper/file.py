@@ -51,7 +51,8 @@ class PaperFile:
             with closing(sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)) as db:
                 db.execute("PRAGMA trusted_schema = OFF")
                 # It has to outlive this process, not the machine's losing its power: there is no money in it.
-                db.execute("PRAGMA synchronous = OFF")
+                # It reads the file for that, which may just be held.
+                _patiently(db, "PRAGMA synchronous = OFF")
                 _patiently(db, "BEGIN IMMEDIATE")
                 db.execute(_TABLE)
                 yield Rows(db)
@@ -87,7 +88,7 @@ class Rows:
 
 
 def _patiently(db: sqlite3.Connection, command: str) -> None:
-    """Begin or commit, once the file is free. SQLite itself would wait in C and stop every greenlet."""
+    """Do what needs the file, once it is free. SQLite itself would wait in C and stop every greenlet."""
     until = time.monotonic() + WAIT_S
     while True:
         try:
