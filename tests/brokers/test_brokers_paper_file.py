@@ -329,6 +329,28 @@ def test_a_market_that_another_process_holds_is_waited_for_and_not_for_ever(
     assert house.ali.submit(asked()).outcome is ACCEPTED
 
 
+@pytest.mark.parametrize("held", ["IMMEDIATE", "EXCLUSIVE"])
+def test_one_that_is_let_go_meanwhile_takes_the_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    path = tmp_path / "paper.db"
+    house = opened(path, HandClock())
+    house.ali.submit(asked())
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute(f"BEGIN {held}")
+    waited = []
+
+    def let_go(seconds: float) -> None:
+        waited.append(seconds)
+        if db.in_transaction:
+            db.execute("COMMIT")
+
+    monkeypatch.setattr("firstbell.brokers.paper.file.time.sleep", let_go)
+    assert house.ali.submit(asked()).outcome is ACCEPTED
+    assert waited
+    db.close()
+
+
 # By the config
 
 
