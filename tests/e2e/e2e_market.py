@@ -54,13 +54,13 @@ def trading(venue):
     wait(lambda: venue.seen()["phase"] == "CONTINUOUS")
 
 
-def wait(until, every=lambda: None, patience_s=_PATIENCE_S):
-    """Wait until something is so, doing something again and again."""
+def wait(until, every=lambda: None, patience_s=_PATIENCE_S, pause_s=0.05):
+    """Wait until something is so, doing something again and again; what starts a process to see it pauses longer."""
     ends = time.monotonic() + patience_s
     while not (found := until()):
         assert time.monotonic() < ends, "it has not come to pass"
         every()
-        time.sleep(0.05)
+        time.sleep(pause_s)
     return found
 
 
