@@ -6,6 +6,7 @@ Each measurement is a process of its own: ``python -m benchmarks.engine WHAT FOL
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import random
@@ -124,7 +125,7 @@ class Bench:
         config.write_text(_CONFIG + more, encoding="utf-8")
         self.office = Office(load(config))
         if logged:
-            self.office.keep_order_log()
+            self.office.keep_order_log(late=True)
         self.validations: list[int] = []
         self.cpu: list[int] = []
         """What each thing that was timed took of the processor without the broker, in ns."""
@@ -134,6 +135,9 @@ class Bench:
         self.market = self._market()
         self.broker = _TimedBroker(self.market, "bench")
         self.manager = OrderManager(context, {login: self.broker}, mode=TradingMode.PAPER)
+        # As `OrderManager.start` does.
+        gc.collect()
+        gc.freeze()
 
     def next_market(self) -> None:
         """Go on in another market, in which nothing has traded."""
@@ -196,7 +200,10 @@ def placing(folder: Path, count: int, *, logged: bool = True) -> dict[str, Any]:
             taken.append(took_ns)
             cpu.append(bench.cpu[-1])
             names.append(str(response.order_id))
+        # Whoever places a hundred at once does not cancel them in the same moment; meanwhile the order log is written.
+        bench.office.flush()
         canceled += [bench.timed(partial(bench.manager.cancel, name))[1] for name in names]
+        bench.office.flush()
     bench.close()
     return {
         "validation_us": _quantiles(bench.validations),

@@ -70,6 +70,16 @@ def test_on_this_machine_nothing_comes_twice(tmp_path):
     journal.close()
 
 
+def test_ones_own_may_be_left_out_and_are_not_come_back_to(tmp_path):
+    journal = open_journal(None, tmp_path / "journal.db", SystemClock())
+    journal.claim(intent("a"), "ours", US)
+    journal.claim(intent("b"), "theirs", US)
+    seq, heard = journal.reports_after(0, but_of="ours")
+    assert [(each.client_order_id, each.run_id) for each in heard] == [("b", "theirs")]
+    assert (seq, journal.reports_after(seq)[1]) == (journal.last_seq(), ())
+    journal.close()
+
+
 def test_what_has_ended_is_never_looked_at_again_and_what_comes_later_is(journals):
     ours, theirs = journals
     for number in range(5):

@@ -129,3 +129,32 @@ def test_limits_count_what_is_bought_and_asked_for_today(journal, blotter):
     assert blotter.used() == (D(300), 2)
     blotter.new_day(TODAY + timedelta(days=1))
     assert blotter.used() == (0, 0)
+
+
+def test_what_is_done_is_forgotten_a_little_at_a_time_and_families_stay(journal, blotter, monkeypatch):
+    monkeypatch.setattr("firstbell.oms.orders.blotter._REMEMBERED", 2)
+    # The oldest ones belong with something open, and stay whatever comes later.
+    ended(journal, "entry", kind=ReportKind.FILLED, filled=D(100))
+    blotter.refresh("entry")
+    claim(journal, "stop", side=Side.SELL, parent="entry", held=True)
+    blotter.refresh("stop")
+    for number in range(20):
+        ended(journal, f"done{number}")
+        blotter.refresh(f"done{number}")
+    left = []
+    for number in range(4):
+        claim(journal, f"new{number}")
+        blotter.refresh(f"new{number}")
+        left.append(len([n for n in range(20) if blotter.known(f"done{n}")]))
+    assert left == [12, 4, 2, 2]
+    assert blotter.known("entry")
+    assert blotter.known("done19")
+    assert names(blotter.family("entry")) == ["stop"]
+
+
+def test_a_start_forgets_all_at_once(journal, blotter, monkeypatch):
+    monkeypatch.setattr("firstbell.oms.orders.blotter._REMEMBERED", 2)
+    for number in range(20):
+        ended(journal, f"done{number}")
+    blotter.load()
+    assert [n for n in range(20) if blotter.known(f"done{n}")] == [18, 19]

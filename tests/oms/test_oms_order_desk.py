@@ -66,6 +66,35 @@ def test_real_money_needs_the_word_in_the_config_too(open_desk):
         open_desk(live=True)
 
 
+def test_while_an_order_is_in_hand_the_office_says_so(open_desk):
+    desk = open_desk()
+    in_hand = []
+    desk.orders.subscribe(lambda report, _: in_hand.append((report.kind, desk.office.in_hand.any())))
+    quote(desk, 4860, 4870)
+    name = desk.orders.place(buy(price=4800)).order_id
+    desk.orders.replace(name, price=4810)
+    desk.orders.cancel(name)
+    desk.orders.place_bracket(BracketRequest(entry=buy(price=4800), take_profit=5000, stop_loss=4700))
+    request = buy(side="sell", price=5000, key="k", role="exit")
+    desk.orders.close_position(desk.accounts[0], request)
+    assert {kind for kind, _ in in_hand} >= {"ACCEPTED", "REPLACED", "CANCELED"}
+    assert all(said for _, said in in_hand)
+    assert not desk.office.in_hand.any()
+
+
+def test_the_order_log_is_written_behind_the_orders_and_whole(open_desk):
+    desk = open_desk()
+    quote(desk, 4860, 4870)
+    for _ in range(20):
+        desk.orders.place(buy(price=4800))
+    desk.office.flush()
+    log = desk.office.logs_dir / "orders.log"
+    assert len(log.read_text().splitlines()) == 60
+    desk.orders.place(buy(price=4800))
+    desk.close()
+    assert len(log.read_text().splitlines()) == 63
+
+
 def test_a_position_that_has_lost_enough_is_closed_once(open_desk):
     desk = open_desk("[positions]\ndefault_stop_loss = -100000\nauto_close_on_stop = yes\nprice_update_interval = 1s\n")
     quote(desk, 4860, 4870)

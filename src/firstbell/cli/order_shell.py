@@ -38,7 +38,7 @@ def quiet_office(shell: Shell) -> Office:
     """The same, but nobody is told."""
     office = Office(load(shell.config))
     set_up(office.logs_dir, verbose=shell.verbose, console=shell.verbose > 0, tz=office.calendar.tz)
-    office.keep_order_log()
+    office.keep_order_log(late=True)
     return office
 
 

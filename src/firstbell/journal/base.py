@@ -226,7 +226,7 @@ class Journal(Protocol):
         """
         ...
 
-    def reports_after(self, seq: int) -> tuple[int, tuple[ExecutionReport, ...]]:
+    def reports_after(self, seq: int, *, but_of: RunId | None = None) -> tuple[int, tuple[ExecutionReport, ...]]:
         """What has been written since, by whatever process, oldest first; at most some thousands at once.
 
         Each report comes once, and none is left out. A database that several machines write to may show a report after
@@ -234,6 +234,7 @@ class Journal(Protocol):
 
         Args:
             seq: What `last_seq`, or this method, has returned before.
+            but_of: The run whose reports are left out, such as the caller's own.
 
         Returns:
             From where to ask the next time, and the reports.

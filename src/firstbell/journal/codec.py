@@ -15,6 +15,7 @@ from firstbell.model.terms import AttemptOutcome, OrderRole
 
 _NEW_TERMS: Final = ("price", "quantity", "trigger_price")
 """What a replacement may have changed."""
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def write_report(report: ExecutionReport) -> str:
@@ -106,7 +107,7 @@ def read_instructions(text: str | None) -> Instructions:
 
 
 def _text(facts: dict[str, Any]) -> str:
-    text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+    text = _ENCODE(facts)
     # A stranger's JSON can bring half of a surrogate pair, which no database takes as it is.
     return text if _is_whole(text) else json.dumps(facts, separators=(",", ":"))
 

@@ -15,7 +15,7 @@ from firstbell.journal.order_words import words
 from firstbell.log import EventLog, Rotation, TextLog, event_line, older_parts, text_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import tzinfo
     from pathlib import Path
     from typing import TextIO
@@ -46,9 +46,20 @@ class OrderFiles:
 
     def write(self, event: Mapping[str, Any]) -> None:
         """Write a line, and where it is an event, its text as well."""
-        self.events.write(event)
-        if event.get("event") is not None:
-            self.texts.write(words(event, self._tz))
+        self.add([self.written(event)])
+
+    def written(self, line: Mapping[str, Any]) -> tuple[str, str | None]:
+        """A line as it is written, and its text where it is an event; for `add`.
+
+        Raises:
+            ValueError: It holds a number that is not finite.
+        """
+        return event_line(line), None if line.get("event") is None else text_line(words(line, self._tz))
+
+    def add(self, written: Sequence[tuple[str, str | None]]) -> None:
+        """Append what `written` made of lines, those of a file together."""
+        self.events.add([event for event, _ in written])
+        self.texts.add([text for _, text in written if text is not None])
 
     def close(self) -> None:
         """Close the files; a later `write` opens them again."""

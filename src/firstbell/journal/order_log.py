@@ -63,12 +63,15 @@ class OrderLog:
 
     def __call__(self, report: ExecutionReport, order: Order) -> None:
         """Write one report."""
+        self._log.write(self.told(report, order))
+
+    def told(self, report: ExecutionReport, order: Order) -> dict[str, Any]:
+        """The line of one report; what cannot be looked up for it is left out."""
         try:
-            line = self.line(report, order)
+            return self.line(report, order)
         except JournalError:
-            # It never stands in an order's way: what cannot be looked up is left out.
-            line = line_of(report, order, None, None, None)
-        self._log.write(line)
+            # It never stands in an order's way.
+            return line_of(report, order, None, None, None)
 
     def line(self, report: ExecutionReport, order: Order) -> dict[str, Any]:
         """The line of one report, which stands in the journal already.

@@ -180,10 +180,10 @@ class SqlJournal:
         """How far the journal goes."""
         return self._store.read(newest)
 
-    def reports_after(self, seq: int) -> tuple[int, tuple[ExecutionReport, ...]]:
+    def reports_after(self, seq: int, *, but_of: RunId | None = None) -> tuple[int, tuple[ExecutionReport, ...]]:
         """What has been written since; see the protocol."""
         seq, rows = self._store.read(lambda session: written_after(session, seq))
-        return seq, tuple(map(_read_report, rows))
+        return seq, tuple(_read_report(row) for row in rows if row["run_id"] != but_of)
 
     def _claim(
         self, session: Session, intent: Intent, run_id: RunId, owner: Owner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from firstbell.journal.owner import is_alive
@@ -93,8 +94,7 @@ class _SqliteSession:
         return [row for name in client_order_ids for row in self._db.execute(query, (name,))]
 
     def add(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        columns, marks = ", ".join(rows[0]), ", ".join("?" * len(rows[0]))
-        query = f"INSERT INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - our own names  # nosec B608
+        query = _insertion(table, tuple(rows[0]))
         for row in rows:
             self._db.execute(query, tuple(row.values()))
 
@@ -103,3 +103,9 @@ class _SqliteSession:
 
     def is_settled(self) -> bool:
         return True
+
+
+@lru_cache(maxsize=16)
+def _insertion(table: str, columns: tuple[str, ...]) -> str:
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - our own names  # nosec B608

@@ -12,7 +12,7 @@ from firstbell.log.run_log import RotatingFile, make_folder, refuse_link
 
 if TYPE_CHECKING:
     import contextlib
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from firstbell.log.rotation import Rotation
@@ -42,8 +42,12 @@ class _Lines:
         """Close the file. A later `write` opens it again."""
         self._file.close()
 
-    def _add(self, line: str) -> None:
-        self._file.handle(logging.LogRecord("firstbell.events", logging.INFO, "", 0, line, None, None))
+    def add(self, lines: Sequence[str]) -> None:
+        """Append lines that are written already, with nobody else's between them."""
+        if lines:
+            record = logging.LogRecord("firstbell.events", logging.INFO, "", 0, "\n".join(lines), None, None)
+            record.lines = len(lines)
+            self._file.handle(record)
 
 
 class EventLog(_Lines):
@@ -72,7 +76,7 @@ class EventLog(_Lines):
         Raises:
             ValueError: It holds a number that is not finite.
         """
-        self._add(event_line(event))
+        self.add([event_line(event)])
 
 
 class TextLog(_Lines):
@@ -91,7 +95,7 @@ class TextLog(_Lines):
 
     def write(self, text: str) -> None:
         """Append one event as one line."""
-        self._add(text_line(text))
+        self.add([text_line(text)])
 
 
 def event_line(event: Mapping[str, Any]) -> str:

@@ -112,10 +112,10 @@ class RotatingFile(ConcurrentRotatingFileHandler):
             self._do_unlock()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Count a record that could not be written, and complain once."""
-        del record
-        self.lost += 1
-        if self.lost == 1:
+        """Count what could not be written, a line or several, and complain once."""
+        first = not self.lost
+        self.lost += getattr(record, "lines", 1)
+        if first:
             error = sys.exc_info()[1]
             _say(sys.stderr, f"{self.baseFilename} cannot be written: {type(error).__name__}: {error}")
 

@@ -12,11 +12,13 @@ from firstbell.clock import SystemClock
 from firstbell.config.private_folder import guard_folder
 from firstbell.errors import ConfigError, Problem
 from firstbell.journal.address import Address
+from firstbell.journal.late_order_log import LateOrderLog
 from firstbell.journal.opening import open_journal
 from firstbell.journal.order_files import OrderFiles
 from firstbell.journal.order_log import OrderLog
 from firstbell.journal.order_logger import OrderLogger
 from firstbell.market import calendar
+from firstbell.oms.in_hand import InHand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,9 +63,12 @@ class Office:
         guard_folder(settings.firstbell.state_dir)
         self.clock: Clock = clock or SystemClock()
         self.journal: Journal = open_journal(journal_address(settings), self.state_dir / "journal.db", self.clock)
+        self.in_hand = InHand()
+        """Says whether an order is in hand just now."""
         self._lock = threading.Lock()
         self._cache: TtlCache | None = None
         self._order_files: OrderFiles | None = None
+        self._late_log: LateOrderLog | None = None
         self._brokers: dict[tuple[str, str], Broker] = {}
         self._closers: list[Callable[[], object]] = []
 
@@ -90,17 +95,31 @@ class Office:
                 self._cache = TtlCache(self.state_dir / "cache")
             return self._cache
 
-    def keep_order_log(self) -> None:
-        """Have every report of this process written to the order log as well."""
+    def keep_order_log(self, *, late: bool = False) -> None:
+        """Have every report of this process written to the order log as well.
+
+        Args:
+            late: Whether a thread of its own writes it, a moment later, so that no order waits for it.
+        """
         with self._lock:
-            if self._order_files is None:
-                self._order_files = OrderFiles(self.logs_dir, self.settings.order_log, self.calendar.tz)
-                self.journal.subscribe(OrderLog(self._order_files, self.journal))
+            if self._order_files is not None:
+                return
+            self._order_files = files = OrderFiles(self.logs_dir, self.settings.order_log, self.calendar.tz)
+            log = OrderLog(files, self.journal)
+            if late:
+                self._late_log = LateOrderLog(log, files, self.in_hand.any)
+            self.journal.subscribe(self._late_log or log)
+
+    def flush(self) -> None:
+        """Wait until the order log has all that this process has to say by now, at most some seconds."""
+        if self._late_log is not None:
+            self._late_log.flush()
 
     def order_logger(self, account: AccountName) -> OrderLogger | None:
         """What writes of an account's orders that never came into the journal; None where no order log is kept."""
         with self._lock:
-            return None if self._order_files is None else OrderLogger(self._order_files, self.clock, account)
+            lines = self._late_log or self._order_files
+            return None if lines is None else OrderLogger(lines, self.clock, account)
 
     def broker(self, account: AccountSettings) -> Broker:
         """The broker of an account; accounts of one login share one."""
@@ -120,6 +139,9 @@ class Office:
         """Close what was opened."""
         while self._closers:
             self._closers.pop()()
+        if self._late_log is not None:
+            # It reads the journal, which is closed after it.
+            self._late_log.close()
         with self._lock:
             if self._order_files is not None:
                 self._order_files.close()

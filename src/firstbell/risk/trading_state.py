@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -157,8 +158,8 @@ class HaltFile:
 
 def in_force(state_dir: Path) -> Halt | None:
     """What is called in a state folder, a halt before the lesser one; None where all may leave."""
-    for state in (TradingState.HALTED, TradingState.REDUCING):
-        halt = HaltFile.of(state_dir, state).read()
+    for file in _files(state_dir):
+        halt = file.read()
         if halt is not None:
             return halt
     return None
@@ -166,10 +167,15 @@ def in_force(state_dir: Path) -> Halt | None:
 
 def trading_state(state_dir: Path) -> TradingState:
     """What may leave, as the files of a state folder say it. Cheap: two looks at the folder."""
-    for state in (TradingState.HALTED, TradingState.REDUCING):
-        if HaltFile.of(state_dir, state).is_there:
-            return state
+    for file in _files(state_dir):
+        if file.is_there:
+            return file.state
     return TradingState.ACTIVE
+
+
+@lru_cache(maxsize=16)
+def _files(state_dir: Path) -> tuple[HaltFile, ...]:
+    return tuple(HaltFile.of(state_dir, state) for state in (TradingState.HALTED, TradingState.REDUCING))
 
 
 def _keep(folder: Path) -> None:

@@ -133,6 +133,7 @@ def order_context(
         budget=RateBudget(settings.orders.max_attempts_per_minute, clock),
         observe=_nothing if metrics is None else metrics.observe,
         denied=denied,
+        in_hand=office.in_hand,
         intervene=intervene or (lambda name, why: _log.error("%s: a person has to look: %s", name, why)),
     )
 

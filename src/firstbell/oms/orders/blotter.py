@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _REMEMBERED: Final = 500
 """So many done orders are kept besides those that belong with something open."""
+_FORGOTTEN_AT_ONCE: Final = 8
+"""With each order that is new so many are forgotten at most: it waits for that."""
 _NOTHING: Final = Decimal(0)
 
 
@@ -90,7 +92,7 @@ class Blotter:
             self._put(entry)
             if is_new:
                 # Only now: between an order's end and the one that goes on in its place its family looks forgotten.
-                self._forget()
+                self._forget(_FORGOTTEN_AT_ONCE)
 
     def _put(self, entry: Entry) -> None:
         name = entry.intent.order.client_order_id
@@ -215,9 +217,12 @@ class Blotter:
         self._orders += orders - before[1]
         self._counted[name] = (value, orders)
 
-    def _forget(self) -> None:
-        """Let go of the oldest done orders that nothing open belongs with."""
-        for name in tuple(islice(self._done, max(len(self._done) - _REMEMBERED, 0))):
+    def _forget(self, most: int | None = None) -> None:
+        """Let go of the oldest done orders that nothing open belongs with, of all of them or so many at most."""
+        kept = len(self._done)
+        for name in tuple(islice(self._done, max(kept - _REMEMBERED, 0))):
+            if most is not None and kept - len(self._done) >= most:
+                return
             entry = self._done[name]
             family = family_of(entry)
             of_its_own = self._families.get(entry.intent.plan_id, ())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from datetime import date
 
     from firstbell.clock import Clock
@@ -49,6 +51,7 @@ class OrderContext:
             out, and ``validation``.
         denied: Told of requests that were denied before they got a name, and so stand in no journal: the account, the
             request, and why.
+        in_hand: Entered while an order is placed, changed or canceled: what can wait is not done meanwhile.
         intervene: Told, in words, where a person has to look: an account's or an order's name, and why.
     """
 
@@ -69,4 +72,5 @@ class OrderContext:
     budget: AttemptBudget
     observe: Callable[[str, int], None] = field(default=lambda _name, _ns: None)
     denied: Callable[[AccountSettings, OrderRequest, str], None] = field(default=lambda _account, _request, _why: None)
+    in_hand: AbstractContextManager[None] = field(default_factory=nullcontext)
     intervene: Callable[[str, str], None] = field(default=lambda _name, _why: None)

@@ -115,7 +115,7 @@ class OrderDesk:
         """
         office = Office(load(Path(config)))
         try:
-            office.keep_order_log()
+            office.keep_order_log(late=True)
             return cls(office, live=live)
         except BaseException:
             office.close()

@@ -137,8 +137,9 @@ class Placing:
             instrument = trader.market.instrument(request.instrument)
         except (BrokerError, CaptchaError) as error:
             return _denied(f"{request.instrument} could not be read: {error}", placement_error(error))
-        # It may have been asked for by its symbol.
-        request = replace(request, instrument=instrument.id)
+        if request.instrument != instrument.id:
+            # It was asked for by its symbol.
+            request = replace(request, instrument=instrument.id)
         quote = trader.market.quote(instrument.id, fresh=not request.order_type.has_limit)
         if checked and (verdicts := self._verdicts(request, instrument, quote)):
             return _denied("; ".join(map(str, verdicts)), verdicts[0].code, verdicts)

@@ -92,12 +92,12 @@ class Trader:
         Raises:
             JournalError: The journal cannot be read.
         """
-        self._seq, reports = self.context.journal.reports_after(self._seq)
+        self._seq, reports = self.context.journal.reports_after(self._seq, but_of=self.context.run_id)
         news: dict[ClientOrderId, None] = {}
         for report in reports:
             # A database of several machines tells some of it twice.
             mark = (report.client_order_id, report.kind, report.at)
-            if report.run_id != self.context.run_id and mark not in self._heard:
+            if mark not in self._heard:
                 self._heard.append(mark)
                 news[report.client_order_id] = None
         self.blotter.hear(news)

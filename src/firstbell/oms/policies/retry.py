@@ -135,7 +135,9 @@ class BackoffAim:
 
     def __init__(self, bell_ns: int, config: RetryConfig, chance: Random | None = None) -> None:
         self._bell_ns = bell_ns
-        self._backoff = Backoff(config, chance)
+        self._config = config
+        self._chance = chance
+        self._backoff: Backoff | None = None
         self._attempts = 0
 
     @property
@@ -151,6 +153,9 @@ class BackoffAim:
     def again_ns(self, not_before_ns: int) -> int:
         """One pause after the instant from which on it is allowed, on the monotonic clock; the next one is longer."""
         self._attempts += 1
+        if self._backoff is None:
+            # Nearly every order leaves once, and never comes here.
+            self._backoff = Backoff(self._config, self._chance)
         return not_before_ns + round(self._backoff.after(self._attempts) * _NS)
 
     def was_too_early(self, sent_monotonic_ns: int) -> None:
