@@ -282,6 +282,7 @@ def memory(folder: Path, count: int) -> dict[str, Any]:
                 for name in names:
                     bench.manager.cancel(name)
                 names.clear()
+                bench.office.flush()
                 bench.market.set_quote(_ISIN, bid=Decimal(_BID), ask=Decimal(_ASK))
         bench.cpu.clear()
         bench.validations.clear()
@@ -316,6 +317,8 @@ def alerts(folder: Path, count: int) -> dict[str, Any]:
                 response, took_ns = bench.place(_RESTS[number % len(_RESTS)])
                 taken[which].append(took_ns)
                 bench.manager.cancel(str(response.order_id))
+                if number % _ROUND == _ROUND - 1:
+                    bench.office.flush()
         waiting = messenger.dispatcher.waiting
         messenger.close(0.1)
         alone.close()

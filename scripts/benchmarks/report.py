@@ -337,7 +337,8 @@ def _beyond(found: Beyond) -> Iterator[str]:
     yield from _paragraph(
         "The order manager on a paper market in the same process: one limit order after the other, each claimed, "
         "checked, sent, and written down before the next. What the broker's methods take is left out of every figure "
-        "but where it is said. An order is made durable twice, before its bytes leave and after the answer."
+        "but where it is said. An order is made durable twice, before its bytes leave and after the answer. After each "
+        "hundred there is a pause, in which the order log is written."
     )
     yield ""
     yield from _table(
