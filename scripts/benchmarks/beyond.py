@@ -30,7 +30,7 @@ class Placing:
     Attributes:
         where: That place, in words.
         placing_us: What an order takes without the broker, in µs: ``p50`` and ``p99``.
-        cpu_us: What it takes of the processor, likewise: what others do on this machine is not in it.
+        uncommitted_us: The same without the journal's commits, which the disk decides.
         canceling_us: Likewise a cancel, and the look at the list after it.
         validation_us: Likewise the checks of what is asked for, which are a part of the first.
         sync_us: Likewise one page written there and synchronized: each order needs two.
@@ -38,7 +38,7 @@ class Placing:
 
     where: str
     placing_us: Mapping[str, float]
-    cpu_us: Mapping[str, float]
+    uncommitted_us: Mapping[str, float]
     canceling_us: Mapping[str, float]
     validation_us: Mapping[str, float]
     sync_us: Mapping[str, float]

@@ -27,6 +27,7 @@ from firstbell.cli.alerting import Alerts
 from firstbell.clock import exchange_now
 from firstbell.config import load
 from firstbell.config.order_settings import TradingMode
+from firstbell.journal import sqlite, sqlite_file
 from firstbell.model.identifiers import InstrumentId
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.terms import OrderType, Side
@@ -38,6 +39,7 @@ from firstbell.oms.orders.requests import BracketRequest
 from firstbell.oms.run_id import new_run_id
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Sequence
 
     from firstbell.oms.orders.response import OrderResponse
@@ -80,10 +82,9 @@ _ASKED: Final = (
 
 
 class _TimedBroker(PaperBroker):
-    """A paper broker that counts how long it takes itself: `ns`, and `cpu_ns` of it on the processor."""
+    """A paper broker that counts how long it takes itself, in `ns`."""
 
     ns = 0
-    cpu_ns = 0
     _deep = 0
 
 
@@ -94,12 +95,11 @@ def _timed(name: str) -> Callable[..., Any]:
     def call(self: _TimedBroker, *arguments: Any, **named: Any) -> Any:
         if self._deep:
             return method(self, *arguments, **named)
-        self._deep, began_ns, began_cpu_ns = 1, time.perf_counter_ns(), time.thread_time_ns()
+        self._deep, began_ns = 1, time.perf_counter_ns()
         try:
             return method(self, *arguments, **named)
         finally:
             self.ns += time.perf_counter_ns() - began_ns
-            self.cpu_ns += time.thread_time_ns() - began_cpu_ns
             self._deep = 0
 
     return call
@@ -107,6 +107,30 @@ def _timed(name: str) -> Callable[..., Any]:
 
 for _name in _ASKED:
     setattr(_TimedBroker, _name, _timed(_name))
+
+
+class _TimedDatabase:
+    """A journal's database that counts how long its commits take, all of them together, in `ns`."""
+
+    ns = 0
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)
+
+    def commit(self) -> None:
+        began_ns = time.perf_counter_ns()
+        self._db.commit()
+        _TimedDatabase.ns += time.perf_counter_ns() - began_ns
+
+
+def _open_timed(path: Path) -> _TimedDatabase:
+    return _TimedDatabase(sqlite_file.open_file(path))
+
+
+sqlite.open_file = _open_timed  # type: ignore[assignment, attr-defined]
 
 
 class Bench:
@@ -127,8 +151,8 @@ class Bench:
         if logged:
             self.office.keep_order_log(late=True)
         self.validations: list[int] = []
-        self.cpu: list[int] = []
-        """What each thing that was timed took of the processor without the broker, in ns."""
+        self.uncommitted: list[int] = []
+        """What each thing that was timed took without the broker and without the journal's commits, in ns."""
         run_id = new_run_id(exchange_now(self.office.clock, self.office.calendar.tz))
         context = order_context(self.office, run_id, metrics=_Heard(self.validations))  # type: ignore[arg-type]
         login = logins_of(self.office.settings.enabled)[0]
@@ -166,12 +190,11 @@ class Bench:
 
     def timed(self, work: Callable[[], Any]) -> tuple[Any, int]:
         """Do something; and how long that took without the broker, in ns."""
-        broker_ns, broker_cpu_ns = self.broker.ns, self.broker.cpu_ns
-        began_ns, began_cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
+        broker_ns, commits_ns, began_ns = self.broker.ns, _TimedDatabase.ns, time.perf_counter_ns()
         done = work()
-        took_ns, cpu_ns = time.perf_counter_ns() - began_ns, time.thread_time_ns() - began_cpu_ns
-        self.cpu.append(cpu_ns - (self.broker.cpu_ns - broker_cpu_ns))
-        return done, took_ns - (self.broker.ns - broker_ns)
+        took_ns = time.perf_counter_ns() - began_ns - (self.broker.ns - broker_ns)
+        self.uncommitted.append(took_ns - (_TimedDatabase.ns - commits_ns))
+        return done, took_ns
 
     def close(self) -> None:
         """Close what was opened."""
@@ -192,13 +215,13 @@ class _Heard:
 def placing(folder: Path, count: int, *, logged: bool = True) -> dict[str, Any]:
     """Orders that rest, one after the other, and are canceled a hundred at a time: what each takes, in µs."""
     bench = Bench(folder, logged=logged)
-    taken, cpu, canceled = list[int](), list[int](), list[int]()
+    taken, uncommitted, canceled = list[int](), list[int](), list[int]()
     for _ in range(max(count // _ROUND, 1)):
         names = []
         for number in range(_ROUND):
             response, took_ns = bench.place(_RESTS[number])
             taken.append(took_ns)
-            cpu.append(bench.cpu[-1])
+            uncommitted.append(bench.uncommitted[-1])
             names.append(str(response.order_id))
         # Whoever places a hundred at once does not cancel them in the same moment; meanwhile the order log is written.
         bench.office.flush()
@@ -208,7 +231,7 @@ def placing(folder: Path, count: int, *, logged: bool = True) -> dict[str, Any]:
     return {
         "validation_us": _quantiles(bench.validations),
         "placing_us": _quantiles(taken),
-        "cpu_us": _quantiles(cpu),
+        "uncommitted_us": _quantiles(uncommitted),
         "canceling_us": _quantiles(canceled),
         "sync_us": _quantiles(_syncs(folder, max(count, 500))),
     }
@@ -284,7 +307,7 @@ def memory(folder: Path, count: int) -> dict[str, Any]:
                 names.clear()
                 bench.office.flush()
                 bench.market.set_quote(_ISIN, bid=Decimal(_BID), ask=Decimal(_ASK))
-        bench.cpu.clear()
+        bench.uncommitted.clear()
         bench.validations.clear()
         done += _BATCH
         if done in marks:

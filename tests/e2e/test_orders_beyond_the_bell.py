@@ -111,6 +111,7 @@ class Deaths:
         watcher.keep_alive()
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(("how", "market"), [("never", "rises"), ("of each report", "falls"), ("unanswered", "rises")])
 def test_a_bracket_trades_once_and_no_more_than_it_bought_whenever_its_watcher_dies(start, how, market):
     deaths = Deaths(how)
@@ -122,7 +123,8 @@ def test_a_bracket_trades_once_and_no_more_than_it_bought_whenever_its_watcher_d
     watcher = Watcher(venue, deaths.of)
 
     def until(condition):
-        wait(lambda: condition(venue.seen()), lambda: deaths.strike(venue, watcher))
+        # Where it died right before an exit's bytes left, 75 seconds pass until the list tells that they did not.
+        wait(lambda: condition(venue.seen()), lambda: deaths.strike(venue, watcher), patience_s=120)
 
     zahra.sell(1000, 4865)
     until(lambda seen: resting(seen) == [1000])
@@ -137,6 +139,7 @@ def test_a_bracket_trades_once_and_no_more_than_it_bought_whenever_its_watcher_d
     wait(
         lambda: all(each["status"] in {"FILLED", "CANCELED", "DENIED"} for each in listed(venue)),
         lambda: deaths.strike(venue, watcher),
+        patience_s=120,
         pause_s=0.5,
     )
     # Asked for once more under the same key, it is the same order.
