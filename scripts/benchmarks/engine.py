@@ -6,7 +6,6 @@ Each measurement is a process of its own: ``python -m benchmarks.engine WHAT FOL
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import random
@@ -31,6 +30,7 @@ from firstbell.journal import sqlite, sqlite_file
 from firstbell.model.identifiers import InstrumentId
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.terms import OrderType, Side
+from firstbell.oms.garbage import keep_out_of_the_way
 from firstbell.oms.logins import logins_of
 from firstbell.oms.office import Office
 from firstbell.oms.orders.assembling import order_context
@@ -160,8 +160,7 @@ class Bench:
         self.broker = _TimedBroker(self.market, "bench")
         self.manager = OrderManager(context, {login: self.broker}, mode=TradingMode.PAPER)
         # As `OrderManager.start` does.
-        gc.collect()
-        gc.freeze()
+        keep_out_of_the_way()
 
     def next_market(self) -> None:
         """Go on in another market, in which nothing has traded."""

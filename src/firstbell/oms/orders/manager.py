@@ -7,7 +7,6 @@ each has a `Trader`, which does one thing at a time, and `Rounds`, which look af
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import uuid
@@ -20,6 +19,7 @@ from firstbell.errors import FirstbellError, RunError
 from firstbell.model.broker_codes import PAPER
 from firstbell.model.identifiers import ClientOrderId
 from firstbell.model.money import exact
+from firstbell.oms.garbage import keep_out_of_the_way
 from firstbell.oms.orders.placing import Placing
 from firstbell.oms.orders.response import OrderResponse, response_of
 from firstbell.oms.orders.rounds import Rounds
@@ -80,6 +80,8 @@ class OrderManager:
         self._accounts: dict[AccountName, tuple[Trader, AccountSettings]] = {
             account.name: (trader, account) for trader in self._traders.values() for account in trader.login.accounts
         }
+        # A section with several instruments is several accounts; it may be called by its own name.
+        self._sections = {account.section: name for name, (_, account) in reversed(self._accounts.items())}
         self._rounds = {key: Rounds(trader, stale_after) for key, trader in self._traders.items()}
         self._threads: list[threading.Thread] = []
         self._ended = threading.Event()
@@ -257,13 +259,11 @@ class OrderManager:
     def start(self) -> None:
         """Make rounds from now on, each login in a thread of its own, until `stop`.
 
-        What is in memory by now is exempted from garbage collection: a whole one would hold an order up for some tens
-        of milliseconds.
+        From now on garbage is collected less often in this process; see `firstbell.oms.garbage`.
         """
         if self._threads:
             raise RunError("the order manager is at work already")
-        gc.collect()
-        gc.freeze()
+        keep_out_of_the_way()
         self._ended.clear()
         self._threads = [
             threading.Thread(target=self._go_round, args=(key, rounds), name=f"firstbell-{key}", daemon=True)
@@ -293,13 +293,11 @@ class OrderManager:
     # --- finding
 
     def _account(self, name: AccountName | None) -> tuple[Trader, AccountSettings]:
-        # A section with several instruments is several accounts; it may be called by its own name.
-        sections = {account.section: each for each, (_, account) in reversed(self._accounts.items())}
         if name is None:
-            if len(sections) != 1:
-                raise RunError(f"say which account: {', '.join(sections) or 'none is configured'}")
-            name = next(iter(sections.values()))
-        name = sections.get(name, name)
+            if len(self._sections) != 1:
+                raise RunError(f"say which account: {', '.join(self._sections) or 'none is configured'}")
+            name = next(iter(self._sections.values()))
+        name = self._sections.get(name, name)
         if name not in self._accounts:
             raise RunError(f"there is no account {name}; there are {', '.join(self._accounts)}")
         trader, account = self._accounts[name]
