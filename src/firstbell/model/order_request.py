@@ -9,7 +9,7 @@ from firstbell.model.money import exact
 from firstbell.model.terms import OrderRole, OrderType, Side, TimeInForce
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
     from decimal import Decimal
 
@@ -65,7 +65,7 @@ class OrderRequest:
     product: str | None = None
 
     def __post_init__(self) -> None:
-        problems = [*self._read_words(), *self._read_numbers()]
+        problems = [*self._read_words(), *positive_numbers(self, _NUMBERS, needed="quantity")]
         if not problems:
             problems = [*self._misfits()]
         if problems:
@@ -85,20 +85,6 @@ class OrderRequest:
             if not isinstance(value, str) or not value.strip() or len(value) > _LONGEST_TEXT or not value.isprintable():
                 yield f"{field.name}: {value!r} is no name of 1 to {_LONGEST_TEXT} characters"
 
-    def _read_numbers(self) -> Iterator[str]:
-        for name in _NUMBERS:
-            value = getattr(self, name)
-            if value is None and name != "quantity":
-                continue
-            try:
-                number = exact(value)
-            except ValueError as error:
-                yield f"{name}: {error}"
-                continue
-            if number <= 0:
-                yield f"{name}: {number} is not more than zero"
-            object.__setattr__(self, name, number)
-
     def _misfits(self) -> Iterator[str]:
         kind = self.order_type
         if kind.has_limit and self.price is None:
@@ -115,3 +101,25 @@ class OrderRequest:
             yield f"expires_at: gtd needs it, and no other time in force has it; this is {self.time_in_force}"
         if self.expires_at is not None and self.expires_at.tzinfo is None:
             yield "expires_at: it has no time zone"
+
+
+def positive_numbers(request: Any, names: Iterable[str], needed: str | None = None) -> Iterator[str]:
+    """Read fields of a request that is being made as exact numbers, in place; what is wrong with them, in words.
+
+    Args:
+        request: The request, frozen otherwise.
+        names: Which fields; None stays None.
+        needed: The one that may not be None.
+    """
+    for name in names:
+        value = getattr(request, name)
+        if value is None and name != needed:
+            continue
+        try:
+            number = exact(value)
+        except ValueError as error:
+            yield f"{name}: {error}"
+            continue
+        if number <= 0:
+            yield f"{name}: {number} is not more than zero"
+        object.__setattr__(request, name, number)

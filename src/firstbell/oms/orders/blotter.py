@@ -199,10 +199,15 @@ class Blotter:
                 if any(each in self._open or ((done := self._done.get(each)) and never_came(done)) for each in members)
             )
 
-    def used(self) -> tuple[Decimal, int]:
-        """What the day's limits have to count: the value of the buys that work or have traded, and how many orders."""
+    def used(self, but_for: ClientOrderId | None = None) -> tuple[Decimal, int]:
+        """What the day's limits have to count: the value of the buys that work or have traded, and how many orders.
+
+        Args:
+            but_for: An order that is left out.
+        """
         with self._lock:
-            return self._value, self._orders
+            value, orders = (_NOTHING, 0) if but_for is None else self._counted.get(but_for, (_NOTHING, 0))
+            return self._value - value, self._orders - orders
 
     def _count(self, name: ClientOrderId, entry: Entry) -> None:
         order, state = entry.intent.order, entry.state

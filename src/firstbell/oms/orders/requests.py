@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from firstbell.model.money import exact
-from firstbell.model.order_request import OrderRequest
+from firstbell.model.order_request import OrderRequest, positive_numbers
 from firstbell.model.terms import OrderRole, OrderType, Side, TimeInForce
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from decimal import Decimal
+
+_NUMBERS: Final = ("take_profit", "stop_loss", "stop_limit", "trailing_offset")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class BracketRequest:
     trailing_offset: Decimal | None = None
 
     def __post_init__(self) -> None:
-        problems = list(self._read())
+        problems = list(positive_numbers(self, _NUMBERS))
         if not problems:
             problems = list(self._misfits())
         if problems:
@@ -85,20 +86,6 @@ class BracketRequest:
             token=self.entry.token,
             product=self.entry.product,
         )
-
-    def _read(self) -> Iterator[str]:
-        for name in ("take_profit", "stop_loss", "stop_limit", "trailing_offset"):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            try:
-                number = exact(value)
-            except ValueError as error:
-                yield f"{name}: {error}"
-                continue
-            if number <= 0:
-                yield f"{name}: {number} is not more than zero"
-            object.__setattr__(self, name, number)
 
     def _misfits(self) -> Iterator[str]:
         if self.take_profit is None and self.stop_loss is None and self.trailing_offset is None:

@@ -65,8 +65,8 @@ class Sender:
         return self._last
 
     def surroundings(self, order: Order, instrument: Instrument) -> Surroundings:
-        """What an order that is not counted yet is judged against."""
-        value, orders = self._blotter.used()
+        """What an order is judged against: the day's other orders among it, whether it is counted itself yet or not."""
+        value, orders = self._blotter.used(but_for=order.client_order_id)
         tick = instrument.tick_size or tick_size(self._context.market, order.price)
         return Surroundings(instrument, tick, self._context.limits, value, orders)
 
@@ -119,7 +119,7 @@ class Sender:
         wanted = replace(order, price=price, quantity=quantity, order_type=OrderType.LIMIT)
         self._broker.login()
         self.write(order.client_order_id, ReportKind.PENDING_REPLACE)
-        why = self._why_no_change(wanted, entry, instrument)
+        why = self._why_no_change(wanted, instrument)
         if why is not None:
             self.write(order.client_order_id, ReportKind.REPLACE_REJECTED, reason=why)
             raise NotSent(why)
@@ -155,18 +155,11 @@ class Sender:
         """A report of now."""
         return ExecutionReport(name, self._context.run_id, kind, instant(self._context.clock.wall_ns()), reason=reason)
 
-    def _why_no_change(self, wanted: Order, entry: Entry, instrument: Instrument) -> str | None:
+    def _why_no_change(self, wanted: Order, instrument: Instrument) -> str | None:
         if self._context.interrupt.is_set():
             return f"{self._context.interrupt.why} before the change"
         around = self.surroundings(wanted, instrument)
-        # The order itself is counted already, with the terms that it has.
-        buys = entry.state.price * entry.state.quantity if around.value_so_far else 0
-        counted = replace(
-            around,
-            value_so_far=max(around.value_so_far - buys, around.value_so_far * 0),
-            orders_so_far=max(around.orders_so_far - 1, 0),
-        )
-        return "; ".join(map(str, deny(wanted, counted, PLAN_CHECKS))) or None
+        return "; ".join(map(str, deny(wanted, around, PLAN_CHECKS))) or None
 
     def _replace(self, name: str, wanted: Order) -> Outcome:
         clock, pacer = self._context.clock, self._pacer

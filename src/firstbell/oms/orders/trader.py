@@ -171,14 +171,7 @@ class Trader:
         if entry.intent.bell_ns == HELD_NS:
             # From here on it may have left: whoever finds it like this asks the broker's lists.
             self.sender.write(order.client_order_id, ReportKind.SUBMITTED)
-        around = self.sender.surroundings(order, instrument)
-        buys = entry.state.price * entry.state.quantity
-        counted = replace(
-            around,
-            value_so_far=max(around.value_so_far - buys, around.value_so_far * 0),
-            orders_so_far=max(around.orders_so_far - 1, 0),
-        )
-        return self.sender.send(order, counted)
+        return self.sender.send(order, self.sender.surroundings(order, instrument))
 
     def cancel(self, entry: Entry, why: str = ASKED) -> OrderResponse:
         """Take an order back: off the broker's book, or, held back, before it ever leaves.

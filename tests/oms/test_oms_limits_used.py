@@ -1,0 +1,77 @@
+"""What the day's limits count besides an order that is about to leave: the others, each once, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from firstbell.journal.base import Intent
+from firstbell.journal.owner import this_process
+from firstbell.journal.sqlite import SqliteJournal
+from firstbell.model.order import Order
+from firstbell.model.order_status import ReportKind
+from firstbell.model.report import ExecutionReport
+from firstbell.model.terms import Side
+from firstbell.oms.orders.blotter import Blotter
+
+D = Decimal
+TODAY = date(2026, 11, 28)
+
+
+@pytest.fixture
+def journal(tmp_path, stepped_clock):
+    made = SqliteJournal(tmp_path / "journal.db", stepped_clock)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def blotter(journal):
+    made = Blotter(journal, "l", TODAY)
+    journal.subscribe(made.take)
+    return made
+
+
+@pytest.fixture
+def claim(journal, blotter):
+    def put(name, side=Side.BUY, day=TODAY, quantity=100):
+        order = Order(name, "A", "paper", "X", side, D(10), D(quantity), day)
+        journal.claim(Intent(order, "l", name, 0, frozenset()), "r", this_process())
+        blotter.refresh(name)
+
+    return put
+
+
+def test_an_order_does_not_stand_in_its_own_way_whether_it_is_counted_yet_or_not(blotter, claim):
+    claim("other", quantity=30)
+    assert blotter.used(but_for="new") == (D(300), 1)
+    claim("new")
+    assert blotter.used() == (D(1300), 2)
+    assert blotter.used(but_for="new") == (D(300), 1)
+
+
+def test_a_sell_takes_nothing_off_what_the_buys_have_used(blotter, claim):
+    claim("buy")
+    claim("sell", Side.SELL, quantity=500)
+    assert blotter.used(but_for="sell") == (D(1000), 1)
+
+
+def test_one_of_another_day_that_leaves_today_takes_nothing_off_either(blotter, claim):
+    claim("buy")
+    claim("overnight", day=TODAY - timedelta(days=1), quantity=70)
+    assert blotter.used(but_for="overnight") == (D(1000), 1)
+
+
+def test_one_that_was_changed_counts_with_what_it_has_come_to(journal, blotter, claim):
+    claim("a")
+    claim("b")
+    at = datetime(2026, 11, 28, 8, tzinfo=UTC)
+    report = ExecutionReport("a", "r", ReportKind.SUBMITTED, at)
+    journal.append([report, replace(report, kind=ReportKind.ACCEPTED)])
+    journal.append([replace(report, kind=ReportKind.REPLACED, price=D(20), quantity=D(200))])
+    assert blotter.used() == (D(5000), 2)
+    assert blotter.used(but_for="a") == (D(1000), 1)
+    assert blotter.used(but_for="b") == (D(4000), 1)
