@@ -10,12 +10,11 @@ and the closing price is the day's average price weighted by volume, without the
 from __future__ import annotations
 
 from collections import defaultdict
-from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
 from firstbell.errors import SimulatorError
-from firstbell.market import Phase, fee_rate, tick_size
+from firstbell.market import Phase, tick_size
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import Side, TimeInForce
 from firstbell.simulator import rules as rule
@@ -25,9 +24,11 @@ from firstbell.simulator.book import BookOrder
 from firstbell.simulator.instrument_day import Listing, listed
 from firstbell.simulator.orders import ExchangeOrder, OrderRequest, Trade
 from firstbell.simulator.rules import AT_ONCE, TRADES, Reason, Refusal, Rules
+from firstbell.simulator.settlement import Settlement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from decimal import Decimal
 
     from firstbell.model.identifiers import InstrumentId
     from firstbell.model.instrument import Instrument
@@ -66,14 +67,12 @@ class Exchange:
         self.accounts: dict[str, Account] = {}
         self.orders: dict[int, ExchangeOrder] = {}
         self.trades: list[Trade] = []
-        self.fees_taken = Decimal(0)
         self._of_account: defaultdict[str, dict[int, ExchangeOrder]] = defaultdict(dict)
         self._named: dict[tuple[str, str | None], int] = {}
         self._numbers: defaultdict[str, int] = defaultdict(int)
         self._on_order = on_order or _nobody
         self._on_trade = on_trade or self.trades.append
-        self._buy_fee = fee_rate(self.rules.market, Side.BUY)
-        self._sell_fee = fee_rate(self.rules.market, Side.SELL)
+        self._settlement = Settlement(self.rules.market, self.accounts)
         self.next_serial = first_serial
         self.next_trade = 1
         self._next_place = 1
@@ -101,6 +100,11 @@ class Exchange:
         account.holdings.update(holdings or {})
         self.accounts[name] = account
         return account
+
+    @property
+    def fees_taken(self) -> Decimal:
+        """All fees so far, in rials."""
+        return self._settlement.fees_taken
 
     def orders_of(self, account: str) -> Sequence[ExchangeOrder]:
         """All of an account's accepted orders, the oldest first."""
@@ -197,7 +201,7 @@ class Exchange:
             return refusal
         refusal = self._too_soon(holder) or rule.takes_orders(phase) or self._unfit(request, phase)
         refusal = refusal or self._uncovered(
-            holder, request, self._cost(request.price, request.quantity), request.quantity
+            holder, request, self._settlement.cost(request.price, request.quantity), request.quantity
         )
         if refusal is not None:
             return refusal
@@ -216,7 +220,7 @@ class Exchange:
         )
         self.next_serial += 1
         self._keep(order)
-        self._hold(order, 1)
+        self._settlement.reserve(order)
         self._to_book(order, phase)
         self._on_order(order)
         return order
@@ -288,16 +292,16 @@ class Exchange:
             traded = f"{order.filled_qty} shares have traded already"
             refusal = Refusal(Reason.WRONG_QUANTITY, f"{quantity} shares are not more than what has traded: {traded}")
         if refusal is None:
-            more_money = self._cost(price, leaves) - self._cost(order.price, order.leaves_qty)
+            more_money = self._settlement.cost(price, leaves) - self._settlement.cost(order.price, order.leaves_qty)
             refusal = self._uncovered(holder, request, more_money, leaves - order.leaves_qty)
         return refusal or self._change(order, price, quantity, phase)
 
     def _change(self, order: ExchangeOrder, price: Decimal, quantity: Decimal, phase: Phase) -> ExchangeOrder:
         book = self.listings[order.instrument].book
         keeps_place = price == order.price and quantity <= order.quantity
-        self._hold(order, -1)
+        self._settlement.release(order)
         order.price, order.quantity, order.edited = price, quantity, True
-        self._hold(order, 1)
+        self._settlement.reserve(order)
         if keeps_place:
             book.shrink(order.serial, order.leaves_qty)
         else:
@@ -352,26 +356,13 @@ class Exchange:
             return Refusal(Reason.UNKNOWN_ORDER, f"the account has no working order {serial}")
         return order
 
-    # --- money, shares and the book
-
-    def _cost(self, price: Decimal, shares: Decimal) -> Decimal:
-        """What buying would cost, the fee included, in rials."""
-        return price * shares * (1 + self._buy_fee)
-
-    def _hold(self, order: ExchangeOrder, sign: int) -> None:
-        """Reserve (sign 1) or release (sign -1) what is left of an order."""
-        left = sign * order.leaves_qty
-        holder = self.accounts[order.account]
-        if order.side is Side.BUY:
-            holder.reserve(order.instrument, money=self._cost(order.price, left), shares=Decimal(0))
-        else:
-            holder.reserve(order.instrument, money=Decimal(0), shares=left)
+    # --- the book
 
     def _end(self, order: ExchangeOrder, status: OrderStatus) -> None:
         book = self.listings[order.instrument].book
         if order.serial in book:
             book.remove(order.serial)
-        self._hold(order, -1)
+        self._settlement.release(order)
         order.status, order.ended_at = status, self._now
         self._on_order(order)
 
@@ -409,21 +400,13 @@ class Exchange:
             self._fill(self.orders[trade.sell], trade)
 
     def _fill(self, order: ExchangeOrder, trade: Trade) -> None:
-        worth = trade.price * trade.quantity
-        self._hold(order, -1)
+        self._settlement.release(order)
         order.filled_qty += trade.quantity
-        order.filled_value += worth
+        order.filled_value += trade.price * trade.quantity
         order.status = OrderStatus.FILLED if order.filled_qty == order.quantity else OrderStatus.PARTIALLY_FILLED
         order.ended_at = None if order.working else self._now
-        self._hold(order, 1)
-        holder = self.accounts[order.account]
-        if order.side is Side.BUY:
-            fee = worth * self._buy_fee
-            holder.receive(trade.instrument, money=-worth - fee, shares=trade.quantity)
-        else:
-            fee = worth * self._sell_fee
-            holder.receive(trade.instrument, money=worth - fee, shares=-trade.quantity)
-        self.fees_taken += fee
+        self._settlement.reserve(order)
+        self._settlement.settle(order, trade)
         self._on_order(order)
 
     # --- coming back
@@ -448,7 +431,8 @@ class Exchange:
             next_trade: The next trade's number.
             opened: Whether its opening auction had been held.
         """
-        self.accounts = {account.name: account for account in accounts}
+        self.accounts.clear()
+        self.accounts.update((account.name, account) for account in accounts)
         for order in orders:
             self._keep(order)
             self._numbers[order.account] = max(self._numbers[order.account], order.number_of_account)
