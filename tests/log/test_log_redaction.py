@@ -292,3 +292,20 @@ PIECES = [
 def test_a_text_that_is_passed_over_quickly_has_nothing_in_it(text):
     if not redaction._MAY_MATCH.search(text):
         assert not [pattern for pattern in redaction._PATTERNS if pattern.search(text)]
+
+
+_PIECES = st.sampled_from(
+    [PLANTED, JWT, BOT, "4711", "no", '"no"', "password=x", "bearer abc1", "x", " ", '"', "7", "\0"]
+)
+
+
+@given(fields=st.lists(st.lists(_PIECES, max_size=4).map("".join), max_size=6))
+def test_a_document_is_redacted_as_each_of_its_texts_is(fields: list[str]) -> None:
+    memory, secrets._memory = secrets._memory, secrets.Memory()
+    try:
+        for secret in (PLANTED, "4711", "no"):
+            hide(secret)
+        document = {f"field{number}": text for number, text in enumerate(fields)}
+        assert redact_value(document) == {name: redact(text) for name, text in document.items()}
+    finally:
+        secrets._memory = memory
