@@ -45,7 +45,7 @@ _UNPATCHED: Final = "LOCUST_SKIP_MONKEY_PATCH"
 _SUBREAPER: Final = 36
 _MEMORY: Final = 6 << 30
 _OPTIONS: Final = (
-    *("-q", "-x", "--tb=no", "--capture=no", "--hypothesis-profile=mutation", "-p", "no:cacheprovider"),
+    *("-q", "--tb=no", "--capture=no", "--hypothesis-profile=mutation", "-p", "no:cacheprovider"),
     # Hypothesis is here before pytest would have changed it.
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
 )
@@ -91,6 +91,8 @@ class _Hot:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if session.testsfailed:
+            raise session.Interrupted("some tests cannot be collected")
         self._session = session
         self._items = {item.nodeid: item for item in session.items}
         here = str(SOURCE)
@@ -154,8 +156,6 @@ class _Hot:
             if self._failed:
                 failed.add(name)
                 self._failed.clear()
-                if self._session is not None:
-                    self._session.shouldfail = False
         data.stop()
         measured = data.get_data()
         tests = {}
@@ -208,7 +208,7 @@ def _find(code: CodeType, qualname: str, line: int) -> CodeType | None:
 def _cold(job: Job) -> Result:
     imports.replace(job["module"], job["path"], job["source"])
     watcher = _Watcher()
-    status = pytest.main([*_OPTIONS, *job["tests"]], plugins=[watcher])
+    status = pytest.main([*_OPTIONS, "-x", *job["tests"]], plugins=[watcher])
     if status == pytest.ExitCode.OK:
         return {"outcome": "survived", "killer": None}
     return {"outcome": "killed", "killer": watcher.failed or "the import"}
