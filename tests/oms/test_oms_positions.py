@@ -255,6 +255,19 @@ def test_a_trade_that_is_added_and_told_by_the_journal_counts_as_the_journal_tel
     assert desk.held().average_price == 5001
 
 
+def test_a_trade_that_is_added_and_then_told_by_another_process_counts_as_the_journal_tells_it(
+    desk, tmp_path, stepped_clock
+):
+    desk.book.add_trade(Trade("t", "A", FOLD, Side.BUY, Decimal(20), Decimal(5000), AT, client_order_id="a"))
+    other = SqliteJournal(tmp_path / "journal.db", stepped_clock)
+    elsewhere = Desk(other)
+    elsewhere.order("a")
+    elsewhere.fill("a", "t", 20, 5001)
+    other.close()
+    desk.book.refresh(DAY)
+    assert (desk.held().quantity, desk.held().average_price) == (20, 5001)
+
+
 def test_reports_of_an_order_that_another_process_claimed_are_read_from_the_journal(desk, tmp_path, stepped_clock):
     other = SqliteJournal(tmp_path / "journal.db", stepped_clock)
     elsewhere = Desk(other)

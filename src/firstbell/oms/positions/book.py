@@ -240,6 +240,7 @@ class PositionBook:
         trades: dict[PositionKey, dict[str, list[Trade]]] = {}
         for tally in tallies:
             self._filled[tally.order.day] += tally.filled
+            self._told_now(tally)
             if told := tally.trades(self._fee_of):
                 ledger = self._ledger(tally.account, tally.order.instrument, tally.order.broker_code)
                 trades.setdefault(ledger.key, {})[tally.order.client_order_id] = told
@@ -266,7 +267,8 @@ class PositionBook:
             self._filled[tally.order.day] += tally.filled - before
             ledger = self._ledger(tally.account, tally.order.instrument, tally.order.broker_code)
             ledger.put(name, tally.trades(self._fee_of))
-            self._drop_added(tally, ledger)
+            for own in self._told_now(tally):
+                ledger.put(own.trade_id, [])
         self._keep(tally)
 
     def _tell(self, tally: Tally, report: ExecutionReport) -> bool:
@@ -276,11 +278,11 @@ class PositionBook:
             _log.error("%s: a trade cannot be counted: %s", report.client_order_id, error)
             return False
 
-    def _drop_added(self, tally: Tally, ledger: Ledger) -> None:
-        """What was added by hand and is told by the journal now counts as the journal tells it."""
+    def _told_now(self, tally: Tally) -> list[Trade]:
+        """What was added by hand and is told by the journal now: forgotten, it counts as the journal tells it."""
         name = tally.order.client_order_id
-        for key in [each for each in self._added if each[0] == name and tally.knows(each[1])]:
-            ledger.put(self._added.pop(key).trade_id, [])
+        told = [each for each in self._added if each[0] == name and tally.knows(each[1])]
+        return [self._added.pop(each) for each in told]
 
     def _keep(self, tally: Tally) -> None:
         """Remember an order as long as more of it may be told, and the last done ones besides."""
