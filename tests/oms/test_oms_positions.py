@@ -241,6 +241,14 @@ def test_a_trade_by_another_way_can_be_added_and_counts_once(desk):
     assert desk.book.position("A", FOLD).quantity == 30
 
 
+def test_trades_of_one_name_that_are_added_to_several_positions_all_count(desk):
+    for account, instrument in (("A", FOLD), ("B", FOLD), ("A", MHRN)):
+        desk.book.add_trade(Trade("1", account, instrument, Side.BUY, Decimal(10), Decimal(5000), AT))
+    for _ in range(2):
+        assert [each.position.quantity for each in desk.book.standings()] == [10, 10, 10]
+        desk.book.rebuild()
+
+
 @pytest.mark.parametrize("added_first", [True, False])
 def test_a_trade_that_is_added_and_told_by_the_journal_counts_as_the_journal_tells_it(desk, added_first):
     trade = Trade("t", "A", FOLD, Side.BUY, Decimal(20), Decimal(5000), AT, client_order_id="a")

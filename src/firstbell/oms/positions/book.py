@@ -101,7 +101,7 @@ class PositionBook:
         self._ledgers: dict[PositionKey, Ledger] = {}
         self._working: dict[ClientOrderId, Tally] = {}
         self._done: OrderedDict[ClientOrderId, Tally] = OrderedDict()
-        self._added: dict[tuple[str, str], Trade] = {}
+        self._added: dict[tuple[PositionKey, tuple[str, str]], Trade] = {}
         self._meanwhile: list[tuple[ExecutionReport, Order]] | None = None
         self._day_began: datetime | None = None
         self._filled: defaultdict[date, Decimal] = defaultdict(Decimal)
@@ -168,14 +168,14 @@ class PositionBook:
         """
         self._catch_up()
         with self._lock:
-            order = trade.client_order_id
+            order, account = trade.client_order_id, self._holder_of(trade.account)
+            key = ((account, trade.instrument), trade.name)
             tally = None if order is None else self._working.get(order) or self._done.get(order)
-            if trade.name in self._added or (tally is not None and tally.knows(trade.trade_id)):
+            if key in self._added or (tally is not None and tally.knows(trade.trade_id)):
                 return
             name = f"added {order or ''} {trade.trade_id}"
-            account = self._holder_of(trade.account)
             own = replace(trade, account=account, trade_id=name, client_order_id=None)
-            self._added[trade.name] = own
+            self._added[key] = own
             self._ledger(account, own.instrument, None).put(name, [own])
 
     def standings(self) -> tuple[Standing, ...]:
@@ -281,7 +281,7 @@ class PositionBook:
     def _told_now(self, tally: Tally) -> list[Trade]:
         """What was added by hand and is told by the journal now: forgotten, it counts as the journal tells it."""
         name = tally.order.client_order_id
-        told = [each for each in self._added if each[0] == name and tally.knows(each[1])]
+        told = [key for key in self._added if key[1][0] == name and tally.knows(key[1][1])]
         return [self._added.pop(each) for each in told]
 
     def _keep(self, tally: Tally) -> None:
