@@ -12,7 +12,7 @@ import pytest
 
 from firstbell.config import AccountSettings
 from firstbell.errors import JournalError
-from firstbell.journal.base import Intent
+from firstbell.journal.base import HELD_NS, Intent
 from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.instant import instant
@@ -239,6 +239,23 @@ def test_a_trade_by_another_way_can_be_added_and_counts_once(desk):
     desk.order("a")
     desk.fill("a", "t", 20, 5000)
     assert desk.book.position("A", FOLD).quantity == 30
+
+
+@pytest.mark.parametrize("kind", [ReportKind.WITHDRAWN, ReportKind.TAKEN_OVER, ReportKind.DENIED])
+def test_what_is_held_back_and_will_never_leave_sells_nothing_any_more(desk, kind):
+    order = Order("stop", "A", "gs", FOLD, Side.SELL, Decimal(5000), Decimal(10), DAY)
+    desk.journal.claim(Intent(order, "login", "stop", HELD_NS, frozenset()), "run", this_process())
+    assert desk.book.leaves("A", FOLD, Side.SELL) == 10
+    desk.report("stop", kind)
+    assert desk.book.leaves("A", FOLD, Side.SELL) == 0
+
+
+@pytest.mark.parametrize("kind", [ReportKind.REJECTED, ReportKind.CANCELED, ReportKind.EXPIRED, ReportKind.FILLED])
+def test_what_has_ended_at_the_broker_trades_nothing_any_more(desk, kind):
+    desk.order("a")
+    assert desk.book.leaves("A", FOLD, Side.BUY) == 100
+    desk.report("a", kind)
+    assert desk.book.leaves("A", FOLD, Side.BUY) == 0
 
 
 def test_trades_of_one_name_that_are_added_to_several_positions_all_count(desk):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from firstbell.model.order_status import ReportKind
+from firstbell.model.order_status import DONE, TRANSITIONS
 from firstbell.model.position import Trade
 
 if TYPE_CHECKING:
@@ -25,8 +25,13 @@ _REST: Final = "rest"
 """Names the trade that stands for all that a sum tells of and no trade does. No venue's name is told apart by it: it
 belongs to one order, and goes when the trades come."""
 _ENDS: Final = frozenset(
-    {ReportKind.FILLED, ReportKind.CANCELED, ReportKind.EXPIRED, ReportKind.REJECTED, ReportKind.DENIED}
+    kind
+    for status, moves in TRANSITIONS.items()
+    if status not in DONE
+    for kind, following in moves.items()
+    if following in DONE
 )
+"""Reports that end an order: at a broker, or of one that is held back, here."""
 _NOTHING: Final = Decimal(0)
 
 
