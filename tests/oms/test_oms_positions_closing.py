@@ -1,0 +1,141 @@
+"""Closing positions by themselves: for what reason, how much, how often, and what people are told of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from position_desk import DAY, FOLD, MHRN, STOP, TARGET, Desk
+
+from firstbell.errors import RunError
+from firstbell.journal.base import HELD_NS, Intent
+from firstbell.journal.owner import this_process
+from firstbell.model.order import Order
+from firstbell.model.order_status import OrderStatus, ReportKind
+from firstbell.model.terms import OrderOutcome, OrderRole, Side
+from firstbell.oms.orders.response import OrderResponse
+
+
+@pytest.fixture
+def desk(tmp_path, stepped_clock):
+    made = Desk(tmp_path, stepped_clock)
+    yield made
+    made.journal.close()
+
+
+def test_a_loss_comes_before_a_profit_and_a_profit_before_time(desk):
+    monitor = desk.open(auto_close_on_stop=True, auto_close_on_target=True)
+    desk.trade("a", Side.BUY, 100, 1000)
+    desk.trade("b", Side.BUY, 100, 1000, instrument=MHRN)
+    monitor.set_levels("A", FOLD, stop=Decimal(0), target=Decimal(0), timeout=timedelta(0))
+    monitor.set_levels("A", MHRN, target=Decimal(0), timeout=timedelta(0))
+    desk.feed.now = {FOLD: 1000, MHRN: 1000}
+    monitor.poll()
+    assert {each.instrument: each.role for each in desk.asked} == {
+        FOLD: OrderRole.STOP_LOSS,
+        MHRN: OrderRole.TAKE_PROFIT,
+    }
+
+
+@pytest.mark.parametrize(("price", "closed"), [(1019, 0), (1020, 1)])
+def test_a_target_closes_at_its_profit_and_not_before(desk, price, closed):
+    monitor = desk.open(**TARGET)
+    desk.trade("a", Side.BUY, 100, 1000)
+    desk.feed.now[FOLD] = price
+    monitor.poll()
+    assert len(desk.asked) == closed
+
+
+def test_each_position_and_each_reason_has_an_order_of_its_own(desk, stepped_clock):
+    monitor = desk.open(**STOP, **TARGET)
+    for name, account, instrument in (("a", "A", FOLD), ("b", "A", MHRN), ("c", "B", FOLD)):
+        desk.trade(name, Side.BUY, 100, 1000, account=account, instrument=instrument)
+    desk.refusal = RunError("the broker is away")
+    desk.feed.now = {FOLD: 900, MHRN: 900}
+    monitor.poll()
+    desk.feed.now = {FOLD: 1100, MHRN: 1100}
+    stepped_clock.sleep(10)
+    monitor.poll()
+    assert [each.account for each in desk.asked] == ["A", "A", "B"] * 2
+    assert len({each.key for each in desk.asked}) == 6
+
+
+def test_a_single_share_that_no_open_order_sells_is_sold(desk):
+    monitor = desk.open(**STOP)
+    desk.trade("a", Side.BUY, 100, 1000)
+    desk.claim("profit", Side.SELL, 99, 1200, FOLD)
+    desk.feed.now[FOLD] = 900
+    monitor.poll()
+    assert [each.quantity for each in desk.asked] == [1]
+
+
+def test_only_orders_of_that_account_instrument_and_side_close_a_position(desk):
+    monitor = desk.open(**STOP)
+    desk.trade("a", Side.BUY, 100, 1000)
+    desk.claim("more", Side.BUY, 100, 500, FOLD)
+    desk.claim("another", Side.SELL, 100, 1200, MHRN)
+    desk.claim("another's", Side.SELL, 100, 1200, FOLD, account="B")
+    desk.feed.now[FOLD] = 900
+    monitor.poll()
+    assert [each.quantity for each in desk.asked] == [100]
+
+
+def test_a_stop_that_was_held_back_and_taken_back_leaves_its_position_to_be_closed(desk):
+    monitor = desk.open(**STOP)
+    desk.trade("a", Side.BUY, 100, 1000)
+    held = Order("stop", "A", "gs", FOLD, Side.SELL, Decimal(900), Decimal(100), DAY)
+    desk.journal.claim(Intent(held, "login", "stop", HELD_NS, frozenset()), "run", this_process())
+    desk.feed.now[FOLD] = 900
+    monitor.poll()
+    assert desk.asked == []
+    desk.report("stop", ReportKind.WITHDRAWN)
+    monitor.poll()
+    assert [each.quantity for each in desk.asked] == [100]
+
+
+def test_a_denied_closing_is_tried_again_and_one_that_nobody_knows_of_is_not(desk):
+    monitor = desk.open(**STOP)
+    desk.trade("a", Side.BUY, 100, 1000)
+    desk.feed.now[FOLD] = 900
+    desk.answer = OrderResponse(None, OrderStatus.DENIED, OrderOutcome.NOT_SENT, "the market is closed")
+    monitor.poll()
+    assert desk.told[-1].text.endswith("; not closed, sell 100: the market is closed")
+    desk.answer = OrderResponse("x", OrderStatus.SUBMITTED, OrderOutcome.UNRESOLVED, "no answer")
+    for _ in range(3):
+        monitor.poll()
+    assert len(desk.asked) == 2
+    assert desk.told[-1].text == (
+        "A IRO1FOLD0001: stop reached with a profit of -10,000; closing: sell 100 (x, no answer)"
+    )
+
+
+def test_after_three_refusals_a_person_has_to_close_it(desk):
+    monitor = desk.open(**STOP)
+    desk.trade("a", Side.BUY, 1, 10_000)
+    desk.feed.now[FOLD] = 1
+    desk.answer = OrderResponse(None, OrderStatus.DENIED, OrderOutcome.NOT_SENT, "the market is closed")
+    for refusals in range(1, 6):
+        monitor.poll()
+        assert len(desk.asked) == min(refusals, 3)
+        assert "; not closed, sell 1: the market is closed" in desk.told[-1].text
+        assert desk.told[-1].text.endswith("; a person has to close it") is (refusals >= 3)
+
+
+def test_profits_are_told_to_a_hundredth_of_a_rial(desk):
+    monitor = desk.open(default_target_pnl=10)
+    desk.trade("a", Side.BUY, 3, "1000")
+    desk.feed.now[FOLD] = "1004.1234"
+    monitor.poll()
+    assert [each.text for each in desk.told] == ["A IRO1FOLD0001: target reached with a profit of 12.37"]
+    assert desk.told[0].code is None
+
+
+def test_without_anybody_who_places_orders_it_is_told_and_nothing_else(desk):
+    monitor = desk.open(**STOP, without_closer=True)
+    desk.trade("a", Side.BUY, 100, 1000)
+    desk.feed.now[FOLD] = 900
+    for _ in range(3):
+        monitor.poll()
+    assert [each.text for each in desk.told] == ["A IRO1FOLD0001: stop reached with a profit of -10,000"]
+    assert len(desk.journal.entries()) == 1
