@@ -241,6 +241,93 @@ def test_a_trade_by_another_way_can_be_added_and_counts_once(desk):
     assert desk.book.position("A", FOLD).quantity == 30
 
 
+def test_trades_that_are_added_to_one_position_all_count_under_whichever_section_of_the_login(journal):
+    named = {"username": "u", "password": "p", "broker_code": "gs", "isin": FOLD}
+    desk = Desk(journal, holder_of=holders_of([AccountSettings(name=name, **named) for name in ("A", "A_sells")]))
+    for account, name in (("A", "1"), ("A_sells", "2"), ("A_sells", "1")):
+        desk.book.add_trade(Trade(name, account, FOLD, Side.BUY, Decimal(10), Decimal(5000), AT))
+    (standing,) = desk.book.standings()
+    assert (standing.key, standing.position.quantity, standing.broker_code) == (("A", FOLD), 20, "")
+    desk.order("a", account="A_sells")
+    desk.fill("a", "3", 5, 5000)
+    (standing,) = desk.book.standings()
+    assert (standing.position.quantity, standing.broker_code) == (25, "gs")
+
+
+def test_a_trade_is_not_added_while_it_is_not_known_whether_the_journal_tells_of_it(desk, monkeypatch):
+    trade = Trade("t", "A", FOLD, Side.BUY, Decimal(20), Decimal(5000), AT, client_order_id="a")
+    book = PositionBook(desk.journal, no_fees)
+
+    def broken(**_):
+        raise JournalError("the disk is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.journal, "entries", broken)
+        with pytest.raises(JournalError, match="the disk is gone"):
+            book.add_trade(trade)
+    assert book.position("A", FOLD) is None
+    book.add_trade(trade)
+    assert book.position("A", FOLD).quantity == 20
+
+
+def test_positions_are_told_by_account_and_instrument(desk):
+    for name, account, instrument in (("a", "B", FOLD), ("b", "A", MHRN), ("c", "A", FOLD)):
+        desk.order(name, account=account, instrument=instrument)
+        desk.fill(name, "1", 10, 5000)
+    assert [each.key for each in desk.book.standings()] == [("A", FOLD), ("A", MHRN), ("B", FOLD)]
+
+
+def test_a_book_that_starts_knows_what_open_orders_may_trade_and_nothing_of_those_that_ended(desk):
+    desk.order("gone", Side.SELL)
+    desk.report("gone", ReportKind.CANCELED)
+    desk.order("traded")
+    desk.fill("traded", "1", 100, 5000, kind=ReportKind.FILLED)
+    desk.order("partly", Side.SELL)
+    desk.fill("partly", "1", 30, 5100)
+    desk.order("changed", Side.SELL)
+    desk.report("changed", ReportKind.REPLACED, quantity=Decimal(7), price=Decimal(5200))
+    for book in (desk.book, PositionBook(desk.journal, no_fees)):
+        assert book.leaves("A", FOLD, Side.SELL) == 70 + 7
+        assert book.position("A", FOLD).quantity == 70
+    again = PositionBook(desk.journal, no_fees)
+    assert again.position("A", FOLD).quantity == 70
+    desk.journal.subscribe(again)
+    desk.sum("changed", 7, ReportKind.FILLED)
+    assert again.position("A", FOLD).cash == desk.book.position("A", FOLD).cash == -500_000 + 153_000 + 36_400
+    assert again.leaves("A", FOLD, Side.SELL) == 70
+
+
+def test_of_an_order_that_another_process_claimed_only_what_trades_is_read(desk, tmp_path, stepped_clock, monkeypatch):
+    other = SqliteJournal(tmp_path / "journal.db", stepped_clock)
+    Desk(other).order("a")
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.book, "rebuild", lambda: pytest.fail("it was read anew"))
+        desk.report("a", ReportKind.ACCEPTED)
+        assert desk.book.standings() == ()
+    desk.sum("a", 30)
+    assert desk.held().quantity == 30
+    other.close()
+
+
+def test_what_came_before_and_after_its_price_could_be_read_counts_once_each(desk):
+    desk.order("a")
+    desk.sum("a", 60)
+    desk.book.rebuild()
+    desk.fill("a", "1", 60, 5850)
+    position = desk.held()
+    assert (position.quantity, position.cash, position.estimated) == (60, -351_000, False)
+
+
+def test_a_book_with_no_position_forgets_its_oldest_orders_too(desk, monkeypatch):
+    monkeypatch.setattr("firstbell.oms.positions.book._REMEMBERED", 1)
+    for name in ("a", "b", "c"):
+        desk.order(name)
+        desk.report(name, ReportKind.CANCELED)
+    assert desk.book.standings() == ()
+    desk.fill("a", "1", 10, 5000)
+    assert desk.held().quantity == 10
+
+
 @pytest.mark.parametrize("kind", [ReportKind.WITHDRAWN, ReportKind.TAKEN_OVER, ReportKind.DENIED])
 def test_what_is_held_back_and_will_never_leave_sells_nothing_any_more(desk, kind):
     order = Order("stop", "A", "gs", FOLD, Side.SELL, Decimal(5000), Decimal(10), DAY)
@@ -264,6 +351,17 @@ def test_trades_of_one_name_that_are_added_to_several_positions_all_count(desk):
     for _ in range(2):
         assert [each.position.quantity for each in desk.book.standings()] == [10, 10, 10]
         desk.book.rebuild()
+
+
+@pytest.mark.parametrize("quantity", ["sNaN", "NaN", "1E+60", "0"])
+def test_numbers_that_are_none_stop_nothing(desk, quantity, caplog):
+    desk.order("a")
+    desk.fill("a", "1", 10, 5000)
+    order = desk.journal.entry("a").intent.order
+    bad = Fill("2", Decimal(quantity), Decimal(1))
+    desk.book(ExecutionReport("a", "run", ReportKind.PARTIALLY_FILLED, AT, fill=bad), order)
+    assert "a: a trade cannot be counted" in caplog.text
+    assert desk.held().quantity == 10
 
 
 @pytest.mark.parametrize("added_first", [True, False])
