@@ -16,7 +16,7 @@ import pytest
 from firstbell.brokers.paper.broker import PaperBroker
 from firstbell.brokers.paper.market import PaperMarket
 from firstbell.clock import SystemClock
-from firstbell.errors import NoAnswer, RunError
+from firstbell.errors import CaptchaError, NoAnswer, RunError
 from firstbell.model.instant import instant
 from firstbell.model.quote import Quote
 from firstbell.oms import small_file
@@ -92,6 +92,7 @@ def test_an_instrument_is_asked_for_once_however_many_accounts_hold_it(stepped_c
 def test_a_login_without_a_token_is_not_asked_and_another_of_the_broker_is(stepped_clock):
     out, in_ = Venue(stepped_clock, logged_in=False), Venue(stepped_clock)
     assert set(prices(stepped_clock, A=out, B=in_).read([("A", FOLD), ("B", MHRN)])) == {("A", FOLD), ("B", MHRN)}
+    assert set(prices(stepped_clock, A=in_, B=out).read([("A", FOLD), ("B", MHRN)])) == {("A", FOLD), ("B", MHRN)}
     assert out.asked == []
     assert prices(stepped_clock, A=out).read([("A", FOLD)]) == {}
     assert prices(stepped_clock).read([("A", FOLD)]) == {}
@@ -132,6 +133,43 @@ def test_what_cannot_be_read_grows_old_and_is_said_once(stepped_clock, caplog):
     assert not price.is_stale(now, timedelta(seconds=90))
     venue.error = None
     assert feed.read([("A", FOLD)])["A", FOLD].at == now
+
+
+def test_each_price_that_cannot_be_read_is_said_again_once_it_could_be_read(stepped_clock, caplog):
+    venue = Venue(stepped_clock)
+    feed = prices(stepped_clock, A=venue)
+    wanted = [("A", FOLD), ("A", MHRN)]
+    said = []
+    for error in (NoAnswer("cut"), NoAnswer("cut"), None, CaptchaError("unread"), CaptchaError("unread")):
+        venue.error = error
+        caplog.clear()
+        feed.read(wanted)
+        said.append([record.getMessage() for record in caplog.records])
+    assert said == [
+        ["IRO1FOLD0001 of gs has no price: cut", "IRO1MHRN0001 of gs has no price: cut"],
+        [],
+        [],
+        ["IRO1FOLD0001 of gs has no price: unread", "IRO1MHRN0001 of gs has no price: unread"],
+        [],
+    ]
+
+
+def test_one_price_that_cannot_be_read_keeps_no_other_from_being_read(stepped_clock):
+    class Picky(Venue):
+        def quote(self, name):
+            self.error = NoAnswer("cut") if name == FOLD else None
+            return super().quote(name)
+
+    assert set(prices(stepped_clock, A=Picky(stepped_clock)).read([("A", FOLD), ("A", MHRN)])) == {("A", MHRN)}
+
+
+def test_each_broker_is_asked_for_what_is_held_there_and_what_nobody_holds_is_not(stepped_clock):
+    one, other = Venue(stepped_clock), Venue(stepped_clock, "shahr", last=6000)
+    feed = prices(stepped_clock, A=one, B=other)
+    found = feed.read([("A", FOLD), ("B", FOLD), ("C", FOLD)])
+    assert {key: price.price for key, price in found.items()} == {("A", FOLD): 5860, ("B", FOLD): 6000}
+    assert feed.known == {("gs", FOLD): found["A", FOLD], ("shahr", FOLD): found["B", FOLD]}
+    assert feed.last([("A", MHRN), ("A", FOLD), ("C", FOLD)]) == {("A", FOLD): found["A", FOLD]}
 
 
 def test_a_clock_that_was_set_back_makes_no_price_young():
@@ -199,6 +237,22 @@ def test_damaged_ones_are_none_and_that_is_said(tmp_path, text, caplog):
     (tmp_path / last_prices.FILE).write_text(text)
     assert last_prices.load(tmp_path) == {}
     assert "the last prices are not known" in caplog.text
+
+
+def test_none_written_yet_are_no_damage(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert last_prices.load(tmp_path) == {}
+    assert caplog.records == []
+
+
+def test_the_same_prices_are_written_in_the_same_words_however_they_came(tmp_path):
+    price = MarketPrice(Decimal(1), datetime(2026, 11, 21, 9, 30, tzinfo=UTC))
+    markets = [("gs", FOLD), ("gs", MHRN), ("ib", "X")]
+    written = []
+    for order in (markets, markets[::-1]):
+        last_prices.save(tmp_path, dict.fromkeys(order, price))
+        written.append((tmp_path / last_prices.FILE).read_text())
+    assert written[0] == written[1]
 
 
 def test_what_stands_in_a_small_files_place_is_not_followed(tmp_path):
