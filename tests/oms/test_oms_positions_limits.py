@@ -130,6 +130,23 @@ def test_a_halt_that_cannot_be_written_down_is_a_halt_in_this_process(desk, watc
     assert watch(monitor, 1000) is TradingState.HALTED
 
 
+def test_a_limit_that_could_not_be_written_down_is_as_soon_as_it_can_be_and_a_person_can_resume(desk, watch):
+    state = desk.folder / "state"
+    state.write_text("a file where the folder should be")
+    monitor = bought(desk, max_daily_loss=5000)
+    assert watch(monitor, 900) is TradingState.REDUCING
+    # It was reached, whatever the price is by now.
+    assert watch(monitor, 1000) is TradingState.REDUCING
+    state.unlink()
+    assert watch(monitor, 1000) is TradingState.REDUCING
+    assert in_force(state).why == "max_daily_loss: 10,000, allowed less than 5,000"
+    assert monitor.get_position_summary()["limit_reached"] == "max_daily_loss"
+    HaltFile.of(state, TradingState.REDUCING).remove()
+    assert monitor.trading_state() is TradingState.ACTIVE
+    assert watch(monitor, 1000) is TradingState.ACTIVE
+    assert len(desk.told) == 1
+
+
 def test_marks_that_cannot_be_written_down_hold_in_this_process(desk, watch, caplog):
     (desk.folder / "state").write_text("a file where the folder should be")
     monitor = bought(desk, max_drawdown=3000)

@@ -55,7 +55,7 @@ class LossLimits:
 
     What cannot be judged is denied: while a limit is set and some price that it needs is stale, trading only reduces.
     That ends by itself. A limit that is reached is written down, and ends by `firstbell resume` alone; from then on it
-    counts anew, from where the day stands then.
+    counts anew, from where the day stands then. What cannot be written down holds in this process, and is tried again.
 
     Args:
         settings: The limits.
@@ -68,7 +68,8 @@ class LossLimits:
         self._state_dir = state_dir
         self._alert = alert
         self._is_blind = False
-        self._unwritten: TradingState | None = None
+        self._unwritten: Verdict | None = None
+        self._halts = settings.on_daily_loss is OnLoss.HALTED
         self.marks: DayMarks | None = None
 
     @property
@@ -92,7 +93,7 @@ class LossLimits:
     def state(self) -> TradingState:
         """What may leave now: by the files of the state folder, and by what this process knows besides."""
         written = trading_state(self._state_dir)
-        if TradingState.HALTED in {written, self._unwritten}:
+        if written is TradingState.HALTED or (self._halts and self._unwritten is not None):
             return TradingState.HALTED
         if self._is_blind or self._unwritten is not None:
             return TradingState.REDUCING
@@ -132,10 +133,9 @@ class LossLimits:
                 return
             # A person has resumed: the limits count anew, from here.
             marks = replace(marks, called=None, counted_from=profit, peak=profit)
-            self._unwritten = None
         marks = replace(marks, peak=max(marks.peak, profit))
         self.keep(marks)
-        breach = self._breach(profit)
+        breach = self._unwritten or self._breach(profit)
         if breach is not None and self._call(breach, now):
             self.keep(replace(marks, called=breach.rule))
 
@@ -150,9 +150,8 @@ class LossLimits:
 
     def _call(self, breach: Verdict, now: datetime) -> bool:
         """Take trading down, durably; whether that could be written."""
-        halted = self._settings.on_daily_loss is OnLoss.HALTED
-        state = TradingState.HALTED if halted else TradingState.REDUCING
-        first, self._unwritten = self._unwritten is None, state
+        state = TradingState.HALTED if self._halts else TradingState.REDUCING
+        first, self._unwritten = self._unwritten is None, breach
         failure = ""
         try:
             HaltFile.of(self._state_dir, state).write(Halt(now, BY, str(breach), state))
@@ -160,7 +159,7 @@ class LossLimits:
             failure = f"; {error}: it does not survive a restart"
         else:
             self._unwritten = None
-        if halted:
+        if self._halts:
             engines = Engines.of(self._state_dir)
             for owner in engines.living():
                 engines.tell(owner)
