@@ -124,6 +124,14 @@ def test_a_sum_that_is_less_than_what_is_known_changes_nothing(desk):
     assert desk.held().quantity == 80
 
 
+def test_a_sum_that_is_told_again_traded_when_it_was_first_told(desk):
+    desk.order("a")
+    desk.sum("a", 60)
+    heard = desk.now
+    desk.sum("a", 60)
+    assert desk.held().opened_at == heard
+
+
 def test_a_sum_counts_at_the_price_that_the_order_was_changed_to(desk):
     desk.order("a")
     desk.report("a", ReportKind.REPLACED, price=Decimal(5900))
