@@ -225,7 +225,7 @@ def test_a_time_out_closes_whatever_the_price(desk, clock):
     clock.sleep(1)
     monitor.poll()
     assert [each.role for each in desk.asked] == [OrderRole.EXIT]
-    assert "timeout reached with an unknown profit" in desk.told[-1].text
+    assert ": timeout reached with an unknown profit" in desk.told[-1].text
 
 
 def test_where_nothing_is_to_be_closed_it_is_told_once(desk, clock):

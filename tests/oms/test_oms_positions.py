@@ -124,6 +124,13 @@ def test_a_sum_that_is_less_than_what_is_known_changes_nothing(desk):
     assert desk.held().quantity == 80
 
 
+def test_a_single_share_of_a_sum_counts(desk):
+    desk.order("a")
+    desk.fill("a", "1", 10, 5000)
+    desk.sum("a", 11)
+    assert (desk.held().quantity, desk.held().estimated) == (11, True)
+
+
 def test_a_sum_that_is_told_again_traded_when_it_was_first_told(desk):
     desk.order("a")
     desk.sum("a", 60)

@@ -15,6 +15,7 @@ from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.terms import OrderOutcome, OrderRole, Side
 from firstbell.oms.orders.response import OrderResponse
+from firstbell.oms.positions.closing import Levels, Reason
 
 
 @pytest.fixture
@@ -120,6 +121,15 @@ def test_after_three_refusals_a_person_has_to_close_it(desk):
         assert len(desk.asked) == min(refusals, 3)
         assert "; not closed, sell 1: the market is closed" in desk.told[-1].text
         assert desk.told[-1].text.endswith("; a person has to close it") is (refusals >= 3)
+
+
+def test_what_is_only_told_of_is_not_closed_but_a_time_that_is_up_is(desk):
+    assert [Levels().closes(reason) for reason in Reason] == [False, False, True]
+    monitor = desk.open(position_timeout_hours=1)
+    desk.trade("a", Side.BUY, 100, 1000)
+    desk.clock.sleep(3600)
+    monitor.poll()
+    assert desk.told[-1].text.startswith("A IRO1FOLD0001: timeout reached with an unknown profit; closing: sell 100 (")
 
 
 def test_profits_are_told_to_a_hundredth_of_a_rial(desk):

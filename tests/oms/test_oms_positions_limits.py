@@ -104,6 +104,28 @@ def test_that_limits_cannot_be_judged_is_told_once_each_time(desk, watch, caplog
     assert caplog.text.count("can be judged again") == 2
 
 
+def test_one_stale_price_of_several_keeps_the_limits_from_being_judged(desk, watch):
+    monitor = bought(desk, max_daily_loss=5000)
+    desk.trade("b", Side.BUY, 100, 1000, instrument=MHRN)
+    desk.feed.now[MHRN] = 1000
+    assert watch(monitor, 1000) is TradingState.ACTIVE
+    del desk.feed.now[MHRN]
+    desk.clock.sleep(60)
+    assert watch(monitor, 1000) is TradingState.REDUCING
+
+
+def test_what_is_not_held_any_more_needs_no_price_to_be_judged(desk):
+    monitor = bought(desk, max_daily_loss=5000)
+    desk.trade("b", Side.SELL, 100, 951)
+    monitor.poll()
+    assert (monitor.trading_state(), desk.told) == (TradingState.ACTIVE, [])
+    desk.trade("c", Side.BUY, 10, 1000)
+    desk.trade("d", Side.SELL, 10, 990)
+    monitor.poll()
+    assert monitor.trading_state() is TradingState.REDUCING
+    assert in_force(desk.folder / "state").why == "max_daily_loss: 5,000, allowed less than 5,000"
+
+
 def test_without_a_limit_a_stale_price_takes_nothing_away(desk):
     monitor = bought(desk)
     monitor.poll()

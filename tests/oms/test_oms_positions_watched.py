@@ -131,6 +131,17 @@ def test_three_stale_prices_are_all_named_and_each_is_told_when_it_becomes_stale
     ]
 
 
+def test_a_price_that_is_not_told_stands_as_it_was_known_last(desk):
+    monitor = desk.open()
+    desk.trade("a", Side.BUY, 100, 1000)
+    desk.feed.now[FOLD] = 1000
+    monitor.poll()
+    desk.feed.read = lambda _wanted: {}
+    desk.clock.sleep(30)
+    (view,) = monitor.poll()
+    assert (view.last_price, view.age, view.stale) == (1000, timedelta(seconds=30), False)
+
+
 def test_what_was_sold_is_not_asked_for_any_more(desk):
     monitor = desk.open()
     desk.trade("a", Side.BUY, 100, 1000)

@@ -24,6 +24,7 @@ from firstbell.oms.positions import last_prices
 from firstbell.oms.positions.prices import BrokerPrices, MarketPrice
 
 FOLD, MHRN = "IRO1FOLD0001", "IRO1MHRN0001"
+AT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
 
 class Venue:
@@ -111,10 +112,14 @@ def test_a_broker_without_quotes_describes_its_instruments(stepped_clock):
     assert feed.read([("A", FOLD)])["A", FOLD] == again
 
 
-@pytest.mark.parametrize(("reference", "price"), [(5500, 5500), (None, None)])
-def test_before_the_first_trade_it_is_worth_what_it_closed_at(stepped_clock, reference, price):
-    found = prices(stepped_clock, A=Venue(stepped_clock, last=None, reference=reference)).read([("A", FOLD)])
-    assert (found[("A", FOLD)].price if found else None) == price
+def test_before_the_first_trade_it_is_worth_what_it_closed_at(stepped_clock):
+    found = prices(stepped_clock, A=Venue(stepped_clock, last=None, reference=5500)).read([("A", FOLD)])
+    assert (found["A", FOLD].price, found["A", FOLD].reference) == (5500, 5500)
+
+
+@pytest.mark.parametrize("kind", [Venue, Plain])
+def test_what_has_never_traded_has_no_price(stepped_clock, kind):
+    assert prices(stepped_clock, A=kind(stepped_clock, last=None, reference=None)).read([("A", FOLD)]) == {}
 
 
 def test_what_cannot_be_read_grows_old_and_is_said_once(stepped_clock, caplog):
@@ -166,7 +171,7 @@ def test_one_price_that_cannot_be_read_keeps_no_other_from_being_read(stepped_cl
 def test_each_broker_is_asked_for_what_is_held_there_and_what_nobody_holds_is_not(stepped_clock):
     one, other = Venue(stepped_clock), Venue(stepped_clock, "shahr", last=6000)
     feed = prices(stepped_clock, A=one, B=other)
-    found = feed.read([("A", FOLD), ("B", FOLD), ("C", FOLD)])
+    found = feed.read([("C", FOLD), ("A", FOLD), ("B", FOLD)])
     assert {key: price.price for key, price in found.items()} == {("A", FOLD): 5860, ("B", FOLD): 6000}
     assert feed.known == {("gs", FOLD): found["A", FOLD], ("shahr", FOLD): found["B", FOLD]}
     assert feed.last([("A", MHRN), ("A", FOLD), ("C", FOLD)]) == {("A", FOLD): found["A", FOLD]}
@@ -181,11 +186,16 @@ def test_a_broker_that_hangs_keeps_nobody_waiting_and_is_asked_by_one_thread(ste
     hanging, venue = Hanging(stepped_clock), Venue(stepped_clock)
     feed = prices(SystemClock(), patience_s=0.2, A=hanging, B=venue)
     wanted = [("A", FOLD), ("B", FOLD)]
-    before, threads = time.monotonic(), threading.active_count()
-    for _ in range(3):
-        assert set(feed.read(wanted)) == {("B", FOLD)}
+    before, threads = time.monotonic(), set(threading.enumerate())
+    for price in (5860, 5870, 5880):
+        venue.last = price
+        while (found := feed.read(wanted)).get(("B", FOLD), MarketPrice(Decimal(0), AT)).price != price:
+            assert time.monotonic() - before < 10
+        assert set(found) == {("B", FOLD)}
     assert time.monotonic() - before < 10
-    assert threading.active_count() == threads + 1
+    (waiting,) = set(threading.enumerate()) - threads
+    # It keeps no process from ending either.
+    assert waiting.daemon
     hanging.may_answer.set()
     until = time.monotonic() + 20
     while ("A", FOLD) not in feed.last(wanted) and time.monotonic() < until:
@@ -246,7 +256,7 @@ def test_none_written_yet_are_no_damage(tmp_path, caplog):
 
 
 def test_the_same_prices_are_written_in_the_same_words_however_they_came(tmp_path):
-    price = MarketPrice(Decimal(1), datetime(2026, 11, 21, 9, 30, tzinfo=UTC))
+    price = MarketPrice(Decimal(1), AT)
     markets = [("gs", FOLD), ("gs", MHRN), ("ib", "X")]
     written = []
     for order in (markets, markets[::-1]):
