@@ -11,9 +11,10 @@ from firstbell.brokers.base import HttpBroker
 from firstbell.brokers.paper.broker import PaperBroker
 from firstbell.brokers.paper.market import PaperMarket
 from firstbell.errors import NoAnswer, NotSent, RateLimited, Refused
+from firstbell.model.instant import instant
 from firstbell.oms.orders import health_file
 from firstbell.oms.orders.attended_broker import AttendedBroker
-from firstbell.oms.orders.broker_health import BrokerHealth
+from firstbell.oms.orders.broker_health import BrokerHealth, HealthReport
 from firstbell.oms.orders.health_file import HealthFile
 from firstbell.oms.policies.retry import RetryConfig
 
@@ -113,4 +114,127 @@ def test_what_is_written_down_is_what_is_read(tmp_path, stepped_clock, health):
     assert at.timestamp() == pytest.approx(stepped_clock.wall_ns() / 1e9)
     assert accounts == {"A": health.report()}
     (tmp_path / health_file.FILE).write_text("{")
+    assert health_file.read(tmp_path) is None
+
+
+def test_a_call_that_fails_is_remembered_with_its_words_and_its_time(health, stepped_clock):
+    stepped_clock.sleep(7)
+    health.failed(NoAnswer("silence"))
+    failed_at = instant(stepped_clock.wall_ns())
+    report = health.report()
+    assert (report.last_error, report.last_error_at, report.last_answer) == ("silence", failed_at, None)
+    assert (report.calls, report.failures, report.failures_in_a_row, report.error_rate) == (1, 1, 1, 1.0)
+    assert (report.round_trip_us, report.is_well) == (None, False)
+    stepped_clock.sleep(7)
+    health.answered(1_999)
+    report = health.report()
+    assert (report.last_error, report.last_error_at) == ("silence", failed_at)
+    assert (report.last_answer, report.round_trip_us) == (instant(stepped_clock.wall_ns()), 1)
+    assert (report.calls, report.failures, report.failures_in_a_row, report.is_well) == (2, 1, 0, True)
+
+
+def test_it_is_told_until_when_it_is_left_alone_and_nothing_once_that_is_over(health, stepped_clock):
+    assert health.report().asked_again_at is None
+    health.failed(NoAnswer("silence"))
+    until = instant(stepped_clock.wall_ns() + 1_000_000_000)
+    assert health.report().asked_again_at == until
+    stepped_clock.sleep(0.75)
+    assert health.report().asked_again_at == until
+    stepped_clock.sleep(0.25)
+    assert health.report().asked_again_at is None
+    assert health.may_ask()
+
+
+def test_an_answer_ends_the_pause_and_the_next_one_is_as_short_as_the_first(health, stepped_clock):
+    for _ in range(3):
+        health.failed(NoAnswer("silence"))
+    assert health.report().failures_in_a_row == 3
+    health.answered(1)
+    assert health.may_ask()
+    health.failed(NoAnswer("silence"))
+    assert health.report().asked_again_at == instant(stepped_clock.wall_ns() + 1_000_000_000)
+
+
+def test_a_pause_that_the_broker_asks_for_is_kept_whatever_it_answers_meanwhile(health, stepped_clock):
+    health.failed(RateLimited("a pause", retry_after=2.5))
+    asked_again_at = instant(stepped_clock.wall_ns() + 2_500_000_000)
+    assert health.report().asked_again_at == asked_again_at
+    assert (health.report().failures, health.report().is_well) == (0, True)
+    health.answered(1)
+    health.failed(NoAnswer("silence"))
+    assert health.report().asked_again_at == asked_again_at
+    stepped_clock.sleep(2.25)
+    assert not health.may_ask()
+    assert not health.may_ask(urgent=True)
+    stepped_clock.sleep(0.25)
+    assert health.may_ask()
+
+
+def test_where_the_broker_does_not_say_how_long_it_is_the_first_pause(health, stepped_clock):
+    for _ in range(3):
+        health.failed(RateLimited("a pause"))
+    assert health.report().asked_again_at == instant(stepped_clock.wall_ns() + 1_000_000_000)
+    health.failed(RateLimited("none", retry_after=0))
+    assert health.may_ask()
+
+
+def test_the_longer_of_two_pauses_holds(health, stepped_clock):
+    health.failed(RateLimited("a pause", retry_after=0.5))
+    health.failed(NoAnswer("silence"))
+    assert health.report().asked_again_at == instant(stepped_clock.wall_ns() + 1_000_000_000)
+    stepped_clock.sleep(0.5)
+    assert health.may_ask(urgent=True)
+    assert not health.may_ask()
+
+
+EVERYTHING = HealthReport(
+    last_answer=datetime(2026, 11, 28, 8, 1, tzinfo=UTC),
+    last_error="silence",
+    last_error_at=datetime(2026, 11, 28, 8, 2, tzinfo=UTC),
+    calls=7,
+    failures=5,
+    failures_in_a_row=3,
+    token_ends_at=datetime(2026, 11, 28, 8, 3, tzinfo=UTC),
+    asked_again_at=datetime(2026, 11, 28, 8, 4, tzinfo=UTC),
+    round_trip_us=1234,
+)
+
+
+def test_every_figure_is_written_down_and_read_and_so_is_what_nobody_knows(tmp_path, stepped_clock):
+    reports = {"A": EVERYTHING, "B": HealthReport()}
+    HealthFile(tmp_path, stepped_clock, lambda: reports).keep()
+    at, accounts = health_file.read(tmp_path)
+    assert at == instant(stepped_clock.wall_ns())
+    assert accounts == reports
+    assert accounts["B"].error_rate is None
+
+
+def test_it_is_written_down_every_five_seconds_however_many_rounds_there_are(tmp_path, stepped_clock):
+    asked = []
+
+    def health():
+        asked.append(stepped_clock.now_ns)
+        return {"A": HealthReport(calls=len(asked))}
+
+    file = HealthFile(tmp_path, stepped_clock, health)
+    file.keep()
+    for _ in range(11):
+        file.keep()
+        stepped_clock.sleep(1)
+    assert [each // 1_000_000_000 for each in asked] == [0, 5, 10]
+    assert health_file.read(tmp_path)[1]["A"].calls == 3
+
+
+def test_what_cannot_be_written_or_read_is_logged_and_stops_nobody(tmp_path, stepped_clock, caplog):
+    (tmp_path / health_file.FILE).mkdir()
+    HealthFile(tmp_path, stepped_clock, dict).keep()
+    assert health_file.FILE in caplog.text
+    caplog.clear()
+    assert health_file.read(tmp_path) is None
+    assert health_file.FILE in caplog.text
+
+
+@pytest.mark.parametrize("text", ['{"accounts": {}}', '{"at": "then", "accounts": {}}', '{"at": null, "accounts": 1}'])
+def test_what_is_no_such_file_tells_nothing(tmp_path, text):
+    (tmp_path / health_file.FILE).write_text(text)
     assert health_file.read(tmp_path) is None
