@@ -295,7 +295,7 @@ class OrderManager:
     def _account(self, name: AccountName | None) -> tuple[Trader, AccountSettings]:
         if name is None:
             if len(self._sections) != 1:
-                raise RunError(f"say which account: {', '.join(self._sections) or 'none is configured'}")
+                raise RunError(f"say which account: {', '.join(reversed(self._sections)) or 'none is configured'}")
             name = next(iter(self._sections.values()))
         name = self._sections.get(name, name)
         if name not in self._accounts:
