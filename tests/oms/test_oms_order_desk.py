@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import socket
+import threading
+from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from firstbell.config import load
+from firstbell.config.order_settings import TradingMode
 from firstbell.errors import RunError
+from firstbell.journal.owner import this_process
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.order_status import OrderStatus
+from firstbell.oms.engines import Engines
+from firstbell.oms.office import Office
+from firstbell.oms.orders import health_file
 from firstbell.oms.orders.order_desk import OrderDesk
 from firstbell.oms.orders.requests import BracketRequest
-from firstbell.risk.trading_state import TradingState, trading_state
+from firstbell.oms.positions import last_prices
+from firstbell.risk.trading_state import Halt, HaltFile, TradingState, trading_state
 
 D = Decimal
 ISIN = "IRO1FOLD0001"
@@ -154,3 +163,199 @@ def test_the_figures_are_shown_on_this_machine_and_name_no_order(open_desk):
     overhead = families["firstbell_overhead_seconds"]
     assert next(each.value for each in overhead.samples if each.name.endswith("_count")) >= 1
     assert desk.metrics_url.startswith("http://127.0.0.1:")
+
+
+def figure(desk, name, **labels):
+    return desk.metrics.registry.get_sample_value(f"firstbell_{name}", labels or None)
+
+
+def threads():
+    return {thread.name.partition("-")[2] for thread in threading.enumerate() if thread.name.startswith("firstbell-")}
+
+
+def test_what_orders_come_to_is_counted_and_shown_with_how_things_stand(open_desk):
+    desk = open_desk()
+    quote(desk, 4860, 4870)
+    desk.orders.place(buy())
+    desk.orders.place(buy(price=4800))
+    desk.orders.poll()
+    desk.positions.poll()
+    assert figure(desk, "orders_answered_total", account="Order_Paper", outcome="accepted") == 2
+    assert figure(desk, "orders", status="ACCEPTED") == 1
+    assert figure(desk, "positions_open") == 1
+    assert figure(desk, "overhead_seconds_count") >= 2
+
+
+def test_a_desk_writes_under_the_name_of_its_run_or_a_new_one(open_desk, tmp_path):
+    path = tmp_path / "other" / "config.ini"
+    path.parent.mkdir()
+    path.write_text(CONFIG)
+    path.chmod(0o600)
+    with OrderDesk(Office(load(path)), run_id="run-7") as desk:
+        assert desk.run_id == "run-7"
+        quote(desk, 4860, 4870)
+        desk.orders.place(buy(price=4800))
+        (entry,) = desk.office.journal.entries()
+        assert entry.run_id == "run-7"
+        # It keeps no order log unless it was opened from a file.
+        assert not desk.office.logs_dir.exists()
+    first, second = open_desk(), open_desk()
+    assert first.run_id != "run-7"
+    assert datetime.strptime(first.run_id[:8], "%Y%m%d").date() <= date.today()  # noqa: DTZ007, DTZ011
+    assert first.orders is not second.orders
+
+
+def test_the_accounts_are_those_that_are_enabled(open_desk):
+    desk = open_desk(
+        "[Order_Off]\nusername = me\npassword = x\nbroker_code = paper\nisin = IRO1FOLD0001\nenabled = no\n"
+    )
+    assert desk.accounts == ("Order_Paper",)
+
+
+def test_real_money_is_traded_with_where_both_say_so_and_never_by_itself(open_desk):
+    more = "[orders]\nmode = live\n"
+    assert open_desk(more, live=True).orders.mode is TradingMode.LIVE
+    desk = open_desk(more)
+    assert desk.orders.mode is TradingMode.PAPER
+    with OrderDesk(Office(desk.office.settings)) as another:
+        assert another.orders.mode is TradingMode.PAPER
+
+
+def test_what_was_opened_for_a_desk_that_cannot_be_is_closed_again(open_desk, monkeypatch):
+    closed = []
+    close = Office.close
+    monkeypatch.setattr(Office, "close", lambda office: (closed.append(office), close(office)))
+    with pytest.raises(RunError):
+        open_desk(live=True)
+    assert len(closed) == 1
+
+
+def test_started_it_looks_after_everything_and_closed_it_leaves_nothing_running(open_desk):
+    desk = open_desk(f"[metrics]\nport = {free_port()}\n[orders]\nevery = 100ms\n")
+    quote(desk, 4860, 4870)
+    engines = Engines.of(desk.office.state_dir)
+    assert (desk.metrics_url, engines.living()) == (None, [])
+    seen, round_made = threading.Event(), threading.Event()
+    desk.positions.after_round(lambda _: seen.set())
+    desk.orders.after_round(round_made.set)
+    desk.start()
+    url = desk.metrics_url
+    assert requests.get(url, timeout=5).ok
+    assert engines.living() == [this_process()]
+    (trader,) = desk.orders.traders
+    assert threads() == {"halt", "metrics", "positions", trader.login.key}
+    assert seen.wait(30)
+    assert round_made.wait(30)
+    desk.stop()
+    assert threads() == {"halt"}
+    assert desk.metrics_url is None
+    with pytest.raises(requests.ConnectionError):
+        requests.get(url, timeout=5)
+    # What is stopped still sees a halt, and takes orders.
+    assert desk.orders.place(buy(price=4800)).is_success
+    desk.close()
+    assert threads() == set()
+    assert engines.living() == []
+    assert desk.interrupt.is_set()
+
+
+def test_a_port_that_somebody_else_has_is_said_and_nothing_is_left_running(open_desk):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        desk = open_desk(f"[metrics]\nport = {other.getsockname()[1]}\n")
+        with pytest.raises(RunError, match="the figures cannot be shown on 127.0.0.1:"):
+            desk.start()
+    assert desk.metrics_url is None
+    desk.close()
+    assert threads() == set()
+
+
+def test_a_desk_is_closed_with_its_block_whatever_ends_that(open_desk):
+    desk = open_desk()
+
+    def work():
+        with desk as same:
+            assert same is desk
+            desk.start()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
+    assert threads() == set()
+    assert desk.interrupt.is_set()
+
+
+def test_a_halt_stops_a_desk_that_is_at_work(open_desk):
+    desk = open_desk()
+    quote(desk, 4860, 4870)
+    HaltFile.of(desk.office.state_dir).write(Halt(None, "me", "wrong price"))
+    assert desk.orders.place(buy(price=4800)).status is OrderStatus.DENIED
+    assert desk.orders.interrupt is desk.interrupt
+    assert desk.interrupt.is_halt
+
+
+def test_how_brokers_do_is_written_down_for_those_who_look_from_elsewhere(open_desk):
+    desk = open_desk()
+    quote(desk, 4860, 4870)
+    desk.orders.place(buy(price=4800))
+    assert health_file.read(desk.office.state_dir) is None
+    desk.orders.poll()
+    _, accounts = health_file.read(desk.office.state_dir)
+    assert accounts == desk.orders.health()
+    assert accounts["Order_Paper"].is_well
+
+
+def test_the_last_prices_are_known_after_a_restart(open_desk):
+    desk = open_desk()
+    quote(desk, 4860, 4870)
+    desk.orders.place(buy())
+    desk.orders.poll()
+    desk.positions.poll()
+    known = desk._prices.known
+    assert len(known) == 1
+    desk.close()
+    assert last_prices.load(desk.office.state_dir) == known
+    assert open_desk()._prices.known == known
+
+
+def test_prices_that_cannot_be_written_down_hold_up_no_closing(open_desk, caplog):
+    desk = open_desk()
+    (desk.office.state_dir / last_prices.FILE).mkdir()
+    desk.close()
+    assert f"{last_prices.FILE} cannot be written" in caplog.text
+    assert desk.interrupt.is_set()
+
+
+def test_what_was_held_overnight_is_no_profit_of_the_days_after_a_restart(open_desk):
+    desk = open_desk()
+    quote(desk, 4860, 4870)
+    desk.orders.place(buy())
+    desk.orders.poll()
+    desk.positions.poll()
+    before = desk.positions.get_position_summary()
+    desk.close()
+    again = open_desk()
+    assert [standing.opening.quantity for standing in again._book.standings()] == [0]
+    again.positions.poll()
+    after = again.positions.get_position_summary()
+    assert after["day_pnl"] == before["day_pnl"] != 0
+
+
+def test_whoever_opens_a_desk_hears_what_positions_have_reached_and_where_to_look(open_desk):
+    alerts, interventions = [], []
+    limit = "[positions]\nmax_daily_loss = 100000\nprice_update_interval = 1s\n"
+    desk = open_desk(f"{limit}[fallback]\nmanual_intervention_threshold = 1\n")
+    settings = desk.office.settings
+    desk.close()
+    with OrderDesk(Office(settings), alert=alerts.append, intervene=lambda *what: interventions.append(what)) as desk:
+        quote(desk, 4860, 4870)
+        desk.orders.place(buy())
+        desk.orders.poll()
+        desk.positions.poll()
+        # More than the money pays for: refused, and at once for a person.
+        refused = desk.orders.place(buy(quantity=250_000, price=4800))
+        assert refused.status is OrderStatus.REJECTED
+        quote(desk, 4800, 4810)
+        desk.positions._priced_ns = None
+        desk.positions.poll()
+    assert any("max_daily_loss" in str(alert) for alert in alerts)
+    assert [name for name, _ in interventions] == [refused.order_id]
