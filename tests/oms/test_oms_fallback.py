@@ -219,6 +219,17 @@ def test_parts_that_would_be_too_small_are_not_made():
     assert tried(R.QUANTITY_TOO_LARGE, order(quantity=105), market=market) == QuantityReduction(D(100))
 
 
+def test_where_not_even_one_lot_is_taken_there_is_no_other_quantity():
+    config = FallbackConfig(split_threshold=D(4))
+    assert "no other quantity" in reason(tried(R.QUANTITY_TOO_LARGE, order(), config=config))
+
+
+def test_parts_may_be_as_small_as_the_smallest_order_and_of_one_lot_each():
+    instrument = replace(INSTRUMENT, min_quantity=D(5), max_quantity=D(5))
+    market = replace(MARKET, instrument=instrument)
+    assert tried(R.QUANTITY_TOO_LARGE, order(quantity=15), market=market) == Splitting((D(5),) * 3)
+
+
 def test_a_person_makes_no_orders():
     assert applied(order(), ManualIntervention("why")) == ()
 

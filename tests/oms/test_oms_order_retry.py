@@ -26,7 +26,8 @@ from firstbell.model.price_band import PriceBand
 from firstbell.model.quote import Level, Quote
 from firstbell.model.refusals import RefusalKind
 from firstbell.model.terms import AttemptOutcome, Side
-from firstbell.oms.policies.fallback import FallbackConfig, Means
+from firstbell.oms.policies import order_retry
+from firstbell.oms.policies.fallback import FallbackConfig, Means, QuantityReduction, Splitting
 from firstbell.oms.policies.order_retry import OrderRetryHandler
 from firstbell.oms.policies.pricing import Market
 from firstbell.oms.policies.retry import RetryConfig
@@ -193,6 +194,63 @@ def test_a_person_is_asked_for_where_nothing_can_be_tried(stepped_clock):
     twice = [no(RefusalKind.FUNDS)] * 2
     result = run(stepped_clock, Broker(stepped_clock, *twice), means=Means(D(10**9)), manual_intervention_threshold=2)
     assert "refused 2 times" in result.intervention.reason
+
+
+def test_a_fallback_that_would_make_more_of_it_than_was_asked_for_is_for_a_person(stepped_clock, monkeypatch):
+    too_much = [Splitting((D(60), D(40))), QuantityReduction(D(65))]
+    monkeypatch.setattr(order_retry, "propose", lambda *_: too_much.pop(0))
+    broker = Broker(stepped_clock, no(RefusalKind.QUANTITY), no(RefusalKind.QUANTITY), YES)
+    result = run(stepped_clock, broker)
+    # With the part that waits it would be 105 of 100.
+    assert result.intervention.reason.startswith("exposure: 105 more of 100")
+    assert ([each.quantity for each in broker.sent], [each.quantity for each in result.left]) == ([100, 60], [40])
+    assert (result.placed, result.is_success) == (0, False)
+
+
+def test_what_was_placed_is_not_free_for_a_fallback(stepped_clock, monkeypatch):
+    too_much = [Splitting((D(60), D(40))), QuantityReduction(D(45))]
+    monkeypatch.setattr(order_retry, "propose", lambda *_: too_much.pop(0))
+    broker = Broker(stepped_clock, no(RefusalKind.QUANTITY), YES, no(RefusalKind.QUANTITY), YES)
+    result = run(stepped_clock, broker)
+    assert "45 more of 100, of which 0 have traded, 60 work" in result.intervention.reason
+    assert (len(broker.sent), result.placed) == (3, 60)
+
+
+def test_each_order_that_is_made_has_a_name_of_its_own_and_parts_keep_their_turn(stepped_clock):
+    lines = [no(RefusalKind.QUANTITY_TOO_LARGE), YES, no(RefusalKind.PRICE), YES, YES]
+    broker = Broker(stepped_clock, *lines)
+    assert run(stepped_clock, broker, order(250)).is_success
+    assert [(each.client_order_id, each.quantity, each.price) for each in broker.sent] == [
+        ("fb-1", 250, 5000),
+        ("fb-1-f1", 85, 5000),
+        ("fb-1-f2", 85, 5000),
+        ("fb-1-f4", 85, 5070),
+        ("fb-1-f3", 80, 5000),
+    ]
+
+
+def test_what_a_broker_raised_is_told_in_its_words_and_with_its_code(stepped_clock):
+    for error, code in ((Refused("no money", code=3), 3), (WrongPassword("no", code=4), 4), (NoAnswer("cut"), None)):
+        outcome = run(stepped_clock, Broker(stepped_clock, error)).outcome
+        assert (outcome.message, outcome.code) == (str(error), code)
+
+
+def test_a_pause_shorter_than_the_strategys_is_not_all_that_is_waited(stepped_clock):
+    broker = Broker(stepped_clock, RateLimited("429", retry_after=0.5), YES)
+    assert run(stepped_clock, broker).is_success
+    assert broker.at == [0, 1]
+
+
+def test_a_pause_as_long_as_the_longest_is_waited_for(stepped_clock):
+    broker = Broker(stepped_clock, RateLimited("429", retry_after=30), YES)
+    assert run(stepped_clock, broker).is_success
+    assert broker.at == [0, 30]
+
+
+def test_after_what_was_not_sent_nothing_else_is_tried_though_there_is_a_market(stepped_clock):
+    broker = Broker(stepped_clock, NotSent("DNS"), YES)
+    result = run(stepped_clock, broker, attempts=1)
+    assert (result.outcome.outcome, len(broker.sent), result.left) == (AttemptOutcome.NOT_SENT, 1, ())
 
 
 LINES = st.sampled_from(

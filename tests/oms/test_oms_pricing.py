@@ -128,3 +128,25 @@ def test_a_part_is_exact_however_it_is_written():
 def test_what_is_no_part_is_refused_by_name(bad):
     with pytest.raises(ValueError, match="max_price_adjustment"):
         part_of_one("max_price_adjustment", bad)
+
+
+def test_prices_are_exact_however_many_digits_they_have():
+    asked = D("123456789012345678901234567890.123456789")
+    assert worst_price(BUY, asked, D("0.0001")) - asked == asked / 10_000
+    long = "1" * 60
+    assert str(worst_price(BUY, D(long), D(1))) == "2" * 60
+    assert str(worst_price(SELL, D("3" * 60), D(1))) == "0"
+
+
+@pytest.mark.parametrize(
+    ("side", "wanted", "price"), [(BUY, "5009." + "9" * 40, 5000), (SELL, "5000." + "0" * 40 + "1", 5010)]
+)
+def test_a_price_is_cut_to_the_tick_however_near_it_is_to_the_next_one(side, wanted, price):
+    assert fitted(side, D(wanted), D(5400) if side is BUY else D(4600), market()) == price
+
+
+def test_what_is_no_number_and_what_is_no_part_are_told_apart():
+    with pytest.raises(ValueError, match="^p is a part of one, from 0 to 1, not 1.1$"):
+        part_of_one("p", 1.1)
+    with pytest.raises(ValueError, match="^p: "):
+        part_of_one("p", "x")

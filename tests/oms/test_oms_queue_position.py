@@ -84,6 +84,14 @@ def test_its_own_shares_do_not_stand_before_it() -> None:
     assert volume_ahead(quote([(5850, 10, 1)]), Side.BUY, D(5850), D(15)).quantity == 0
 
 
+def test_one_share_of_its_own_is_an_order_and_none_is_not() -> None:
+    shown = quote([(5850, 40, 3)])
+    assert volume_ahead(shown, Side.BUY, D(5850), D(1)).orders == 2
+    assert volume_ahead(shown, Side.BUY, D(5850), D(0)).orders == 3
+    # A list that lags behind may not show it at all.
+    assert volume_ahead(quote([]), Side.BUY, D(5850), D(1)).orders == 0
+
+
 def test_where_the_broker_counts_no_orders_neither_do_we() -> None:
     assert volume_ahead(quote([(5860, 100, None), (5850, 40, 3)]), Side.BUY, D(5850)).orders is None
 

@@ -75,13 +75,38 @@ def test_a_pause_is_between_its_jitter_and_its_cap(strategy, base, more, multipl
         ({"base_delay": 0, "max_delay": -1}, "base_delay"),
         ({"max_delay": 86_401}, "max_delay"),
         ({"backoff_multiplier": 0.5}, "backoff_multiplier"),
+        ({"backoff_multiplier": 100.5}, "backoff_multiplier"),
         ({"backoff_multiplier": float("nan")}, "backoff_multiplier"),
-        ({"jitter": 1.5}, "jitter"),
+        ({"jitter": 1.01}, "jitter"),
+        ({"jitter": -0.01}, "jitter"),
     ],
 )
 def test_a_config_that_cannot_be_is_refused(given, name):
     with pytest.raises(ValueError, match=name):
         RetryConfig(**given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"max_attempts": 1},
+        {"base_delay": 0, "max_delay": 0},
+        {"base_delay": 86_400, "max_delay": 86_400},
+        {"backoff_multiplier": 1},
+        {"backoff_multiplier": 100},
+        {"jitter": 0},
+        {"jitter": 1},
+    ],
+    ids=repr,
+)
+def test_a_config_may_go_to_its_ends(given):
+    config = RetryConfig(**given)
+    assert {name: getattr(config, name) for name in given} == given
+
+
+def test_what_is_wrong_is_named_with_what_stands_there():
+    with pytest.raises(ValueError, match="^jitter cannot be 1.5$"):
+        RetryConfig(jitter=1.5)
 
 
 def test_a_section_makes_the_config_of_the_same_numbers():
@@ -150,3 +175,49 @@ def test_what_the_broker_has_refused_is_not_asked_again(stepped_clock, error):
     with pytest.raises(type(error)):
         read_with_retry(call, PLAIN, stepped_clock)
     assert call.called_at == [0]
+
+
+def test_what_asks_for_no_pause_waits_no_longer_than_the_strategy_says(stepped_clock):
+    short = RetryConfig(base_delay=0.25, max_delay=0.5, jitter=0.0)
+    call = Script(stepped_clock, NotSent("DNS"), RateLimited("429"), "read")
+    assert read_with_retry(call, short, stepped_clock) == "read"
+    assert call.called_at == [0, 0.25, 0.75]
+
+
+def test_a_pause_as_long_as_the_longest_is_waited_for(stepped_clock):
+    call = Script(stepped_clock, RateLimited("429", retry_after=30), "read")
+    assert read_with_retry(call, PLAIN, stepped_clock) == "read"
+    assert call.called_at == [0, 30]
+
+
+def test_a_shorter_pause_than_the_strategys_is_not_all_that_is_waited(stepped_clock):
+    call = Script(stepped_clock, RateLimited("429", retry_after=0.5), "read")
+    assert read_with_retry(call, PLAIN, stepped_clock) == "read"
+    assert call.called_at == [0, 1]
+
+
+def test_as_often_as_is_allowed_is_not_once_more(stepped_clock):
+    call = Script(stepped_clock, NotSent("1"), "never")
+    with pytest.raises(NotSent, match="^1$"):
+        read_with_retry(call, RetryConfig(max_attempts=1), stepped_clock)
+    assert (call.lines, stepped_clock.now_ns) == (["never"], 0)
+
+
+def test_pauses_between_reads_are_spread_by_chance_and_by_the_same_chance_alike(stepped_clock):
+    def called_at(seed):
+        call = Script(stepped_clock, NotSent("1"), NotSent("2"), "read")
+        began = stepped_clock.now_ns / S
+        read_with_retry(call, RetryConfig(jitter=0.5), stepped_clock, Random(seed))  # noqa: S311 - likewise
+        return [round(at - began, 6) for at in call.called_at]
+
+    assert called_at(7) == called_at(7) != called_at(8)
+
+
+def test_an_aims_pauses_are_spread_by_its_own_chance():
+    def pauses_of(seed):
+        aim = BackoffAim(7, RetryConfig(jitter=0.5), Random(seed))  # noqa: S311 - likewise
+        return [aim.again_ns(0) for _ in range(3)]
+
+    assert pauses_of(7) == pauses_of(7) != pauses_of(8)
+    first, second, third = pauses_of(7)
+    assert S // 2 <= first <= S <= second <= 2 * S <= third <= 4 * S
