@@ -31,10 +31,10 @@ TWO = (("A", "u", FOLD), ("B", "v", FOLD))
 class House:
     """A config's order manager on paper markets, one for each login."""
 
-    def __init__(self, folder, clock, accounts, every_s=0.0):
+    def __init__(self, folder, clock, accounts, every_s=0.0, more=""):
         path = folder / "config.ini"
         sections = [ACCOUNT.format(name=name, user=user, isin=isin) for name, user, isin in accounts]
-        path.write_text(f"[firstbell]\nstate_dir = {folder / 'state'}\n" + "\n".join(sections))
+        path.write_text(f"[firstbell]\nstate_dir = {folder / 'state'}\n" + "\n".join(sections) + more)
         path.chmod(0o600)
         self.office = Office(load(path), clock)
         self.clock = clock
@@ -214,6 +214,13 @@ def test_however_often_a_position_is_ended_it_is_one_order_of_its_account(make):
     assert len(names_) == 1
     entry = house.manager.entry(names_.pop())
     assert (entry.intent.order.account, len(house.office.journal.entries())) == ("Order_B", 2)
+
+
+def test_a_position_is_ended_though_the_market_is_not_what_one_would_enter(make):
+    house = make(*TWO, more="\n[validation]\nmin_volume = 1000000\n")
+    ending = request("Order_A", key="k", role="exit")
+    assert house.manager.place(ending).status is OrderStatus.DENIED
+    assert house.manager.close_position("Order_A", ending).is_success
 
 
 @pytest.mark.parametrize("name", ["price", "quantity", "trigger_price"])
