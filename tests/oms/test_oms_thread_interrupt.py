@@ -134,9 +134,16 @@ def stepped(interrupt, monkeypatch, stepped_clock):
             self.happens()
             return self.is_set()
 
+    looks = iter(range(100))
+
+    def now_ns():
+        # Whoever looks at the clock for ever without waiting is found out.
+        assert next(looks, None) is not None
+        return stepped_clock.monotonic_ns()
+
     event = Event()
     monkeypatch.setattr(interrupt, "_event", event)
-    monkeypatch.setattr(thread_interrupt.time, "monotonic_ns", stepped_clock.monotonic_ns)
+    monkeypatch.setattr(thread_interrupt.time, "monotonic_ns", now_ns)
     return event, waits
 
 
