@@ -315,6 +315,14 @@ def test_what_is_forgotten_still_counts_for_the_days_limits(journal, blotter, mo
     assert blotter.used() == (D(400), 4)
 
 
+def test_an_order_alone_that_is_open_keeps_no_other_one_that_is_alone(journal, blotter):
+    ended(journal, "old", day=YESTERDAY)
+    claim(journal, "a", day=YESTERDAY)
+    blotter.load()
+    assert names(blotter.open()) == ["a"]
+    assert blotter.known("old") is None
+
+
 def test_a_family_is_forgotten_order_by_order_once_nothing_of_it_is_open(journal, blotter, monkeypatch):
     monkeypatch.setattr("firstbell.oms.orders.blotter._REMEMBERED", 1)
     ended(journal, "entry", kind=ReportKind.FILLED, filled=D(100))
@@ -331,6 +339,8 @@ def test_a_family_is_forgotten_order_by_order_once_nothing_of_it_is_open(journal
     blotter.refresh("new")
     assert blotter.family("entry") == ()
     assert blotter.families() == ()
+    # Nothing of it stays in memory.
+    assert blotter._families == {}
 
 
 def test_of_a_plan_that_was_claimed_again_the_newest_order_is_known_though_the_first_is_forgotten(

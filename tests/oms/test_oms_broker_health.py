@@ -27,6 +27,7 @@ def health(stepped_clock):
 def test_before_the_first_call_nothing_is_known(health):
     report = health.report()
     assert (report.calls, report.error_rate, report.last_answer, report.is_well) == (0, None, None, False)
+    assert report == HealthReport()
     assert health.may_ask()
 
 
@@ -232,6 +233,11 @@ def test_what_cannot_be_written_or_read_is_logged_and_stops_nobody(tmp_path, ste
     caplog.clear()
     assert health_file.read(tmp_path) is None
     assert health_file.FILE in caplog.text
+
+
+def test_where_nothing_was_written_down_nothing_is_wrong(tmp_path, caplog):
+    assert health_file.read(tmp_path) is None
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("text", ['{"accounts": {}}', '{"at": "then", "accounts": {}}', '{"at": null, "accounts": 1}'])

@@ -108,7 +108,8 @@ def test_prices_stay_near_what_was_asked_for_at_first_however_often_one_is_refus
 
 
 def test_a_price_without_a_limit_is_for_a_person():
-    assert "without one" in reason(tried(R.PRICE, order(kind=OrderType.MARKET)))
+    told = reason(tried(R.PRICE, order(kind=OrderType.MARKET)))
+    assert told == "the price of an order without one was refused"
     market_order = OrderRequest(instrument="I", side="buy", order_type="market", quantity=10)
     assert "without one" in reason(tried(R.PRICE, market_order))
     stop = order(kind=OrderType.STOP_LIMIT)
@@ -159,7 +160,8 @@ def test_where_all_seems_paid_for_a_little_less_is_tried():
 
 @pytest.mark.parametrize(("side", "means"), [(BUY, {}), (SELL, {}), (BUY, {"holding": D(9)}), (SELL, {"money": D(9)})])
 def test_where_nobody_knows_what_there_is_a_person_has_to_look(side, means):
-    assert "not known" in reason(tried(R.FUNDS, order(side), **means))
+    told = reason(tried(R.FUNDS, order(side), **means))
+    assert told == "there is not enough to trade with, and how much there is is not known"
 
 
 @pytest.mark.parametrize(
@@ -187,6 +189,9 @@ def test_the_threshold_counts_where_too_large_is_all_that_is_said():
 
 def test_the_largest_order_itself_is_not_split():
     assert "nothing that is known" in reason(tried(R.QUANTITY_TOO_LARGE, order(quantity=1000)))
+    # Where the user takes less for too large, it is.
+    config = FallbackConfig(split_threshold=D(500))
+    assert tried(R.QUANTITY_TOO_LARGE, order(quantity=1000), config=config) == Splitting((D(500), D(500)))
 
 
 def test_as_many_parts_as_are_allowed_are_made():

@@ -11,7 +11,7 @@ from oms_desk import MortalBroker
 
 from firstbell.brokers.paper.market import PaperMarket
 from firstbell.config import load
-from firstbell.config.order_settings import TradingMode
+from firstbell.config.order_settings import OrdersSettings, TradingMode
 from firstbell.errors import JournalError, NoAnswer, RunError
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.order_status import OrderStatus
@@ -141,6 +141,19 @@ def test_an_order_is_found_by_our_name_and_by_its_brokers(make):
     # Once it is done, only our name for it is sure to be its.
     with pytest.raises(RunError, match="there is no order"):
         house.manager.track(second.venue_order_id)
+
+
+def test_what_is_remembered_is_told_without_a_look_at_the_journal(make, monkeypatch):
+    house = make(*TWO)
+    name = house.manager.place(request("Order_B")).order_id
+
+    def gone(_):
+        raise JournalError("the disk is gone")
+
+    monkeypatch.setattr(house.office.journal, "entry", gone)
+    assert house.manager.track(name).status is OrderStatus.ACCEPTED
+    with pytest.raises(JournalError):
+        house.manager.track("another")
 
 
 def test_orders_of_earlier_days_are_found_in_the_journal_and_those_of_other_logins_are_not(make):
@@ -338,6 +351,10 @@ def test_rounds_keep_garbage_out_of_their_way(make, monkeypatch):
     house.manager.start()
     house.manager.stop()
     assert kept == [0]
+
+
+def test_where_nobody_says_otherwise_quotes_grow_as_old_as_by_the_config():
+    assert OrdersSettings().stale_after == manager_module.STALE_AFTER
 
 
 def test_orders_are_looked_after_by_rounds_of_their_own_login(make):

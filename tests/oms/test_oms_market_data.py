@@ -122,3 +122,13 @@ def test_what_nobody_quotes_is_none_at_first_and_the_last_that_was_known_later(d
     broker.error = None
     assert data.quote(FOLD) is not known
     assert len(broker.asked) == 4
+
+
+def test_a_new_round_asks_anew_though_the_machine_has_only_just_begun_to_count(stepped_clock):
+    broker = AskedBroker(PaperMarket(clock=stepped_clock), "u")
+    data = MarketData(broker, stepped_clock)
+    stepped_clock.sleep(0.1)
+    data.quote(FOLD)
+    data.look_again()
+    data.quote(FOLD)
+    assert broker.asked == [FOLD, FOLD]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -194,6 +195,7 @@ def test_a_person_is_asked_for_where_nothing_can_be_tried(stepped_clock):
     twice = [no(RefusalKind.FUNDS)] * 2
     result = run(stepped_clock, Broker(stepped_clock, *twice), means=Means(D(10**9)), manual_intervention_threshold=2)
     assert "refused 2 times" in result.intervention.reason
+    assert len(result.tries) == 2
 
 
 def test_a_fallback_that_would_make_more_of_it_than_was_asked_for_is_for_a_person(stepped_clock, monkeypatch):
@@ -245,6 +247,26 @@ def test_a_pause_as_long_as_the_longest_is_waited_for(stepped_clock):
     broker = Broker(stepped_clock, RateLimited("429", retry_after=30), YES)
     assert run(stepped_clock, broker).is_success
     assert broker.at == [0, 30]
+
+
+def test_where_no_pause_is_asked_for_it_is_the_strategys(stepped_clock):
+    broker = Broker(stepped_clock, RateLimited("429"), NotSent("DNS"), YES)
+    handler = OrderRetryHandler(
+        RetryConfig(base_delay=0.25, max_delay=0.5, jitter=0.0), FallbackConfig(), clock=stepped_clock
+    )
+    assert handler.execute_with_retry(order(), broker).is_success
+    assert broker.at == [0, 0.25, 0.75]
+
+
+def test_pauses_are_spread_by_the_chance_that_is_given(stepped_clock):
+    def at(seed):
+        chance, began = Random(seed), stepped_clock.now_ns  # noqa: S311 - it spreads pauses
+        handler = OrderRetryHandler(RetryConfig(jitter=0.5), FallbackConfig(), clock=stepped_clock, chance=chance)
+        broker = Broker(stepped_clock, NotSent("DNS"), NotSent("DNS"), YES)
+        handler.execute_with_retry(order(), broker)
+        return [round(each - began / S, 6) for each in broker.at]
+
+    assert at(7) == at(7) != at(8)
 
 
 def test_after_what_was_not_sent_nothing_else_is_tried_though_there_is_a_market(stepped_clock):

@@ -132,6 +132,13 @@ def test_a_config_that_cannot_be_is_refused(given, name):
         PartialFillConfig(**given)
 
 
+def test_a_config_may_go_to_its_ends():
+    config = PartialFillConfig("time_based", after=0, price_move=0, max_price_adjustment=1, min_remaining=D(0))
+    assert (config.after, config.price_move, config.max_price_adjustment, config.min_remaining) == (0, 0, 1, 0)
+    handler = PartialFillHandler(config)
+    assert handler.decide(part(), quoted(), 90 * S, 90 * S) == Reprice(D(5020))
+
+
 def test_a_section_makes_the_config_of_the_same_numbers():
     assert PartialFillConfig.of(PartialFillSettings()) == PartialFillConfig()
     made = PartialFillConfig.of(PartialFillSettings(strategy="time_based", after="2m", min_remaining=5))

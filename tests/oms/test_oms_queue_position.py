@@ -113,7 +113,9 @@ def test_followed_it_never_grows_at_its_own_price() -> None:
     assert followed(joined, quote([(5860, 7, 1), (5850, 510, 9)]), D(10), has_filled=True).quantity == 7
     over = [(5900 - 10 * n, 100, 1) for n in range(5)]
     hidden = followed(first, quote(over), D(15))
-    assert (hidden.quantity, hidden.is_whole) == (600, False)
+    assert (hidden.quantity, hidden.orders, hidden.is_whole) == (600, None, False)
+    # What stood there once is not known for long where nothing of it is seen: what is said is that it is no less.
+    assert followed(hidden, quote(over), D(15)).quantity == 500
     assert followed(hidden, quote([(5850, 515, 9)]), D(15)).level == 500
 
 

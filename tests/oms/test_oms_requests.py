@@ -75,6 +75,8 @@ def test_numbers_are_read_exactly_however_they_are_written():
     numbers = (made.take_profit, made.stop_loss, made.stop_limit)
     assert numbers == (D(4950), D(4800), D("4790.5"))
     assert all(isinstance(number, D) for number in numbers)
+    assert isinstance(bracket(stop_loss="4800").stop_loss, D)
+    assert bracket(trailing_offset="50").legs[0].trailing_offset == 50
 
 
 def test_all_that_is_no_number_is_named_at_once():
@@ -82,6 +84,11 @@ def test_all_that_is_no_number_is_named_at_once():
     assert [each.partition(":")[0] for each in told] == ["take_profit", "stop_loss", "stop_limit", "trailing_offset"]
     assert told[0] == "take_profit: 0 is not more than zero"
     assert told[3] == "trailing_offset: -5 is not more than zero"
+
+
+def test_what_was_left_out_hides_nothing_that_is_wrong():
+    assert problems(trailing_offset=0) == ["trailing_offset: 0 is not more than zero"]
+    assert problems(stop_loss=1.5, stop_limit=-1)[1:] == ["stop_limit: -1 is not more than zero"]
 
 
 def test_a_bracket_protects_by_something():

@@ -241,7 +241,31 @@ def test_closed_it_lets_nothing_leave_and_a_late_signal_ends_nobody(interrupt, e
     signal.raise_signal(HALT_SIGNAL)
     assert interrupt.is_set()
     assert not interrupt.is_halt
+
+
+@pytest.mark.usefixtures("_nobody_looks")
+def test_closed_twice_it_leaves_alone_what_others_have_made_of_the_signal(interrupt, engines):
+    def ours(*_):
+        pass
+
+    interrupt.watch()
     interrupt.close()
+    signal.signal(HALT_SIGNAL, ours)
+    engines.enlist()
+    interrupt.close()
+    assert signal.getsignal(HALT_SIGNAL) is ours
+    assert engines.living() == [this_process()]
+
+
+@pytest.mark.usefixtures("_nobody_looks")
+def test_a_second_signal_changes_no_words(interrupt, file):
+    interrupt.watch()
+    file.write(HALT)
+    signal.raise_signal(HALT_SIGNAL)
+    file.remove()
+    file.write(Halt(HALT.since, "another", "later"))
+    signal.raise_signal(HALT_SIGNAL)
+    assert interrupt.why == str(HALT)
 
 
 def test_one_that_never_watched_leaves_the_signal_alone_when_it_is_closed(interrupt, engines):
