@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from firstbell.config import load
 from firstbell.config.order_settings import TradingMode
-from firstbell.errors import RunError
+from firstbell.errors import NoAnswer, RunError
+from firstbell.journal.order_files import OrderFiles
 from firstbell.journal.owner import this_process
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.order_status import OrderStatus
@@ -102,6 +103,39 @@ def test_the_order_log_is_written_behind_the_orders_and_whole(open_desk):
     desk.orders.place(buy(price=4800))
     desk.close()
     assert len(log.read_text().splitlines()) == 12
+
+
+def test_no_order_writes_its_own_lines_of_the_order_log(open_desk, monkeypatch):
+    writers = []
+    add = OrderFiles.add
+    monkeypatch.setattr(OrderFiles, "add", lambda *what: (writers.append(threading.current_thread()), add(*what))[1])
+    desk = open_desk()
+    quote(desk, 4860, 4870)
+    desk.orders.place(buy(price=4800))
+    desk.office.flush()
+    assert {thread.name for thread in writers} == {"order-log"}
+
+
+def test_while_losses_cannot_be_judged_trading_only_reduces(open_desk):
+    desk = open_desk("[positions]\nmax_daily_loss = 100000\nprice_update_interval = 1s\n")
+    quote(desk, 4860, 4870)
+    desk.orders.place(buy())
+    desk.orders.poll()
+    broker = desk.office.broker(desk.office.settings.enabled[0])
+
+    def silent(_):
+        raise NoAnswer("silence")
+
+    broker.quote = silent
+    desk.positions.poll()
+    del broker.quote
+    # It is written down nowhere: it ends as soon as they can.
+    assert trading_state(desk.office.state_dir) is TradingState.ACTIVE
+    denied = desk.orders.place(buy())
+    assert (denied.status, "REDUCING" in denied.message) == (OrderStatus.DENIED, True)
+    desk.positions._priced_ns = None
+    desk.positions.poll()
+    assert desk.orders.place(buy(price=4800)).is_success
 
 
 def test_a_position_that_has_lost_enough_is_closed_once(open_desk):
