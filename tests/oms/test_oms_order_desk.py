@@ -203,8 +203,16 @@ def figure(desk, name, **labels):
     return desk.metrics.registry.get_sample_value(f"firstbell_{name}", labels or None)
 
 
+@pytest.fixture
 def threads():
-    return {thread.name.partition("-")[2] for thread in threading.enumerate() if thread.name.startswith("firstbell-")}
+    """What works for a desk, by its name; a call tells how it stands now."""
+    others = set(threading.enumerate())
+
+    def now():
+        made = set(threading.enumerate()) - others
+        return {thread.name.partition("-")[2] for thread in made if thread.name.startswith("firstbell-")}
+
+    return now
 
 
 def test_what_orders_come_to_is_counted_and_shown_with_how_things_stand(open_desk):
@@ -264,7 +272,7 @@ def test_what_was_opened_for_a_desk_that_cannot_be_is_closed_again(open_desk, mo
     assert len(closed) == 1
 
 
-def test_started_it_looks_after_everything_and_closed_it_leaves_nothing_running(open_desk):
+def test_started_it_looks_after_everything_and_closed_it_leaves_nothing_running(open_desk, threads):
     desk = open_desk(f"[metrics]\nport = {free_port()}\n[orders]\nevery = 100ms\n")
     quote(desk, 4860, 4870)
     engines = Engines.of(desk.office.state_dir)
@@ -293,7 +301,7 @@ def test_started_it_looks_after_everything_and_closed_it_leaves_nothing_running(
     assert desk.interrupt.is_set()
 
 
-def test_a_port_that_somebody_else_has_is_said_and_nothing_is_left_running(open_desk):
+def test_a_port_that_somebody_else_has_is_said_and_nothing_is_left_running(open_desk, threads):
     with socket.create_server(("127.0.0.1", 0)) as other:
         desk = open_desk(f"[metrics]\nport = {other.getsockname()[1]}\n")
         with pytest.raises(RunError, match="the figures cannot be shown on 127.0.0.1:"):
@@ -303,7 +311,7 @@ def test_a_port_that_somebody_else_has_is_said_and_nothing_is_left_running(open_
     assert threads() == set()
 
 
-def test_a_desk_is_closed_with_its_block_whatever_ends_that(open_desk):
+def test_a_desk_is_closed_with_its_block_whatever_ends_that(open_desk, threads):
     desk = open_desk()
 
     def work():
