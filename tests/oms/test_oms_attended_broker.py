@@ -99,6 +99,11 @@ def test_what_asks_nobody_is_not_counted(attended, health, name, args):
     assert health.report().calls == 0
 
 
+def test_unless_whoever_asks_says_so_an_answer_need_not_be_fresh(attended):
+    assert attended.buying_power() == ("buying_power", (), {"fresh": False})
+    assert attended.instrument(FOLD) == ("instrument", (FOLD,), {"fresh": False})
+
+
 def test_a_broker_that_fails_by_our_own_mistake_is_not_to_blame(attended, noted, health):
     noted.error = ValueError("ours")
     with pytest.raises(ValueError, match="ours"):

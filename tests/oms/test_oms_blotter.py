@@ -323,6 +323,20 @@ def test_an_order_alone_that_is_open_keeps_no_other_one_that_is_alone(journal, b
     assert blotter.known("old") is None
 
 
+def test_what_was_heard_of_last_is_remembered_longest(journal, blotter, monkeypatch):
+    monkeypatch.setattr("firstbell.oms.orders.blotter._REMEMBERED", 1)
+    ended(journal, "a")
+    blotter.refresh("a")
+    ended(journal, "b")
+    blotter.refresh("b")
+    # A fill from before it was canceled arrives late.
+    tell(journal, "a", ReportKind.PARTIALLY_FILLED, cum_qty=D(10))
+    claim(journal, "new")
+    blotter.refresh("new")
+    assert blotter.known("a").state.filled_qty == 10
+    assert blotter.known("b") is None
+
+
 def test_a_family_is_forgotten_order_by_order_once_nothing_of_it_is_open(journal, blotter, monkeypatch):
     monkeypatch.setattr("firstbell.oms.orders.blotter._REMEMBERED", 1)
     ended(journal, "entry", kind=ReportKind.FILLED, filled=D(100))
@@ -341,6 +355,7 @@ def test_a_family_is_forgotten_order_by_order_once_nothing_of_it_is_open(journal
     assert blotter.families() == ()
     # Nothing of it stays in memory.
     assert blotter._families == {}
+    assert set(blotter._plans) == {"another", "new"}
 
 
 def test_of_a_plan_that_was_claimed_again_the_newest_order_is_known_though_the_first_is_forgotten(

@@ -229,6 +229,11 @@ def test_where_not_even_one_lot_is_taken_there_is_no_other_quantity():
     assert "no other quantity" in reason(tried(R.QUANTITY_TOO_LARGE, order(), config=config))
 
 
+def test_nothing_is_no_quantity_though_no_smallest_is_known():
+    market = replace(MARKET, instrument=replace(INSTRUMENT, min_quantity=D(0)))
+    assert "no other quantity" in reason(tried(R.QUANTITY, order(quantity=3), market=market))
+
+
 def test_parts_may_be_as_small_as_the_smallest_order_and_of_one_lot_each():
     instrument = replace(INSTRUMENT, min_quantity=D(5), max_quantity=D(5))
     market = replace(MARKET, instrument=instrument)

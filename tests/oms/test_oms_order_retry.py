@@ -143,7 +143,7 @@ def test_what_is_not_the_brokers_doing_goes_to_the_caller(stepped_clock):
 def test_after_a_certain_refusal_something_else_is_tried_under_a_name_of_its_own(stepped_clock):
     broker = Broker(stepped_clock, no(RefusalKind.PRICE), no(RefusalKind.FUNDS), YES)
     result = run(stepped_clock, broker, order(100, 5003), means=Means(D(300_000)))
-    assert (result.is_success, result.placed) == (True, 60)
+    assert (result.is_success, result.placed, result.intervention) == (True, 60, None)
     assert [(each.client_order_id, each.price, each.quantity) for each in broker.sent] == [
         ("fb-1", 5003, 100),
         ("fb-1-f1", 5000, 100),
@@ -167,6 +167,13 @@ def test_parts_are_sent_one_after_the_other_up_to_the_first_that_is_not_accepted
     ]
     assert (result.outcome, result.placed, result.is_success) == (LOST, 85, False)
     assert [(each.client_order_id, each.quantity) for each in result.left] == [("fb-1-f3", 80)]
+
+
+def test_after_a_part_that_is_refused_for_good_the_others_are_left(stepped_clock):
+    broker = Broker(stepped_clock, no(RefusalKind.QUANTITY_TOO_LARGE), YES, no(RefusalKind.OTHER), YES)
+    result = run(stepped_clock, broker, order(250))
+    assert (len(broker.sent), result.placed, result.is_success) == (3, 85, False)
+    assert ([each.quantity for each in result.left], result.intervention) == ([80], None)
 
 
 def test_all_parts_accepted_are_the_whole(stepped_clock):

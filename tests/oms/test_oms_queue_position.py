@@ -119,6 +119,13 @@ def test_followed_it_never_grows_at_its_own_price() -> None:
     assert followed(hidden, quote([(5850, 515, 9)]), D(15)).level == 500
 
 
+def test_followed_at_a_broker_that_shows_less_it_is_known_that_there_may_be_more() -> None:
+    first = volume_ahead(quote([(5850, 115, 3)]), Side.BUY, D(5850), D(15), shown=2)
+    over = [(5870, 100, 1), (5860, 100, 1)]
+    assert not followed(first, quote(over), D(15), shown=2).is_whole
+    assert followed(first, quote(over), D(15), shown=3).is_whole
+
+
 SIDES = st.sampled_from(list(Side))
 ARRIVALS = st.lists(st.tuples(SIDES, st.integers(-4, 4), st.integers(1, 50)), max_size=25)
 EVENTS = st.lists(

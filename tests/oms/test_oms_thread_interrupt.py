@@ -159,6 +159,8 @@ def test_what_is_past_is_not_waited_for(interrupt, stepped, stepped_clock):
     assert interrupt.wait_until(5 * S) is False
     assert interrupt.wait_until(S) is False
     assert stepped[1] == []
+    assert interrupt.wait_until(5 * S + 1) is False
+    assert stepped_clock.monotonic_ns() == 5 * S + 1
 
 
 def test_waiting_ends_early_when_it_is_stopped(interrupt, stepped, stepped_clock):
