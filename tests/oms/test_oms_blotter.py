@@ -337,6 +337,16 @@ def test_what_was_heard_of_last_is_remembered_longest(journal, blotter, monkeypa
     assert blotter.known("b") is None
 
 
+def test_what_was_forgotten_and_is_heard_of_again_counts_once(journal, blotter, monkeypatch):
+    monkeypatch.setattr("firstbell.oms.orders.blotter._REMEMBERED", 1)
+    for number in range(4):
+        ended(journal, f"done{number}", filled=D(10))
+    blotter.load()
+    assert blotter.known("done0") is None
+    blotter.hear(["done0"])
+    assert blotter.used() == (D(400), 4)
+
+
 def test_a_family_is_forgotten_order_by_order_once_nothing_of_it_is_open(journal, blotter, monkeypatch):
     monkeypatch.setattr("firstbell.oms.orders.blotter._REMEMBERED", 1)
     ended(journal, "entry", kind=ReportKind.FILLED, filled=D(100))

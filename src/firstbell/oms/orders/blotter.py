@@ -234,11 +234,10 @@ class Blotter:
             members = () if family is None else self._families.get(family, ())
             if any(each in self._open for each in (*members, *of_its_own)):
                 continue
-            # What it added to the sums stays in them.
+            # What it added to the sums stays in them, and is known until the day ends: it may be heard of again.
             del self._done[name]
             if self._plans.get(entry.intent.plan_id) == name:
                 del self._plans[entry.intent.plan_id]
-            self._counted.pop(name, None)
             if family is not None:
                 self._families[family].remove(name)
                 if not self._families[family]:
