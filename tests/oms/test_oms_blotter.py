@@ -315,6 +315,25 @@ def test_what_is_forgotten_still_counts_for_the_days_limits(journal, blotter, mo
     assert blotter.used() == (D(400), 4)
 
 
+def test_of_earlier_days_families_that_have_ended_are_not_read(journal, blotter):
+    ended(journal, "entry", day=YESTERDAY, kind=ReportKind.FILLED, filled=D(100))
+    ended(journal, "profit", day=YESTERDAY, side=Side.SELL, parent="entry", kind=ReportKind.FILLED, filled=D(100))
+    ended(journal, "another", day=YESTERDAY, kind=ReportKind.FILLED, filled=D(100))
+    claim(journal, "stop", side=Side.SELL, parent="another", held=True, day=YESTERDAY)
+    blotter.load()
+    assert [blotter.known(name) for name in ("entry", "profit")] == [None, None]
+    assert blotter.family("entry") == ()
+    # The entry of the only leg that is open.
+    assert blotter.known("another").state.filled_qty == 100
+
+
+def test_one_share_that_traded_makes_an_order_one_of_the_days(journal, blotter):
+    ended(journal, "a", filled=D(1))
+    ended(journal, "b")
+    blotter.load()
+    assert blotter.used() == (D(10), 1)
+
+
 def test_an_order_alone_that_is_open_keeps_no_other_one_that_is_alone(journal, blotter):
     ended(journal, "old", day=YESTERDAY)
     claim(journal, "a", day=YESTERDAY)

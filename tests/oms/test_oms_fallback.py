@@ -93,6 +93,10 @@ def test_a_price_that_the_exchange_does_not_take_is_made_one(side, asked, price)
 @pytest.mark.parametrize(("side", "asked"), [(BUY, 4300), (SELL, 5700)])
 def test_a_price_that_would_have_to_go_too_far_is_for_a_person(side, asked):
     assert "0.05" in reason(tried(R.PRICE, order(side, asked)))
+    told = reason(tried(R.PRICE, order(side, asked), market=Market("XTEH", INSTRUMENT)))
+    assert told == (
+        f"no price within 0.05 of {asked} will do: the band is 4600 to 5400, the best opposite price unknown"
+    )
 
 
 @pytest.mark.parametrize(("side", "price"), [(BUY, 5070), (SELL, 4931)])
