@@ -178,3 +178,164 @@ def test_what_earlier_rounds_of_an_exit_have_sold_counts():
 def test_of_two_exits_whose_prices_have_come_the_stop_leaves():
     waits = Ways(rests=lambda _entry: False, is_hit=lambda _entry: True, can_replace=True)
     assert steps(bought(100, S.FILLED), profit(), stop(), ways=waits) == [(Release, "stop", 100)]
+
+
+# --- to the share, and in words
+
+
+def told(parent, *legs, ways=PROFIT_RESTS):
+    """What is withdrawn, and why."""
+    return [
+        (step.entry.intent.plan_id, step.why) for step in next_steps(parent, legs, ways) if isinstance(step, Withdraw)
+    ]
+
+
+def grouped(made, **changes):
+    """The same in a group without an entry."""
+    terms = replace(made.intent.order.instructions, parent_id=None, group="g")
+    order = replace(made.intent.order, instructions=terms, **changes)
+    return replace(made, intent=replace(made.intent, order=order), state=replace(made.state, order=order))
+
+
+def buy(name, **facts):
+    """One of a group of entries."""
+    return grouped(entry(name, OrderRole.ENTRY, side=Side.BUY, **facts))
+
+
+def waits(name, **facts):
+    """One of a group of entries that waits for its trigger."""
+    return buy(name, kind=OrderType.STOP_LIMIT, **facts)
+
+
+def test_one_share_is_protected_like_many():
+    assert steps(bought(1), profit(), stop()) == [(Adjust, "stop", 1), (Release, "profit", 1)]
+    lost = stop(status=S.REJECTED, held=False)
+    assert steps(bought(1), lost) == [(Renew, "stop", None)]
+    assert steps(bought(2), profit(status=S.PARTIALLY_FILLED, now=2, filled=1, held=False), stop(now=2)) == [
+        (Adjust, "stop", 1)
+    ]
+
+
+def test_exits_are_taken_back_with_the_reason():
+    nothing_traded = "its entry is CANCELED, and nothing of it had traded"
+    assert told(bought(0, S.CANCELED), profit(), stop()) == [("profit", nothing_traded), ("stop", nothing_traded)]
+    closed = profit(status=S.FILLED, held=False, filled=100)
+    assert told(bought(100, S.FILLED), closed, stop()) == [("stop", "the position has been closed")]
+    assert told(bought(70), profit(status=S.ACCEPTED, held=False, now=70), stop(now=70, triggered=True)) == [
+        ("profit", "another exit of the same position takes its place")
+    ]
+    sold = stop(status=S.FILLED, held=False, filled=40, now=40)
+    assert told(bought(40), sold, profit(status=S.ACCEPTED, held=False, now=40)) == [
+        ("profit", "nothing of the position is left")
+    ]
+
+
+def test_exits_in_a_group_that_have_ended_their_position_take_back_the_rest():
+    gone = grouped(profit(status=S.FILLED, held=False, filled=100))
+    assert told(None, gone, grouped(stop())) == [("stop", "the position has been closed")]
+
+
+def test_while_its_entry_may_go_on_an_exit_that_is_held_back_is_kept_though_nothing_is_left():
+    sold = profit(status=S.FILLED, held=False, filled=40, now=40)
+    assert steps(bought(40), sold, stop(now=40)) == []
+    assert steps(bought(70), sold, stop(now=40)) == [(Adjust, "stop", 30)]
+
+
+@pytest.mark.parametrize("status", [S.PENDING_CANCEL, S.PENDING_REPLACE])
+def test_what_the_broker_is_being_asked_about_is_neither_changed_nor_taken_back(status):
+    asked = profit(status=status, held=False, now=40)
+    assert steps(bought(70), asked, stop(now=70)) == []
+    assert steps(bought(40), asked, stop(now=40, triggered=True)) == []
+    assert steps(bought(0, S.CANCELED), asked) == []
+    sold = stop(status=S.FILLED, held=False, filled=40, now=40)
+    assert steps(bought(40), sold, asked) == []
+    assert steps(None, buy("low", status=S.PARTIALLY_FILLED, held=False, filled=10), buy("high", status=status)) == []
+
+
+def test_what_a_partly_traded_exit_is_for_holds_what_it_has_traded():
+    partly = profit(status=S.PARTIALLY_FILLED, held=False, now=70, filled=30)
+    assert steps(bought(90), partly, stop(now=60)) == [(Resize, "profit", 90)]
+
+
+def test_where_the_broker_changes_nothing_a_stop_whose_price_has_come_leaves_at_once():
+    rigid = replace(PROFIT_RESTS, can_replace=False)
+    hit = stop(now=40, triggered=True)
+    assert steps(bought(40), profit(), hit, ways=rigid) == [(Adjust, "profit", 40), (Release, "stop", 40)]
+    working = stop(status=S.ACCEPTED, held=False, now=40, triggered=True)
+    assert steps(bought(70), working, ways=rigid) == []
+
+
+def test_an_exit_that_was_let_go_comes_before_one_whose_price_comes_later():
+    gone = profit(status=S.ACCEPTED, held=False, now=70, triggered=True)
+    assert steps(bought(70), gone, stop(now=70, triggered=True)) == []
+    first = entry("first", OrderRole.EXIT, status=S.ACCEPTED, held=False, now=70)
+    assert steps(bought(70), gone, first) == [(Withdraw, "first", None)]
+
+
+def test_a_profit_whose_price_has_come_leaves_where_only_stops_rest():
+    stops_rest = replace(PROFIT_RESTS, rests=lambda each: each.intent.order.order_type.waits)
+    hit = profit(now=70, triggered=True)
+    assert steps(bought(70), hit, stop(status=S.ACCEPTED, held=False, now=70), ways=stops_rest) == [
+        (Withdraw, "stop", None)
+    ]
+
+
+def test_an_order_on_its_way_stops_a_group_too():
+    low, high = buy("low", status=S.SUBMITTED, held=False), buy("high")
+    assert steps(None, low, high) == []
+    lost = grouped(stop(status=S.SUBMITTED, held=False))
+    assert steps(None, grouped(profit()), lost) == []
+
+
+def test_one_share_that_has_traded_decides_which_entry_it_is():
+    low = buy("low", status=S.PARTIALLY_FILLED, held=False, filled=1)
+    assert told(None, low, buy("high", status=S.ACCEPTED, held=False)) == [("high", "low was first")]
+    done = buy("low", status=S.FILLED, held=False, filled=100)
+    assert told(None, buy("high"), done) == [("high", "low was first")]
+    assert steps(None, done, buy("high", status=S.CANCELED, held=False)) == []
+
+
+def test_an_entry_whose_price_has_come_leaves_when_it_is_the_only_one_left():
+    hit, low = waits("high", triggered=True), buy("low", status=S.ACCEPTED, held=False)
+    assert steps(None, low, hit) == [(Withdraw, "low", None)]
+    assert steps(None, buy("low", status=S.CANCELED, held=False), hit) == [(Release, "high", 100)]
+    gone = waits("high", triggered=True, status=S.ACCEPTED, held=False)
+    assert steps(None, buy("low", status=S.CANCELED, held=False), gone) == []
+    assert steps(None, low, gone) == [(Withdraw, "low", None)]
+
+
+def test_a_price_that_comes_to_an_order_at_the_broker_is_its_own_business():
+    everywhere = replace(PROFIT_RESTS, is_hit=lambda _entry: True)
+    resting = buy("low", status=S.ACCEPTED, held=False), buy("high", status=S.ACCEPTED, held=False)
+    assert steps(None, *resting, ways=everywhere) == []
+    assert steps(None, resting[0], waits("high"), ways=everywhere) == [(Withdraw, "low", None)]
+
+
+def test_of_a_group_of_entries_only_those_that_can_rest_are_let_go_and_only_once():
+    assert steps(None, buy("low", now=30), waits("high")) == [(Release, "low", 30)]
+    assert steps(None, buy("low", status=S.ACCEPTED, held=False), waits("high")) == []
+
+
+@pytest.mark.parametrize("changes", [{"side": Side.BUY}, {"instrument": "Y"}])
+def test_exits_of_two_positions_are_no_exits_of_one(changes):
+    legs = grouped(profit()), grouped(profit(), **changes)
+    legs = legs[0], replace(legs[1], intent=replace(legs[1].intent, plan_id="other"))
+    # Each is let go for its own quantity, and the first that trades takes back the other.
+    assert steps(None, *legs) == [(Release, "profit", 100), (Release, "other", 100)]
+
+
+def test_an_exit_beside_an_order_of_another_role_ends_no_position_with_it():
+    other = grouped(entry("other", OrderRole.ENTRY))
+    assert steps(None, grouped(profit()), other) == [(Release, "profit", 100), (Release, "other", 100)]
+    plain = grouped(entry("plain", OrderRole.EXIT))
+    assert steps(None, grouped(profit()), plain)[-1] == (Release, "profit", 100)
+
+
+def test_a_group_that_has_ended_asks_for_nothing():
+    gone = buy("low", status=S.CANCELED, held=False), buy("high", status=S.DENIED)
+    assert steps(None, *gone) == []
+
+
+def test_exits_in_a_group_protect_what_the_largest_of_them_asks_for():
+    small = replace(grouped(stop(), quantity=D(60)))
+    assert steps(None, grouped(profit()), small) == [(Adjust, "stop", 100), (Release, "profit", 100)]
