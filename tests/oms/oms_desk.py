@@ -9,6 +9,8 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from firstbell.brokers.base import Answer
+from firstbell.brokers.paper import dialect
 from firstbell.brokers.paper.broker import PaperBroker
 from firstbell.brokers.paper.market import PaperMarket
 from firstbell.config.models import AccountSettings, Settings
@@ -98,6 +100,7 @@ class MortalBroker(PaperBroker):
             replace="replace" not in self.lacks,
             order_types=own.order_types - self.lacks,
             times_in_force=own.times_in_force - self.lacks,
+            shows_book="shows_book" not in self.lacks,
         )
 
     def send(self, prepared, *, timeout_s):
@@ -121,6 +124,8 @@ class Desk:
         self.market = market or PaperMarket(clock=clock)
         self.options = options
         self.interventions = []
+        self.observed = []
+        self.denied = []
         self.journal = SqliteJournal(folder / "journal.db", clock)
         self.open()
 
@@ -154,6 +159,8 @@ class Desk:
             state=lambda: trading_state(self.folder),
             budget=RateBudget(10_000, self.clock),
             intervene=lambda name, why: self.interventions.append((name, why)),
+            observe=lambda name, took_ns: self.observed.append((name, took_ns)),
+            denied=lambda account, request, why: self.denied.append((account.name, request, why)),
         )
         self.manager = OrderManager(
             context,
@@ -180,6 +187,19 @@ class Desk:
     def at_venue(self):
         """The venue's own list."""
         return self.broker.orders(instant(self.clock.wall_ns()).date())
+
+    def refuse(self, reason=None, *, first=0, only=1_000):
+        """Have the broker refuse orders for a reason, the first ones apart; None: it takes what comes again."""
+        count = itertools.count()
+
+        def say(send, prepared, *, timeout_s):
+            if not first <= next(count) < first + only:
+                return send(prepared, timeout_s=timeout_s)
+            status, body = dialect.refused(dialect.CODES[reason], f"because of {reason}")
+            wall_ns, at_ns = self.clock.wall_ns(), self.clock.monotonic_ns()
+            return Answer(status, {}, body, wall_ns, at_ns, wall_ns, 1)
+
+        self.broker.lost = None if reason is None else say
 
     def close(self):
         self.journal.close()

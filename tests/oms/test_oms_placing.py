@@ -1,0 +1,469 @@
+"""From a request to orders: what is checked, priced and named, what may be tried instead, and what is taken back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from oms_desk import ACCOUNT, ISIN, Desk, request
+
+from firstbell.errors import NoAnswer, NotSent
+from firstbell.model.identifiers import request_order_id
+from firstbell.model.instant import instant
+from firstbell.model.order_status import OrderStatus, ReportKind
+from firstbell.model.terms import OrderOutcome, OrderRole, OrderType, Side
+from firstbell.oms.orders.requests import BracketRequest, OcoRequest
+from firstbell.oms.policies.fallback import FallbackConfig
+from firstbell.risk.checks import Limits
+from firstbell.risk.trading_state import Halt, HaltFile
+from firstbell.risk.verdict import ErrorCode
+from firstbell.simulator.rules import Reason
+
+D = Decimal
+S = OrderStatus
+OTHER = "IRO1BMLT0001"
+STOP = {"side": "sell", "order_type": "stop", "price": None, "trigger_price": 4840, "quantity": 10}
+
+
+@pytest.fixture
+def desk(tmp_path, stepped_clock):
+    made = Desk(tmp_path, stepped_clock)
+    made.quote(4860, 4870)
+    made.trade(4865, 10)
+    yield made
+    made.close()
+
+
+def another(desk, **options):
+    """The same desk with other options."""
+    desk.options = options
+    desk.open()
+    return desk
+
+
+def bracket(**terms):
+    entry = request(quantity=3000, price=4865, key="b")
+    return BracketRequest(entry=entry, **{"take_profit": 4950, "stop_loss": 4800, **terms})
+
+
+def order(desk, response):
+    return desk.manager.entry(response.order_id).intent.order
+
+
+def state(desk, response):
+    return desk.manager.entry(response.order_id).state
+
+
+def halt(desk):
+    HaltFile.of(desk.folder).write(Halt(instant(desk.clock.wall_ns()), "me", "by hand"))
+
+
+# --- checked, priced, named
+
+
+def test_what_is_denied_before_it_has_a_name_is_told_with_every_reason(desk):
+    asked = request(price="4861.5", quantity="999999")
+    response = desk.manager.place(asked)
+    told = [str(verdict) for verdict in response.verdicts]
+    assert len(told) > 1
+    assert response.message == "; ".join(told)
+    assert response.error is response.verdicts[0].code
+    assert desk.denied == [("Order_A", asked, response.message)]
+    desk.manager.place(request())
+    assert len(desk.denied) == 1
+
+
+def test_an_instrument_that_cannot_be_read_now_is_no_unknown_one(desk):
+    def silent(*_args, **_kwargs):
+        raise NoAnswer("silence")
+
+    desk.broker.instrument = silent
+    response = desk.manager.place(request())
+    assert (response.status, response.order_id, response.error) == (S.DENIED, None, ErrorCode.NETWORK_ERROR)
+    assert response.message == f"{ISIN} could not be read: silence"
+    assert desk.at_venue() == ()
+
+
+def test_an_instrument_may_be_asked_for_by_its_symbol_and_is_checked_and_written_by_its_isin(desk):
+    response = desk.manager.place(request(instrument="فولاد"))
+    assert response.is_success
+    assert order(desk, response).instrument == ISIN
+    assert desk.manager.place(request(instrument="فولاد", price=9000)).status is S.DENIED
+
+
+def test_an_order_without_a_limit_is_judged_by_a_quote_of_now(desk):
+    asked = []
+    quote = desk.broker.quote
+    desk.broker.quote = lambda isin: asked.append(isin) or quote(isin)
+    desk.clock.sleep(1)
+    desk.manager.place(request())
+    desk.manager.place(request())
+    assert len(asked) == 1
+    desk.manager.place(request(order_type="market", price=None, quantity=10))
+    assert len(asked) == 2
+
+
+def test_how_long_an_order_took_here_leaves_out_how_long_its_broker_took(desk):
+    desk.manager.place(request())
+    names = [name for name, _ in desk.observed]
+    assert names == ["validation", "overhead"]
+    assert all(took_ns > 0 for _, took_ns in desk.observed)
+    send = desk.broker.send
+
+    def slow(*args, **kwargs):
+        return replace(send(*args, **kwargs), round_trip_ns=3_600_000_000_000)
+
+    desk.broker.send = slow
+    desk.manager.place(request())
+    # More than all of it was the broker's: what is left is nothing.
+    assert desk.observed[-1] == ("overhead", 0)
+
+
+def test_a_stop_is_valued_at_its_trigger_and_a_limit_at_its_limit(desk):
+    assert order(desk, desk.manager.place(request(**STOP))).price == 4840
+    both = request(order_type="stop_limit", price=4900, trigger_price=4890)
+    assert order(desk, desk.manager.place(both)).price == 4900
+
+
+def test_a_market_order_is_valued_at_a_price_at_which_it_would_trade(desk):
+    response = desk.manager.place(request(order_type="market", price=None))
+    assert 4870 <= order(desk, response).price <= 4870 * D("1.011")
+
+
+@pytest.mark.parametrize(("side", "trigger", "lowest"), [("sell", 4825, 4724), ("buy", 4905, 5065)])
+def test_a_trailing_stop_begins_its_offset_away_from_the_last_price_and_no_lower_than_the_band(
+    desk, side, trigger, lowest
+):
+    terms = {"side": side, "order_type": "trailing_stop", "price": None, "quantity": 10}
+    near = desk.manager.place(request(**terms, trailing_offset=40))
+    assert state(desk, near).trigger_price == trigger
+    assert order(desk, near).price == 4865
+    far = desk.manager.place(request(**terms, trailing_offset=200))
+    assert state(desk, far).trigger_price == lowest
+
+
+def test_a_trailing_stop_with_a_trigger_of_its_own_begins_there(desk):
+    terms = {"side": "sell", "order_type": "trailing_stop", "price": None, "quantity": 10}
+    response = desk.manager.place(request(**terms, trailing_offset=40, trigger_price=4800))
+    assert state(desk, response).trigger_price == 4800
+
+
+def test_where_nothing_has_traded_a_trailing_stop_begins_at_what_it_would_trade_at(tmp_path, stepped_clock):
+    desk = Desk(tmp_path, stepped_clock)
+    desk.quote(4860, 4870)
+    response = desk.manager.place(
+        request(side="sell", order_type="trailing_stop", price=None, trailing_offset=40, quantity=10)
+    )
+    assert state(desk, response).trigger_price == 4820
+    desk.close()
+
+
+def closing(**terms):
+    return request(side="sell", role="exit", key="end", quantity=10, **terms)
+
+
+def test_an_order_for_which_no_price_is_known_is_denied(desk):
+    def silent(_isin):
+        raise NoAnswer("silence")
+
+    desk.broker.quote = silent
+    for terms in ({"order_type": "market"}, {"order_type": "trailing_stop", "trailing_offset": 40}):
+        response = desk.manager.close_position("Order_A", closing(price=None, **terms))
+        assert (response.status, response.error) == (S.DENIED, ErrorCode.PRICE_ERROR)
+        assert response.message == "no price is known at which it would trade"
+    assert desk.journal.entries() == ()
+
+
+def test_what_ends_a_position_is_placed_whatever_the_checks_say_of_the_market(desk):
+    desk.manager.place(request(price=4870, quantity=10))
+    desk.rounds()
+    old = replace(desk.broker.quote(ISIN), at=instant(desk.clock.wall_ns()) - timedelta(minutes=5))
+    desk.broker.quote = lambda _isin: old
+    assert desk.manager.place(request(side="sell", order_type="market", price=None, quantity=10)).status is S.DENIED
+    assert desk.manager.close_position("Order_A", closing(order_type="market", price=None)).is_success
+    desk.rounds()
+    assert desk.held() == 0
+
+
+def test_what_stands_before_an_order_that_rests_is_told_where_the_book_is_shown(desk):
+    first = desk.manager.place(request(price=4860))
+    assert first.queue.quantity == 10_000
+    assert (first.queue.side, first.queue.price) == (Side.BUY, 4860)
+    assert desk.manager.place(request(**STOP)).queue is None
+    another(desk, lacks={"shows_book"})
+    assert desk.manager.place(request(price=4860)).queue is None
+    another(desk)
+
+    def silent(_isin):
+        raise NoAnswer("silence")
+
+    desk.broker.quote = silent
+    unseen = desk.manager.place(request(price=4860))
+    assert (unseen.status, unseen.queue) == (S.ACCEPTED, None)
+
+
+# --- refused
+
+
+def test_parts_are_placed_one_after_the_other_under_names_of_the_requests_own(desk):
+    another(desk, fallback=FallbackConfig(split_threshold=D(400)))
+    desk.refuse(Reason.QUANTITY_TOO_LARGE, only=1)
+    response = desk.manager.place(request(quantity=1000, key="k"))
+    assert (response.status, response.is_success) == (S.REJECTED, True)
+    assert [child.status for child in response.children] == [S.ACCEPTED] * 3
+    assert [row.quantity for row in desk.at_venue()] == [334, 333, 333]
+    today = instant(desk.clock.wall_ns()).date()
+    names = [request_order_id(today, "paper", "u", f"k/{number}") for number in (1, 2, 3)]
+    assert [child.order_id for child in response.children] == names
+
+
+@pytest.mark.parametrize("reason", [Reason.UNKNOWN_ORDER, Reason.NO_CHANGES_NOW])
+def test_after_a_part_that_is_refused_no_further_part_is_placed(desk, reason):
+    another(desk, fallback=FallbackConfig(split_threshold=D(400)))
+    send = desk.broker.send
+    desk.refuse(Reason.QUANTITY_TOO_LARGE, only=1)
+    large = desk.broker.lost
+    desk.refuse(reason, first=1, only=1)
+    later = desk.broker.lost
+
+    def say(send, prepared, *, timeout_s):
+        if prepared.order.quantity == 1000:
+            return large(send, prepared, timeout_s=timeout_s)
+        return later(send, prepared, timeout_s=timeout_s)
+
+    desk.broker.lost = say
+    response = desk.manager.place(request(quantity=1000))
+    assert [child.status for child in response.children] == [S.ACCEPTED, S.REJECTED]
+    assert [row.quantity for row in desk.at_venue()] == [334]
+    assert desk.broker.send == send
+
+
+def test_after_a_part_of_which_nobody_knows_no_further_part_is_placed(desk):
+    another(desk, fallback=FallbackConfig(split_threshold=D(400)))
+    desk.refuse(Reason.QUANTITY_TOO_LARGE, only=1)
+    large = desk.broker.lost
+
+    def say(send, prepared, *, timeout_s):
+        if prepared.order.quantity == 1000:
+            return large(send, prepared, timeout_s=timeout_s)
+        raise NoAnswer("silence")
+
+    desk.broker.lost = say
+    response = desk.manager.place(request(quantity=1000))
+    (child,) = response.children
+    assert child.is_unresolved
+    assert response.is_unresolved
+    assert not response.is_success
+
+
+def test_one_request_comes_to_thirty_orders_at_most_and_then_a_person_is_told_once(desk):
+    another(desk, fallback=FallbackConfig(split_threshold=D(100), max_parts=40))
+    desk.refuse(Reason.QUANTITY_TOO_LARGE, only=1)
+    response = desk.manager.place(request(quantity=3500))
+    assert len(response.children) == 29
+    assert len(desk.at_venue()) == 29
+    assert desk.interventions == [(response.order_id, "it has come to 30 orders")]
+
+
+def test_a_person_has_to_look_after_so_many_refusals_of_one_request(desk):
+    another(desk, fallback=FallbackConfig(manual_intervention_threshold=2))
+    desk.refuse(Reason.NOT_ENOUGH_MONEY)
+    response = desk.manager.place(request())
+    assert response.status is S.REJECTED
+    assert response.error is ErrorCode.API_PLACEMENT_ERROR
+    (child,) = response.children
+    assert child.status is S.REJECTED
+    assert child.message.endswith("; a person has to look: refused 2 times, a person looks after 2")
+    assert child.message.startswith(state(desk, child).reason)
+    assert desk.interventions == [(child.order_id, "refused 2 times, a person looks after 2")]
+    # Each request is counted by itself.
+    again = desk.manager.place(request())
+    assert len(again.children) == 1
+
+
+def test_a_refusal_that_nothing_helps_is_told_as_it_is(desk):
+    desk.refuse(Reason.UNKNOWN_ORDER)
+    response = desk.manager.place(request())
+    assert (response.status, response.children, response.queue) == (S.REJECTED, (), None)
+    assert (response.outcome, response.error) == (OrderOutcome.REJECTED, ErrorCode.API_PLACEMENT_ERROR)
+    assert "because of UNKNOWN_ORDER" in response.message
+    assert desk.interventions == []
+
+
+def test_no_more_is_sold_than_is_held_of_that_instrument_alone(desk):
+    desk.market.set_quote(OTHER, bid=D(2330), ask=D(2340))
+    desk.manager.place(request(instrument=OTHER, price=2340, quantity=500))
+    desk.manager.place(request(price=4870, quantity=70))
+    desk.rounds()
+    response = desk.manager.place(request(side="sell", price=4900, quantity=100))
+    assert response.status is S.REJECTED
+    (child,) = response.children
+    assert order(desk, child).quantity == 70
+    assert [row.quantity for row in desk.at_venue() if row.side == "sell"] == [70]
+
+
+def test_where_it_cannot_be_read_what_there_is_to_sell_a_person_has_to_look(desk):
+    def silent():
+        raise NoAnswer("silence")
+
+    desk.broker.positions = silent
+    response = desk.manager.place(request(side="sell", price=4900, quantity=100))
+    assert (response.status, response.children) == (S.REJECTED, ())
+    assert response.message.endswith("there is not enough to trade with, and how much there is is not known")
+    assert len(desk.interventions) == 1
+
+
+# --- brackets and groups
+
+
+def test_a_bracket_is_named_after_its_key_and_its_exits_after_the_entry(desk):
+    entry, profit, stop = desk.manager.place_bracket(bracket())
+    today = instant(desk.clock.wall_ns()).date()
+    names = [request_order_id(today, "paper", "u", key) for key in ("b", "b/take_profit", "b/stop_loss")]
+    assert [each.order_id for each in (entry, profit, stop)] == names
+    assert [order(desk, each).instructions.role for each in (entry, profit, stop)] == [
+        OrderRole.ENTRY,
+        OrderRole.TAKE_PROFIT,
+        OrderRole.STOP_LOSS,
+    ]
+    assert [order(desk, each).instructions.parent_id for each in (entry, profit, stop)] == [None, names[0], names[0]]
+    assert (order(desk, stop).price, state(desk, stop).trigger_price) == (4800, 4800)
+
+
+def test_a_brackets_exits_are_taken_whatever_the_checks_say_of_the_market(desk):
+    old = replace(desk.broker.quote(ISIN), at=instant(desk.clock.wall_ns()) - timedelta(minutes=5))
+    desk.broker.quote = lambda _isin: old
+    # A stop by itself is not: nobody knows where the market is.
+    assert "max_quote_age" in desk.manager.place(request(**STOP)).message
+    responses = desk.manager.place_bracket(bracket())
+    assert [each.status for each in responses] == [S.ACCEPTED, S.INITIALIZED, S.INITIALIZED]
+
+
+def test_a_bracket_whose_entry_fails_the_checks_claims_nothing(desk):
+    entry = request(quantity=3000, price=4866, key="b", trigger_price=None)
+    wrong = BracketRequest(entry=replace(entry, price=D("4866.5")), take_profit=4950, stop_loss=4800)
+    (response,) = desk.manager.place_bracket(wrong)
+    assert (response.status, response.order_id) == (S.DENIED, None)
+    assert desk.journal.entries() == ()
+    assert [why for _, _, why in desk.denied] == [response.message]
+
+
+def test_a_bracket_of_which_one_exit_is_denied_takes_back_the_other_and_is_not_entered(desk):
+    another(desk, limits=Limits(max_orders_per_account=1))
+    entry, profit, stop = desk.manager.place_bracket(bracket())
+    assert (entry.status, entry.order_id, entry.error) == (S.DENIED, None, ErrorCode.RISK_LIMIT_BREACH)
+    assert entry.message == f"its exits cannot be had: {stop.message}"
+    assert profit.is_held
+    assert (stop.status, stop.order_id, stop.error) == (S.DENIED, None, ErrorCode.RISK_LIMIT_BREACH)
+    gone = state(desk, profit)
+    assert gone.status is S.DENIED
+    assert gone.reason == "what it belongs with did not come, before it had left"
+    assert desk.manager.orders() == ()
+    assert desk.at_venue() == ()
+
+
+def test_an_entry_that_does_not_stay_takes_back_its_exits_and_says_so(desk):
+    halt(desk)
+    entry, *exits = desk.manager.place_bracket(bracket())
+    assert entry.status is S.DENIED
+    assert [(each.status, each.message) for each in exits] == [
+        (S.DENIED, "what it belongs with did not come, before it had left")
+    ] * 2
+    assert desk.manager.orders() == ()
+
+
+def test_an_entry_of_which_nobody_knows_keeps_its_exits(desk):
+    def lost(send, prepared, *, timeout_s):
+        send(prepared, timeout_s=timeout_s)
+        raise NoAnswer("silence")
+
+    desk.broker.lost = lost
+    entry, *exits = desk.manager.place_bracket(bracket())
+    assert entry.is_unresolved
+    assert all(each.is_held for each in exits)
+    desk.broker.lost = None
+    desk.trade(4865, 3000)
+    desk.rounds(2)
+    assert [row.quantity for row in desk.at_venue() if row.side == "sell"] == [3000]
+
+
+def test_a_bracket_that_is_asked_for_again_keeps_what_protects_it(desk):
+    desk.manager.place_bracket(bracket())
+    desk.trade(4865, 3000)
+    desk.rounds(2)
+    entry, profit, stop = desk.manager.place_bracket(bracket())
+    assert (entry.status, profit.status, stop.status) == (S.FILLED, S.ACCEPTED, S.INITIALIZED)
+    assert stop.is_held
+    assert state(desk, stop).status is S.INITIALIZED
+    assert len(desk.at_venue()) == 2
+
+
+def test_a_group_of_which_one_is_denied_takes_back_the_others(desk):
+    another(desk, limits=Limits(max_orders_per_account=1))
+    both = request(price=4850, quantity=500), request(price=4840, quantity=500)
+    first, second = desk.manager.place_oco(OcoRequest(orders=both))
+    assert (second.status, second.order_id, second.error) == (S.DENIED, None, ErrorCode.RISK_LIMIT_BREACH)
+    assert first.status is S.DENIED
+    assert desk.manager.orders() == ()
+    assert desk.at_venue() == ()
+
+
+def test_the_orders_of_a_group_are_checked_and_keep_their_own_keys(desk):
+    both = request(price=4850, quantity=500, key="mine"), request(price=9000, quantity=500)
+    first, second = desk.manager.place_oco(OcoRequest(orders=both))
+    today = instant(desk.clock.wall_ns()).date()
+    assert first.order_id == request_order_id(today, "paper", "u", "mine")
+    assert (first.status, second.status, second.order_id) == (S.DENIED, S.DENIED, None)
+    assert "price band" in second.message
+
+
+def test_the_orders_of_a_group_are_several_though_they_ask_for_the_same(desk):
+    first, second = desk.manager.place_oco(OcoRequest(orders=(request(price=4850), request(price=4850))))
+    assert first.order_id != second.order_id
+    groups = {order(desk, each).instructions.group for each in (first, second)}
+    assert len(groups) == 1
+    assert len(desk.at_venue()) == 2
+    later, _ = desk.manager.place_oco(OcoRequest(orders=(request(price=4840), request(price=4830))))
+    assert order(desk, later).instructions.group not in groups
+
+
+def test_a_group_is_let_go_by_what_holds_it_together_and_not_when_it_is_placed(desk):
+    halt(desk)
+    responses = desk.manager.place_oco(OcoRequest(orders=(request(price=4850), request(price=4840))))
+    assert [each.status for each in responses] == [S.INITIALIZED] * 2
+    assert desk.at_venue() == ()
+    kinds = [report.kind for report in desk.journal.reports(responses[0].order_id)]
+    assert ReportKind.SUBMITTED not in kinds
+
+
+def test_a_name_is_an_accounts_own(desk):
+    response = desk.manager.place(request(key="k"))
+    today = instant(desk.clock.wall_ns()).date()
+    assert response.order_id == request_order_id(today, ACCOUNT.broker_code, ACCOUNT.username, "k")
+    made = order(desk, response)
+    assert (made.account, made.broker_code, made.day) == ("Order_A", "paper", today)
+
+
+def test_an_order_that_could_not_leave_is_tried_instead_by_nothing(desk):
+    def down(*_args, **_kwargs):
+        raise NotSent("no network")
+
+    desk.broker.lost = down
+    response = desk.manager.place(request())
+    assert not response.is_success
+    assert response.children == ()
+    assert desk.at_venue() == ()
+
+
+def test_terms_that_were_asked_for_reach_the_journal(desk):
+    until = instant(desk.clock.wall_ns()) + timedelta(minutes=10)
+    asked = request(
+        order_type="stop_limit", price=4900, trigger_price=4890, time_in_force="gtd", expires_at=until, role="entry"
+    )
+    made = order(desk, desk.manager.place(asked))
+    terms = made.instructions
+    assert (made.order_type, made.time_in_force) == (OrderType.STOP_LIMIT, "gtd")
+    assert (terms.trigger_price, terms.expires_at, terms.role) == (4890, until, OrderRole.ENTRY)
+    assert (terms.parent_id, terms.group) == (None, None)
