@@ -111,3 +111,79 @@ def test_what_has_traded_of_an_order_that_ended_is_counted():
     assert (now.status, now.filled_qty) == (S.CANCELED, 40)
     later = replace(now, filled_qty=D(40))
     assert said(row(filled_qty=D(40), working=False), later)[0] == []
+
+
+def test_what_is_given_up_says_why():
+    for asked, why in (
+        (S.PENDING_CANCEL, "the list still shows it working, long after the cancel"),
+        (S.PENDING_REPLACE, "the list shows its old terms, long after the change"),
+    ):
+        waiting, now = Waiting(), state(asked)
+        looks = [reports_of(row(), now, report, waiting, at * 4 * SECOND, has_price=True) for at in range(4)]
+        assert [each.reason for each in looks[-1]] == [why]
+
+
+def test_four_looks_in_a_hurry_are_not_enough_and_ten_seconds_with_three_are_not_either():
+    waiting, now = Waiting(), state(S.PENDING_CANCEL)
+
+    def look(seconds):
+        return reports_of(row(), now, report, waiting, round(seconds * SECOND), has_price=True)
+
+    assert [look(at) for at in (0, 5, 100)] == [[], [], []]
+    assert look(101) != []
+    assert [look(at) for at in (200, 201, 202, 203, 209.9)] == [[]] * 5
+    assert look(210) != []
+
+
+def test_each_order_is_waited_for_by_itself():
+    waiting = Waiting()
+    for at in range(3):
+        assert not waiting.is_over("one", at * 10 * SECOND)
+    assert not waiting.is_over("two", 30 * SECOND)
+    waiting.ended("two")
+    waiting.ended("three")
+    assert waiting.is_over("one", 30 * SECOND)
+
+
+def test_what_ends_an_order_ends_the_waiting_too():
+    waiting, asked = Waiting(), state(S.PENDING_CANCEL)
+    for seconds in (0, 4, 8):
+        reports_of(row(), asked, report, waiting, seconds * SECOND, has_price=True)
+    (gone,) = reports_of(row(working=False), asked, report, waiting, 12 * SECOND, has_price=True)
+    assert gone.kind is K.CANCELED
+
+
+def test_every_report_names_the_order_at_its_broker_and_what_has_traded():
+    for old, a_row in (
+        (state(S.ACCEPTED), row(price=D(120), filled_qty=D(40))),
+        (state(S.ACCEPTED), row(filled_qty=D(1))),
+    ):
+        told = reports_of(a_row, old, report, Waiting(), 0, has_price=True)
+        assert {each.venue_order_id for each in told} == {"7"}
+        assert told[-1].cum_qty == a_row.filled_qty
+    (replaced, _) = reports_of(
+        row(price=D(120), quantity=D(90), filled_qty=D(40)), state(S.ACCEPTED), report, Waiting(), 0, has_price=True
+    )
+    assert (replaced.price, replaced.quantity, replaced.cum_qty) == (120, 90, None)
+    (gone,) = reports_of(row(working=False), state(S.ACCEPTED), report, Waiting(), 0, has_price=True)
+    # That nothing has traded is no news of a trade.
+    assert (gone.kind, gone.cum_qty) == (K.CANCELED, None)
+
+
+def test_a_change_in_part_is_a_change():
+    for a_row, price, quantity in ((row(price=D(120)), 120, 100), (row(quantity=D(90)), 110, 90)):
+        kinds, now = said(a_row, state(S.ACCEPTED))
+        assert kinds == [K.REPLACED]
+        assert (now.price, now.quantity) == (price, quantity)
+
+
+@pytest.mark.parametrize("status", [S.SUBMITTED, S.PENDING_CANCEL, S.CANCELED, S.FILLED])
+def test_terms_count_only_of_an_order_that_can_have_been_changed(status):
+    assert K.REPLACED not in said(row(price=D(120)), state(status))[0]
+
+
+def test_more_than_was_asked_for_has_traded_only_where_somebody_changed_it():
+    kinds, _ = said(row(quantity=D(101), filled_qty=D(101), working=False), state(S.ACCEPTED))
+    assert kinds == [K.REPLACED, K.FILLED]
+    kinds, _ = said(row(quantity=D(101), filled_qty=D(100), working=False), state(S.ACCEPTED))
+    assert K.REPLACED not in kinds
