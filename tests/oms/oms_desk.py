@@ -139,7 +139,7 @@ class Desk:
         self.broker.lacks = frozenset(self.options.get("lacks", ()))
         here = this_process()
         self.interrupt = ThreadInterrupt(self.folder)
-        hours = Hours(always_open(market="XTEH"))
+        hours = self.options.get("hours", Hours(always_open(market="XTEH")))
         account = self.options.get("account", ACCOUNT)
         settings = Settings(file=Path("config.ini"), accounts=(account,))
         context = OrderContext(

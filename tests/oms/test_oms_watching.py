@@ -8,9 +8,11 @@ from decimal import Decimal
 import pytest
 from oms_desk import Desk, request
 
+from firstbell.brokers.base import Outcome
 from firstbell.errors import NoAnswer
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.report import Fill
+from firstbell.model.terms import AttemptOutcome
 
 D = Decimal
 S = OrderStatus
@@ -122,3 +124,236 @@ def test_a_cancel_that_was_never_heard_can_be_asked_for_again(desk):
     assert desk.manager.entry(name).state.status is S.ACCEPTED
     desk.broker.cancel = cancel
     assert desk.manager.cancel(name).status is S.CANCELED
+
+
+# --- what is not said is not known, and what is said is counted once
+
+
+def trader_of(desk):
+    (trader,) = desk.manager.traders
+    return trader
+
+
+def silent(*_args, **_kwargs):
+    raise NoAnswer("silence")
+
+
+def test_a_list_that_says_nothing_new_is_no_deed(desk):
+    desk.manager.place(request())
+    desk.rounds()
+    before = desk.broker.deeds.count
+    desk.rounds(5)
+    assert desk.broker.deeds.count == before
+
+
+def test_an_accepted_order_that_its_list_does_not_show_still_works_and_nobody_else_is_asked(desk):
+    name = desk.manager.place(request()).order_id
+    asked = []
+    desk.broker.open_orders = lambda: asked.append("open orders") or ()
+    listed = desk.broker.orders
+    desk.broker.orders = lambda _day: ()
+    desk.rounds(60)
+    assert desk.manager.entry(name).state.status is S.ACCEPTED
+    assert asked == []
+    desk.broker.orders = listed
+    desk.trade(4860, 1000)
+    desk.rounds()
+    assert desk.manager.entry(name).state.status is S.FILLED
+
+
+def test_an_order_that_is_missing_in_the_list_hides_no_other(desk):
+    first = desk.manager.place(request()).order_id
+    second = desk.manager.place(request(price=4861)).order_id
+    listed = desk.broker.orders
+    desk.broker.orders = lambda day: tuple(row for row in listed(day) if row.client_order_id != first)
+    desk.trade(4861, 400)
+    desk.rounds()
+    assert desk.manager.entry(second).state.filled_qty == 400
+    assert desk.manager.entry(first).state.status is S.ACCEPTED
+
+
+def test_an_order_of_which_nobody_knows_hides_no_other(desk):
+    desk.manager.place(request(price=4870, quantity=10))
+    desk.rounds()
+    stop = {"side": "sell", "order_type": "stop", "price": None, "trigger_price": 4830, "quantity": 10}
+    lost = desk.manager.place(request(**stop)).order_id
+    other = desk.manager.place(request(price=4861, quantity=500)).order_id
+    desk.broker.lost = silent
+    desk.trade(4820, 10)
+    desk.rounds()
+    assert desk.manager.entry(lost).state.unresolved
+    desk.broker.lost = None
+    desk.quote(4850, 4870)
+    desk.trade(4861, 200)
+    desk.rounds()
+    assert desk.manager.entry(other).state.filled_qty == 210
+
+
+def test_a_day_whose_list_cannot_be_read_hides_no_other_day(desk):
+    desk.interrupt.wait_until = desk.clock.move_to
+    first = desk.manager.place(request(time_in_force="gtc")).order_id
+    yesterday = desk.manager.entry(first).intent.order.day
+    desk.clock.sleep(24 * 3600)
+    desk.rounds()
+    second = desk.manager.place(request(price=4861)).order_id
+    listed = desk.broker.orders
+    desk.broker.orders = lambda day: silent() if day == yesterday else listed(day)
+    desk.trade(4861, 400)
+    desk.rounds()
+    assert desk.manager.entry(second).state.filled_qty == 400
+
+
+def test_it_is_counted_how_often_in_a_row_the_list_could_not_be_read(desk):
+    name = desk.manager.place(request()).order_id
+    watch, listed = trader_of(desk).watch, desk.broker.orders
+    desk.broker.orders = silent
+    desk.trade(4860, 400)
+    for failures in (1, 2, 3):
+        watch.look()
+        assert watch.failures == failures
+    assert desk.manager.entry(name).state.filled_qty == 0
+    desk.broker.orders = listed
+    watch.look()
+    assert watch.failures == 0
+    assert desk.manager.entry(name).state.filled_qty == 400
+
+
+def nameless(desk, **terms):
+    """Place an order whose answer brings no name of the broker's."""
+    read = desk.broker.read_answer
+    desk.broker.read_answer = lambda *_args: Outcome(AttemptOutcome.ACCEPTED)
+    response = desk.manager.place(request(**terms))
+    desk.broker.read_answer = read
+    return response
+
+
+@pytest.mark.parametrize("by_our_name", [True, False])
+def test_an_accepted_order_without_a_name_gets_it_from_the_list_however_that_tells_it(
+    tmp_path, stepped_clock, by_our_name
+):
+    desk = Desk(tmp_path, stepped_clock, lacks=() if by_our_name else {"client_order_ids"})
+    desk.quote(4850, 4870)
+    if not by_our_name:
+        listed = desk.broker.orders
+        desk.broker.orders = lambda day: tuple(replace(row, client_order_id=None) for row in listed(day))
+    response = nameless(desk)
+    assert (response.status, response.venue_order_id) == (S.ACCEPTED, None)
+    desk.rounds()
+    (row,) = desk.at_venue()
+    assert desk.manager.entry(response.order_id).state.venue_order_id == row.venue_order_id
+    assert desk.manager.cancel(response.order_id).status is S.CANCELED
+    desk.close()
+
+
+def test_an_order_is_found_by_its_brokers_name_before_ours(desk):
+    first = desk.manager.place(request()).order_id
+    second = desk.manager.place(request(price=4861)).order_id
+    listed = desk.broker.orders
+
+    def mixed(day):
+        rows = listed(day)
+        return tuple(replace(row, client_order_id=first) for row in rows)
+
+    desk.broker.orders = mixed
+    desk.trade(4861, 400)
+    desk.rounds()
+    assert desk.manager.entry(first).state.filled_qty == 0
+    assert desk.manager.entry(second).state.filled_qty == 400
+
+
+def test_each_order_has_the_trades_that_bear_its_name(desk):
+    first = desk.manager.place(request(price=4861, quantity=100)).order_id
+    second = desk.manager.place(request(price=4862, quantity=100)).order_id
+    told = desk.broker.fills
+    # One trade that is nobody's.
+    desk.broker.fills = lambda day: (replace(told(day)[0], venue_order_id=None), *told(day))
+    desk.trade(4861, 200)
+    desk.rounds(2)
+    prices = [desk.manager.entry(name).state.avg_px for name in (first, second)]
+    assert prices == [4861, 4862]
+
+
+def test_trades_that_cannot_be_read_now_are_read_later(desk):
+    name = desk.manager.place(request()).order_id
+    told = desk.broker.fills
+    desk.broker.fills = silent
+    desk.trade(4860, 400)
+    desk.rounds()
+    assert desk.manager.entry(name).state.avg_px is None
+    desk.broker.fills = told
+    desk.clock.sleep(60)
+    desk.rounds()
+    assert desk.manager.entry(name).state.avg_px == 4860
+
+
+def test_trades_that_are_never_named_are_asked_for_thirty_times(desk):
+    name = desk.manager.place(request()).order_id
+    asked = []
+    desk.broker.fills = lambda _day: asked.append(1) or ()
+    desk.trade(4860, 1000)
+    desk.rounds(50)
+    state = desk.manager.entry(name).state
+    assert (state.status, state.filled_qty, state.avg_px) == (S.FILLED, 1000, None)
+    assert len(asked) == 30
+
+
+def test_once_every_trade_is_known_none_is_asked_for(desk):
+    desk.manager.place(request())
+    asked, told = [], desk.broker.fills
+    desk.broker.fills = lambda day: asked.append(1) or told(day)
+    desk.trade(4860, 1000)
+    desk.rounds()
+    assert len(asked) == 1
+    desk.rounds(5)
+    assert len(asked) == 1
+
+
+def test_sums_that_do_not_make_up_what_has_traded_count_for_nothing(desk):
+    name = desk.manager.place(request()).order_id
+    unnamed(desk, lambda: desk.at_venue()[0].filled_qty - 1)
+    desk.trade(4860, 1000)
+    desk.rounds(3)
+    state = desk.manager.entry(name).state
+    assert (state.status, state.filled_qty, state.priced_qty) == (S.FILLED, 1000, 0)
+
+
+# --- what was there before
+
+
+def test_the_list_of_before_is_not_asked_for_again_within_its_time_and_knows_what_came_since(desk):
+    watch, asked, listed = trader_of(desk).watch, [], desk.broker.orders
+    desk.broker.orders = lambda day: asked.append(day) or listed(day)
+    second = 1_000_000_000
+    assert watch.known_ids(5 * second) == frozenset()
+    response = desk.manager.place(request())
+    desk.clock.sleep(5)
+    assert watch.known_ids(5 * second) == {response.venue_order_id}
+    assert len(asked) == 1
+    by_hand = desk.broker.submit(replace(desk.manager.entry(response.order_id).intent.order, client_order_id="hand"))
+    assert by_hand.venue_order_id not in watch.known_ids(5 * second)
+    desk.clock.sleep(0.1)
+    assert by_hand.venue_order_id in watch.known_ids(5 * second)
+    assert len(asked) == 2
+
+
+def test_where_the_list_cannot_be_read_nobody_knows_what_was_there_before(desk):
+    watch, listed = trader_of(desk).watch, desk.broker.orders
+    desk.broker.orders = silent
+    assert watch.known_ids(0) is None
+    desk.broker.orders = listed
+    assert watch.known_ids(0) == frozenset()
+    # What was read too long ago is no answer either.
+    desk.broker.orders = silent
+    desk.clock.sleep(1)
+    assert watch.known_ids(0) is None
+
+
+def test_the_list_of_a_day_that_ended_while_it_was_read_says_nothing_of_today(desk):
+    watch, listed = trader_of(desk).watch, desk.broker.orders
+
+    def slowly(day):
+        desk.clock.sleep(24 * 3600)
+        return listed(day)
+
+    desk.broker.orders = slowly
+    assert watch.known_ids(0) is None
