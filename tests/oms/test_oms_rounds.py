@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 
 import pytest
-from oms_desk import Desk, request
+from oms_desk import ISIN, Deeds, Desk, Killed, request
 
-from firstbell.errors import NoAnswer, NotSent, Refused
+from firstbell.errors import CaptchaError, JournalError, NoAnswer, NotSent, Refused
 from firstbell.journal.sqlite import SqliteJournal
+from firstbell.market import calendar
+from firstbell.market.hours import Hours
 from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.policies import CompletionStrategy
 from firstbell.model.report import ExecutionReport
+from firstbell.model.terms import OrderType, TimeInForce
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.oms.policies.partial_fills import PartialFillConfig
+from firstbell.risk.checks import Limits
 from firstbell.risk.trading_state import Halt, HaltFile
+from firstbell.simulator.rules import Reason
 
 D = Decimal
 S = OrderStatus
@@ -251,3 +256,475 @@ def test_what_another_process_has_written_meanwhile_is_read_again(desk):
     desk.rounds()
     state = desk.manager.entry(name).state
     assert (state.status, state.filled_qty) == (S.CANCELED, 400)
+
+
+# --- a round
+
+
+def another(desk, **options):
+    """The same desk with other options."""
+    desk.options = options
+    desk.open()
+    return desk
+
+
+def reasons(desk, name):
+    return {report.kind: report.reason for report in desk.journal.reports(name)}
+
+
+def counted(desk, call):
+    """What a call of the broker's is asked from now on."""
+    asked, does = [], getattr(desk.broker, call)
+    setattr(desk.broker, call, lambda *args: asked.append(args) or does(*args))
+    return asked
+
+
+def failing(error):
+    def fail(*_args, **_kwargs):
+        raise error
+
+    return fail
+
+
+def test_a_new_days_limits_count_anew(desk):
+    another(desk, limits=Limits(max_orders_per_account=1))
+    desk.interrupt.wait_until = desk.clock.move_to
+    assert desk.manager.place(request()).is_success
+    assert desk.manager.place(request()).status is S.DENIED
+    desk.clock.sleep(24 * 3600)
+    desk.rounds()
+    assert desk.manager.place(request()).is_success
+
+
+def test_an_instrument_is_quoted_once_a_round_however_many_wait_for_it(desk):
+    for trigger in (4830, 4840):
+        hold_stop(desk, trigger_price=trigger)
+    asked = counted(desk, "quote")
+    desk.rounds(3, pause_s=0.1)
+    assert len(asked) == 3
+
+
+def test_a_broker_that_does_not_answer_is_left_alone_for_longer_and_longer(desk):
+    desk.manager.place(request())
+    asked = []
+    desk.broker.orders = lambda day: asked.append(day) or failing(NoAnswer("silence"))()
+    desk.rounds(20, pause_s=0.25)
+    assert 1 < len(asked) < 8
+
+
+def test_an_unresolved_order_is_asked_for_all_the_same(desk):
+    desk.broker.lost = failing(NoAnswer("silence"))
+    desk.manager.place(request())
+    asked = []
+    desk.broker.orders = lambda day: asked.append(day) or failing(NoAnswer("silence"))()
+    desk.rounds(20, pause_s=0.25)
+    assert len(asked) == 20
+
+
+def test_by_default_nobody_is_asked_about_an_order_that_has_traded_in_part(desk):
+    desk.manager.place(request(price=4861))
+    desk.trade(4861, 300)
+    desk.rounds()
+    asked = counted(desk, "quote")
+    desk.rounds(3)
+    assert asked == []
+
+
+# --- the market
+
+
+def test_what_has_triggered_says_where_the_market_was(desk):
+    name = hold_stop(desk)
+    fall(desk, 4790)
+    desk.rounds()
+    assert reasons(desk, name)[ReportKind.TRIGGERED] == "the market is at 4792"
+
+
+def test_where_nothing_has_traded_it_says_at_what_it_would_trade(tmp_path, stepped_clock):
+    desk = Desk(tmp_path, stepped_clock)
+    desk.quote(4860, 4870)
+    name = hold_stop(desk)
+    desk.quote(4840, 4870)
+    desk.rounds()
+    assert reasons(desk, name)[ReportKind.TRIGGERED] == "the market is at 4840"
+    desk.close()
+
+
+def test_each_of_several_that_wait_is_looked_at(desk):
+    halt(desk)
+    first, second, third = (hold_stop(desk, trigger_price=each) for each in (4850, 4730, 4845))
+    fall(desk)
+    desk.rounds()
+    triggered = [desk.manager.entry(name).state.triggered for name in (first, second, third)]
+    assert triggered == [True, False, True]
+    lower = hold_stop(desk, trigger_price=4780)
+    fall(desk, 4770)
+    desk.rounds()
+    # Those before it have triggered already, and are told of once.
+    assert desk.manager.entry(lower).state.triggered
+    assert kinds(desk, first).count(ReportKind.TRIGGERED) == 1
+
+
+def test_one_whose_market_is_not_known_hides_no_other(desk):
+    halt(desk)
+    other = "IRO1BMLT0001"
+    desk.market.set_quote(other, bid=D(2330), ask=D(2340))
+    desk.market.trade(other, D(2335), D(10))
+    unseen = hold_stop(desk, instrument=other, trigger_price=2320)
+    seen = hold_stop(desk)
+    quote = desk.broker.quote
+    desk.broker.quote = lambda isin: failing(NoAnswer("silence"))() if isin == other else quote(isin)
+    desk.clock.sleep(60)
+    fall(desk)
+    desk.rounds()
+    assert not desk.manager.entry(unseen).state.triggered
+    assert desk.manager.entry(seen).state.triggered
+
+
+def test_of_two_entries_held_back_while_halted_the_one_whose_price_comes_stays(desk):
+    halt(desk)
+    low, high = request(price=4850, quantity=500), request(order_type="stop_limit", price=4900, trigger_price=4890)
+    first, second = desk.manager.place_oco(OcoRequest(orders=(low, high)))
+    assert (first.status, second.status) == (S.INITIALIZED, S.INITIALIZED)
+    desk.quote(4840, 4845)
+    desk.rounds()
+    assert now(desk, first).triggered
+    assert now(desk, second).status is S.DENIED
+    assert now(desk, second).reason == f"{first.order_id} was first, before it had left"
+    assert desk.at_venue() == ()
+
+
+# --- orders that belong together
+
+
+def test_exits_whose_entry_was_never_claimed_are_taken_back(desk):
+    desk.open(Deeds(kill_at=3))
+    with pytest.raises(Killed):
+        bracket(desk)
+    desk.open()
+    assert len(desk.manager.orders()) == 2
+    desk.rounds()
+    assert desk.manager.orders() == ()
+    exits = [entry.state for entry in desk.journal.entries() if entry.state.status is S.DENIED]
+    assert "its entry never came, before it had left" in {state.reason for state in exits}
+    assert desk.at_venue() == ()
+
+
+def test_a_step_that_cannot_be_written_down_ends_the_round(desk):
+    bracket(desk)
+    desk.trade(4865, 1000)
+    desk.rounds()
+    desk.trade(4950, 10_000 + 500)
+    append = desk.journal.append
+
+    def full(reports):
+        if any(report.kind is ReportKind.REPLACED for report in reports):
+            raise JournalError("the disk is full")
+        append(reports)
+
+    desk.journal.append = full
+    with pytest.raises(JournalError, match="the disk is full"):
+        desk.rounds()
+    desk.journal.append = append
+    desk.rounds()
+    assert newest(desk, "stop_loss").state.quantity == 500
+
+
+def test_a_cancel_that_its_broker_refuses_is_asked_for_once_a_round(desk):
+    bracket(desk)
+    desk.trade(4865, 3000)
+    desk.rounds(2)
+    asked = []
+    desk.broker.cancel = lambda name: asked.append(name) or failing(Refused("not now", host="paper", code=1))()
+    fall(desk)
+    desk.rounds()
+    assert len(asked) == 1
+    desk.rounds(2)
+    assert len(asked) == 3
+    assert newest(desk, "stop_loss").is_held_back
+
+
+def test_a_family_in_trouble_keeps_no_other_waiting(desk):
+    bracket(desk)
+    other = BracketRequest(entry=request(quantity=500, price=4866, key="c"), take_profit=4960, stop_loss=4700 + 30)
+    desk.manager.place_bracket(other)
+    desk.trade(4865, 3500)
+    desk.rounds(2)
+    desk.broker.cancel = failing(Refused("not now", host="paper", code=1))
+    fall(desk)
+    desk.trade(4960, 10_000 + 100)
+    fall(desk)
+    desk.rounds(2)
+    profits = [entry.state for entry in desk.journal.entries() if entry.intent.order.role.value == "take_profit"]
+    assert [(each.quantity, each.status) for each in profits][1][0] == 500
+    stops = [entry.state for entry in desk.journal.entries() if entry.intent.order.role.value == "stop_loss"]
+    assert [each.quantity for each in stops] == [3000, 500]
+
+
+def test_where_stops_rest_at_the_broker_the_profit_waits_here(desk, monkeypatch):
+    own = type(desk.broker).capabilities.fget
+    knows = property(lambda broker: replace(own(broker), order_types=own(broker).order_types | {OrderType.STOP}))
+    monkeypatch.setattr(type(desk.broker), "capabilities", knows)
+    prepare = desk.broker.prepare
+    sent = []
+
+    def resting(order):
+        sent.append(order.order_type)
+        # Paper knows no stops: something that rests stands for one.
+        rests = replace(order, order_type=OrderType.LIMIT, price=D(5000)) if order.order_type.waits else order
+        return replace(prepare(rests), order=order)
+
+    desk.broker.prepare = resting
+    bracket(desk)
+    desk.trade(4865, 3000)
+    desk.rounds()
+    assert sent == [OrderType.LIMIT, OrderType.STOP]
+    profit = newest(desk, "take_profit")
+    assert profit.is_held_back
+    assert not profit.state.triggered
+    # When its price has come, the stop makes room for it.
+    desk.quote(4955, 4960, bid_quantity=D(50_000))
+    desk.rounds(2)
+    assert newest(desk, "stop_loss").state.status is S.CANCELED
+    assert newest(desk, "take_profit").state.status is S.FILLED
+    assert desk.held() == 0
+
+
+def test_what_was_let_go_and_does_not_stay_is_told_to_a_person(desk):
+    name = hold_stop(desk)
+    fall(desk)
+    desk.rounds()
+    state = desk.manager.entry(name).state
+    # Nothing was held that it could sell.
+    assert state.status is S.REJECTED
+    assert desk.interventions == [(name, f"it was let go and did not stay: {state.reason}")]
+
+
+@pytest.mark.parametrize("error", [NoAnswer("silence"), CaptchaError("no captcha")])
+def test_what_has_triggered_waits_until_its_instrument_can_be_read(desk, error):
+    desk.manager.place(request(price=4870, quantity=10))
+    desk.rounds()
+    name = hold_stop(desk)
+    desk.clock.sleep(120)
+    read, asked = desk.broker.instrument, []
+
+    def fail(*args, **_kwargs):
+        asked.append(args)
+        raise error
+
+    desk.broker.instrument = fail
+    fall(desk)
+    desk.rounds()
+    assert desk.manager.entry(name).state.triggered
+    assert desk.manager.entry(name).is_held_back
+    desk.broker.instrument = read
+    desk.clock.sleep(30)
+    fall(desk)
+    desk.rounds()
+    assert desk.held() == 0
+
+
+def test_an_exit_whose_instrument_cannot_be_read_is_tried_once_a_round(desk):
+    bracket(desk)
+    desk.trade(4865, 3000)
+    desk.clock.sleep(120)
+    asked = []
+    desk.broker.instrument = lambda *args, **_kwargs: asked.append(args) or failing(NoAnswer("silence"))()
+    desk.rounds()
+    assert len(asked) == 1
+    assert newest(desk, "take_profit").is_held_back
+
+
+def test_a_stop_with_a_limit_leaves_at_its_limit_and_one_without_at_what_there_is(desk):
+    desk.manager.place(request(price=4870, quantity=20))
+    desk.rounds()
+    limit = hold_stop(desk, order_type="stop_limit", price=4845, trigger_price=4850)
+    fall(desk, 4840)
+    desk.rounds()
+    assert desk.manager.entry(limit).state.status is S.ACCEPTED
+    row = next(each for each in desk.at_venue() if each.side == "sell")
+    assert (row.price, row.filled_qty) == (4845, 0)
+
+
+# --- time
+
+
+def tehran(desk, at, *lacks):
+    """The desk by Tehran's hours, at a time of its day, in minutes; an order of its own at a broker that lacks them."""
+    hours = Hours(calendar("XTEH"))
+    begin = hours.on(instant(desk.clock.wall_ns())).day
+    midnight = calendar("XTEH").at(begin, at)
+    another(desk, hours=hours, lacks=set(lacks))
+    desk.clock.sleep(midnight.timestamp() - desk.clock.wall_ns() / 1e9)
+    desk.interrupt.wait_until = desk.clock.move_to
+    desk.quote(4860, 4870)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "is_over"), [(5, False), (14, False), (17, True), (120, True), (229, True), (235, True), (600, True)]
+)
+def test_an_order_for_the_opening_ends_when_the_market_trades_and_stays_ended(desk, minutes, is_over):
+    tehran(desk, time(8, 45), TimeInForce.AT_THE_OPEN)
+    name = desk.manager.place(request(time_in_force="at_the_open", price=4861)).order_id
+    assert desk.manager.track(name).status is S.ACCEPTED
+    desk.clock.sleep(minutes * 60)
+    desk.manager.poll()
+    state = desk.manager.entry(name).state
+    assert state.status is (S.CANCELED if is_over else S.ACCEPTED)
+    if is_over:
+        assert reasons(desk, name)[ReportKind.PENDING_CANCEL] == "its time in force, at_the_open, is over"
+
+
+def test_an_instant_is_over_when_it_has_come(desk):
+    ends = instant(desk.clock.wall_ns()) + timedelta(seconds=60)
+    working = desk.manager.place(request(time_in_force="gtd", expires_at=ends)).order_id
+    held = hold_stop(desk, time_in_force="gtd", expires_at=ends)
+    desk.clock.sleep(59.999)
+    desk.manager.poll()
+    assert desk.manager.track(working).status is S.ACCEPTED
+    assert desk.manager.entry(held).is_held_back
+    desk.clock.sleep(0.001)
+    desk.manager.poll()
+    assert desk.manager.track(working).status is S.CANCELED
+    assert desk.manager.track(held).status is S.DENIED
+    assert reasons(desk, working)[ReportKind.PENDING_CANCEL] == "its time in force, gtd, is over"
+    assert desk.manager.entry(held).state.reason == "its time in force, gtd, is over, before it had left"
+
+
+def test_what_is_left_of_an_order_whose_time_is_over_is_taken_back(desk):
+    ends = instant(desk.clock.wall_ns()) + timedelta(seconds=60)
+    name = desk.manager.place(request(time_in_force="gtd", expires_at=ends, price=4861)).order_id
+    desk.trade(4861, 400)
+    desk.rounds(31)
+    state = desk.manager.entry(name).state
+    assert (state.status, state.filled_qty) == (S.CANCELED, 400)
+
+
+def test_a_day_order_is_not_taken_back_and_neither_is_what_its_broker_keeps_itself(desk):
+    day = desk.manager.place(request(price=4861)).order_id
+    kept = desk.manager.place(request(time_in_force="gtc", price=4861)).order_id
+    desk.rounds(60)
+    assert desk.manager.track(day).status is S.ACCEPTED
+    assert desk.manager.track(kept).status is S.ACCEPTED
+
+
+def test_what_is_being_taken_back_is_not_asked_for_again_in_every_round(desk):
+    another(desk, lacks={TimeInForce.IOC})
+    asked = []
+    desk.broker.cancel = lambda name: asked.append(name) or failing(NoAnswer("silence"))()
+    desk.manager.place(request(time_in_force="ioc", price=4861))
+    desk.rounds(3)
+    assert len(asked) == 1
+
+
+# --- partial fills
+
+
+@pytest.fixture
+def partly(tmp_path, stepped_clock):
+    made = []
+
+    def make(strategy, **terms):
+        desk = Desk(tmp_path, stepped_clock, partial_fills=PartialFillConfig(strategy=strategy, **terms))
+        desk.quote(4850, 4870)
+        made.append(desk)
+        return desk
+
+    yield make
+    for desk in made:
+        desk.close()
+
+
+def test_how_long_nothing_has_traded_counts_from_the_last_trade_of_each_order(partly):
+    desk = partly(CompletionStrategy.TIME_BASED, after=20.0)
+    first = desk.manager.place(request(price=4861)).order_id
+    desk.trade(4861, 300)
+    desk.rounds(9)
+    second = desk.manager.place(request(price=4860)).order_id
+    desk.trade(4861, 100)
+    desk.rounds(9)
+    assert desk.manager.entry(first).state.filled_qty == 400
+    desk.rounds(3)
+    assert desk.manager.entry(first).state.status is S.FILLED
+    assert desk.manager.entry(second).state.filled_qty == 0
+
+
+def test_a_rest_whose_instrument_cannot_be_read_waits(partly):
+    for error in (NoAnswer("silence"), CaptchaError("no captcha")):
+        desk = partly(CompletionStrategy.CANCEL_REMAINING)
+        name = desk.manager.place(request(price=4861)).order_id
+        desk.trade(4861, 300)
+        desk.clock.sleep(120)
+        desk.broker.instrument, read = failing(error), desk.broker.instrument
+        desk.rounds()
+        assert desk.manager.entry(name).state.status is S.PARTIALLY_FILLED
+        desk.broker.instrument = read
+        desk.rounds()
+        assert desk.manager.entry(name).state.status is S.CANCELED
+
+
+def test_a_rest_that_cannot_be_taken_back_now_is_taken_back_later_and_hides_no_other(partly):
+    desk = partly(CompletionStrategy.CANCEL_REMAINING)
+    first = desk.manager.place(request(price=4861)).order_id
+    second = desk.manager.place(request(price=4862)).order_id
+    desk.trade(4862, 300)
+    desk.trade(4861, 900)
+    cancel, asked = desk.broker.cancel, []
+
+    def once(name):
+        asked.append(name)
+        if len(asked) == 1:
+            raise Refused("not now", host="paper", code=1)
+        return cancel(name)
+
+    desk.broker.cancel = once
+    desk.rounds()
+    assert sorted(desk.manager.track(name).status for name in (first, second)) in (
+        [S.CANCELED, S.FILLED],
+        [S.CANCELED, S.PARTIALLY_FILLED],
+        [S.FILLED, S.PARTIALLY_FILLED],
+    )
+    desk.rounds()
+    assert desk.manager.orders() == ()
+
+
+def test_that_a_rest_was_taken_back_is_said_and_cannot_go_unwritten(partly):
+    desk = partly(CompletionStrategy.CANCEL_REMAINING)
+    name = desk.manager.place(request(price=4861)).order_id
+    desk.trade(4861, 300)
+    append = desk.journal.append
+
+    def full(reports):
+        if any(report.kind is ReportKind.PENDING_CANCEL for report in reports):
+            raise JournalError("the disk is full")
+        append(reports)
+
+    desk.journal.append = full
+    with pytest.raises(JournalError, match="the disk is full"):
+        desk.rounds()
+    desk.journal.append = append
+    desk.rounds()
+    assert reasons(desk, name)[ReportKind.PENDING_CANCEL] == "the rest of a partial fill, as configured"
+
+
+def test_a_rest_that_trades_at_another_price_is_the_same_order(partly):
+    desk = partly(CompletionStrategy.IMMEDIATE)
+    desk.refuse(Reason.UNKNOWN_ORDER, only=0)
+    name = desk.manager.place(request(price=4861)).order_id
+    desk.trade(4861, 300)
+    desk.rounds(2)
+    state = desk.manager.entry(name).state
+    assert (state.status, state.price, state.quantity) == (S.FILLED, 4870, 1000)
+    assert [row.venue_order_id for row in desk.at_venue()] == [state.venue_order_id]
+
+
+def test_a_market_that_nobody_knows_moves_no_rest(partly):
+    desk = partly(CompletionStrategy.IMMEDIATE)
+    name = desk.manager.place(request(price=4861)).order_id
+    desk.trade(4861, 300)
+    old = desk.broker.quote(ISIN)
+    desk.broker.quote = lambda _isin: old
+    desk.clock.sleep(14)
+    desk.rounds(3)
+    state = desk.manager.entry(name).state
+    assert (state.status, state.price, state.filled_qty) == (S.PARTIALLY_FILLED, 4861, 300)
