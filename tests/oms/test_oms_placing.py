@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from oms_desk import ACCOUNT, ISIN, Desk, request
 
-from firstbell.errors import NoAnswer, NotSent
+from firstbell.errors import CaptchaError, NoAnswer, NotSent
 from firstbell.model.identifiers import request_order_id
 from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
@@ -75,14 +75,18 @@ def test_what_is_denied_before_it_has_a_name_is_told_with_every_reason(desk):
     assert len(desk.denied) == 1
 
 
-def test_an_instrument_that_cannot_be_read_now_is_no_unknown_one(desk):
-    def silent(*_args, **_kwargs):
-        raise NoAnswer("silence")
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(NoAnswer("silence"), ErrorCode.NETWORK_ERROR), (CaptchaError("no captcha"), ErrorCode.AUTHENTICATION_ERROR)],
+)
+def test_an_instrument_that_cannot_be_read_now_is_no_unknown_one(desk, error, code):
+    def fail(*_args, **_kwargs):
+        raise error
 
-    desk.broker.instrument = silent
+    desk.broker.instrument = fail
     response = desk.manager.place(request())
-    assert (response.status, response.order_id, response.error) == (S.DENIED, None, ErrorCode.NETWORK_ERROR)
-    assert response.message == f"{ISIN} could not be read: silence"
+    assert (response.status, response.order_id, response.error) == (S.DENIED, None, code)
+    assert response.message == f"{ISIN} could not be read: {error}"
     assert desk.at_venue() == ()
 
 
@@ -304,11 +308,12 @@ def test_no_more_is_sold_than_is_held_of_that_instrument_alone(desk):
     assert [row.quantity for row in desk.at_venue() if row.side == "sell"] == [70]
 
 
-def test_where_it_cannot_be_read_what_there_is_to_sell_a_person_has_to_look(desk):
-    def silent():
-        raise NoAnswer("silence")
+@pytest.mark.parametrize("error", [NoAnswer("silence"), CaptchaError("no captcha"), ValueError("no number")])
+def test_where_it_cannot_be_read_what_there_is_to_sell_a_person_has_to_look(desk, error):
+    def fail():
+        raise error
 
-    desk.broker.positions = silent
+    desk.broker.positions = fail
     response = desk.manager.place(request(side="sell", price=4900, quantity=100))
     assert (response.status, response.children) == (S.REJECTED, ())
     assert response.message.endswith("there is not enough to trade with, and how much there is is not known")

@@ -9,7 +9,7 @@ import pytest
 from oms_desk import ISIN, Desk, request
 
 from firstbell.brokers.base import Outcome
-from firstbell.errors import NoAnswer, NotSent, Refused, RunError
+from firstbell.errors import CaptchaError, NoAnswer, NotSent, Refused, RunError
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
@@ -196,7 +196,12 @@ def test_an_order_that_two_limits_deny_names_both(desk_with):
 
 @pytest.mark.parametrize(
     ("step", "error"),
-    [("prepare", ValueError("no such price")), ("prepare", NotSent("no token")), ("login", NoAnswer("silence"))],
+    [
+        ("prepare", ValueError("no such price")),
+        ("prepare", NotSent("no token")),
+        ("login", NoAnswer("silence")),
+        ("login", CaptchaError("no captcha")),
+    ],
 )
 def test_an_order_that_cannot_be_prepared_is_denied_and_nothing_leaves(desk_with, step, error):
     desk = desk_with()
@@ -441,3 +446,25 @@ def test_a_sell_that_is_changed_takes_nothing_off_what_is_bought(desk_with):
     sell = desk.manager.place(request(side="sell", price=4900, quantity=100)).order_id
     assert desk.manager.replace(sell, price=D(4890)).is_success
     assert desk.manager.place(request(price=4860, quantity=1)).status is S.DENIED
+
+
+def test_an_order_is_written_with_a_living_token(desk_with):
+    desk = desk_with()
+    desk.clock.sleep(1)
+    assert desk.manager.place(request()).is_success
+    # Within the moment in which nothing has to be asked before it.
+    desk.broker.forget_token()
+    assert desk.manager.place(request()).is_success
+
+
+def test_whoever_cannot_log_in_has_asked_for_no_change(desk_with):
+    desk = desk_with()
+    name = desk.manager.place(request()).order_id
+
+    def locked_out(**_kwargs):
+        raise CaptchaError("no captcha")
+
+    desk.broker.login = locked_out
+    with pytest.raises(CaptchaError, match="no captcha"):
+        change(desk, name)
+    assert ReportKind.PENDING_REPLACE not in kinds(desk, name)

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from oms_desk import Desk, request
 
-from firstbell.errors import NoAnswer, Refused, RunError
+from firstbell.errors import NoAnswer, NotSent, Refused, RunError
 from firstbell.journal.base import HELD_NS, Intent, Owner
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.order_status import OrderStatus, ReportKind
@@ -304,6 +304,24 @@ def test_where_nothing_was_sent_nothing_is_waited_for(desk):
     desk.manager.place(request(**STOP))
     desk.open()
     assert trader_of(desk).pacer.last_ns is None
+
+
+def test_an_attempt_that_did_not_leave_is_no_sending(desk):
+    another(desk, min_interval_ms=700)
+    tries = []
+
+    def second(send, prepared, *, timeout_s):
+        tries.append(desk.clock.monotonic_ns())
+        if len(tries) == 1:
+            raise NotSent("no network")
+        return send(prepared, timeout_s=timeout_s)
+
+    desk.interrupt.wait_until = desk.clock.move_to
+    desk.broker.lost = second
+    assert desk.manager.place(request()).is_success
+    assert len(tries) == 2
+    desk.open()
+    assert trader_of(desk).pacer.last_ns == tries[-1]
 
 
 def test_of_a_clock_that_was_set_back_the_whole_interval_is_kept(desk):

@@ -14,7 +14,7 @@ from firstbell.model.instructions import Instructions
 from firstbell.model.order import Changed, Order, OrderState
 from firstbell.model.quote import Level, Quote
 from firstbell.model.terms import OrderType, Side
-from firstbell.oms.orders.triggers import followed, is_hit, is_stale
+from firstbell.oms.orders.triggers import followed, is_hit, is_stale, market_price
 
 D = Decimal
 AT = datetime(2026, 11, 28, 8, tzinfo=UTC)
@@ -106,3 +106,36 @@ def test_a_trailing_stop_is_hit_exactly_when_the_market_has_turned_by_its_offset
 def test_a_quote_that_is_too_old_is_stale():
     assert not is_stale(quote(1), AT + timedelta(seconds=15), timedelta(seconds=15))
     assert is_stale(quote(1), AT + timedelta(seconds=16), timedelta(seconds=15))
+
+
+def test_a_trailing_stop_has_no_trigger_at_nothing_or_below():
+    sell = held(Side.SELL, OrderType.TRAILING_STOP, offset=D(5))
+    assert followed(sell, quote(5)) is None
+    assert followed(sell, quote(4)) is None
+    assert followed(sell, quote(6)) == 1
+
+
+def test_a_trailing_stop_without_a_trigger_gets_one_from_the_market():
+    assert followed(held(Side.SELL, OrderType.TRAILING_STOP, offset=D(5)), quote(96)) == 91
+    assert followed(held(Side.BUY, OrderType.TRAILING_STOP, offset=D(5)), quote(96)) == 101
+
+
+def test_without_an_offset_nothing_follows():
+    assert followed(held(Side.SELL, OrderType.TRAILING_STOP, trigger=D(90)), quote(200)) is None
+
+
+def test_a_trailing_stop_follows_what_it_would_trade_at_where_nothing_has_traded():
+    assert followed(held(Side.SELL, OrderType.TRAILING_STOP, trigger=D(90), offset=D(5)), quote(bid=97, ask=120)) == 92
+    assert followed(held(Side.BUY, OrderType.TRAILING_STOP, trigger=D(110), offset=D(5)), quote(bid=80, ask=100)) == 105
+
+
+def test_a_stop_without_a_trigger_is_hit_by_nothing():
+    for side in Side:
+        assert not is_hit(held(side, OrderType.TRAILING_STOP, offset=D(5)), quote(100))
+
+
+def test_a_price_of_nothing_is_a_last_trade_all_the_same():
+    assert market_price(quote(0, bid=90, ask=95), Side.SELL) == 0
+    assert market_price(quote(bid=90, ask=95), Side.SELL) == 90
+    assert market_price(quote(bid=90, ask=95), Side.BUY) == 95
+    assert market_price(quote(bid=90), Side.BUY) is None

@@ -9,7 +9,7 @@ import pytest
 from oms_desk import Desk, request
 
 from firstbell.brokers.base import Outcome
-from firstbell.errors import NoAnswer
+from firstbell.errors import CaptchaError, NoAnswer
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.report import Fill
 from firstbell.model.terms import AttemptOutcome
@@ -138,6 +138,13 @@ def silent(*_args, **_kwargs):
     raise NoAnswer("silence")
 
 
+def locked_out(*_args, **_kwargs):
+    raise CaptchaError("no captcha")
+
+
+either = pytest.mark.parametrize("fail", [silent, locked_out])
+
+
 def test_a_list_that_says_nothing_new_is_no_deed(desk):
     desk.manager.place(request())
     desk.rounds()
@@ -203,10 +210,11 @@ def test_a_day_whose_list_cannot_be_read_hides_no_other_day(desk):
     assert desk.manager.entry(second).state.filled_qty == 400
 
 
-def test_it_is_counted_how_often_in_a_row_the_list_could_not_be_read(desk):
+@either
+def test_it_is_counted_how_often_in_a_row_the_list_could_not_be_read(desk, fail):
     name = desk.manager.place(request()).order_id
     watch, listed = trader_of(desk).watch, desk.broker.orders
-    desk.broker.orders = silent
+    desk.broker.orders = fail
     desk.trade(4860, 400)
     for failures in (1, 2, 3):
         watch.look()
@@ -273,10 +281,11 @@ def test_each_order_has_the_trades_that_bear_its_name(desk):
     assert prices == [4861, 4862]
 
 
-def test_trades_that_cannot_be_read_now_are_read_later(desk):
+@either
+def test_trades_that_cannot_be_read_now_are_read_later(desk, fail):
     name = desk.manager.place(request()).order_id
     told = desk.broker.fills
-    desk.broker.fills = silent
+    desk.broker.fills = fail
     desk.trade(4860, 400)
     desk.rounds()
     assert desk.manager.entry(name).state.avg_px is None
@@ -336,14 +345,15 @@ def test_the_list_of_before_is_not_asked_for_again_within_its_time_and_knows_wha
     assert len(asked) == 2
 
 
-def test_where_the_list_cannot_be_read_nobody_knows_what_was_there_before(desk):
+@either
+def test_where_the_list_cannot_be_read_nobody_knows_what_was_there_before(desk, fail):
     watch, listed = trader_of(desk).watch, desk.broker.orders
-    desk.broker.orders = silent
+    desk.broker.orders = fail
     assert watch.known_ids(0) is None
     desk.broker.orders = listed
     assert watch.known_ids(0) == frozenset()
     # What was read too long ago is no answer either.
-    desk.broker.orders = silent
+    desk.broker.orders = fail
     desk.clock.sleep(1)
     assert watch.known_ids(0) is None
 
@@ -356,4 +366,14 @@ def test_the_list_of_a_day_that_ended_while_it_was_read_says_nothing_of_today(de
         return listed(day)
 
     desk.broker.orders = slowly
+    assert watch.known_ids(0) is None
+
+
+def test_whoever_cannot_log_in_has_read_no_list(desk):
+    desk.manager.place(request())
+    watch = trader_of(desk).watch
+    desk.broker.orders = lambda _day: ()
+    desk.broker.login = locked_out
+    watch.look()
+    assert watch.failures == 1
     assert watch.known_ids(0) is None
