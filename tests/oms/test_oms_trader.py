@@ -114,7 +114,8 @@ def test_while_an_order_is_unresolved_another_is_not_claimed(desk):
 def test_asked_for_again_an_unresolved_order_is_not_sent_again_and_one_that_is_there_is_told_of(desk):
     lost = lose(desk, key="k")
     again = desk.manager.place(request(key="k"))
-    assert f"{lost.order_id} of this login is unresolved" in again.message
+    assert (again.order_id, again.status) == (lost.order_id, S.SUBMITTED)
+    assert again.is_unresolved
     assert len(desk.at_venue()) == 1
     desk.rounds()
     again = desk.manager.place(request(key="k"))

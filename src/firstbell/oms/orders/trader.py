@@ -158,7 +158,7 @@ class Trader:
         )
         answer = context.journal.claim(intent, context.run_id, context.owner)
         if not isinstance(answer, Claimed):
-            return self._not_claimed(answer)
+            return self._not_claimed(answer, order.client_order_id)
         intent = replace(intent, order=answer.order)
         at = instant(context.clock.wall_ns())
         entry = Entry(intent, OrderState(answer.order), context.run_id, context.owner, at)
@@ -276,11 +276,13 @@ class Trader:
             self.sender.write(taken.intent.order.client_order_id, ReportKind.TRIGGERED)
         return True
 
-    def _not_claimed(self, answer: ClaimAnswer) -> OrderResponse:
+    def _not_claimed(self, answer: ClaimAnswer, plan_id: ClientOrderId) -> OrderResponse:
         if isinstance(answer, Claimed):
             raise TypeError("it is claimed")
         self.blotter.put(answer.entry)
-        if isinstance(answer, Held) and not answer.ours:
+        # The order itself, asked for again, may be there: it is told of as it stands, and never as not sent.
+        is_itself = answer.entry.intent.plan_id == plan_id and answer.entry.state.unresolved
+        if isinstance(answer, Held) and not answer.ours and not is_itself:
             name, owner = answer.entry.intent.order.client_order_id, answer.entry.owner
             why = (
                 f"{name} of this login is unresolved; nothing new until it is known"
