@@ -339,3 +339,11 @@ def test_a_group_that_has_ended_asks_for_nothing():
 def test_exits_in_a_group_protect_what_the_largest_of_them_asks_for():
     small = replace(grouped(stop(), quantity=D(60)))
     assert steps(None, grouped(profit()), small) == [(Adjust, "stop", 100), (Release, "profit", 100)]
+
+
+def test_the_price_of_an_exit_at_the_broker_does_not_count_against_one_that_is_held_back():
+    everywhere = replace(PROFIT_RESTS, is_hit=lambda _entry: True)
+    held = entry("exit", OrderRole.EXIT, now=70)
+    assert steps(bought(70), profit(status=S.ACCEPTED, held=False, now=70), held, ways=everywhere) == [
+        (Withdraw, "profit", None)
+    ]

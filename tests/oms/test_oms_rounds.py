@@ -546,6 +546,47 @@ def test_a_stop_with_a_limit_leaves_at_its_limit_and_one_without_at_what_there_i
     assert (row.price, row.filled_qty) == (4845, 0)
 
 
+def test_one_share_of_an_entry_is_enough_for_its_stop_to_be_looked_at(desk):
+    *_, stop = bracket(desk, take_profit=None)
+    desk.trade(4865, 1)
+    desk.rounds()
+    fall(desk)
+    desk.rounds()
+    sold = [row.filled_qty for row in desk.at_venue() if row.side == "sell"]
+    # The entry goes on filling in a falling market, and what it has bought is sold.
+    assert sold
+    assert now(desk, stop).triggered
+
+
+def test_an_exit_follows_each_trade_of_its_entry_at_once(desk):
+    bracket(desk)
+    for bought in (500, 1000, 1500, 2000):
+        desk.trade(4865, 500)
+        desk.rounds()
+        assert newest(desk, "take_profit").state.quantity == bought
+
+
+def test_a_triggered_exit_that_never_came_leaves_in_the_round_in_which_it_is_held_anew(desk):
+    bracket(desk)
+    desk.trade(4865, 3000)
+    desk.rounds(2)
+    send = desk.broker.send
+    desk.broker.send = failing(NoAnswer("silence"))
+    fall(desk)
+    desk.rounds(2)
+    desk.broker.send = send
+    lost = newest(desk, "stop_loss")
+    assert lost.state.unresolved
+    for _ in range(60):
+        desk.rounds()
+        renewed = newest(desk, "stop_loss")
+        if renewed.intent.order.client_order_id != lost.intent.order.client_order_id:
+            break
+    assert renewed.state.status is S.ACCEPTED
+    desk.rounds()
+    assert desk.held() == 0
+
+
 # --- time
 
 

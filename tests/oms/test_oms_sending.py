@@ -13,6 +13,7 @@ from firstbell.errors import CaptchaError, NoAnswer, NotSent, Refused, RunError
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
+from firstbell.model.price_band import PriceBand
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import AttemptOutcome, OrderType
 from firstbell.oms.policies.retry import RetryConfig
@@ -190,8 +191,9 @@ def test_an_order_that_two_limits_deny_names_both(desk_with):
     desk = desk_with(limits=Limits(max_orders_per_account=1, max_total_value=D(5_000_000)))
     desk.manager.place(request())
     denied = desk.manager.place(request())
-    told = denied.message.split("; ")
-    assert [each.partition(":")[0] for each in told] == ["max_total_value", "max_orders_per_account"]
+    assert denied.message == (
+        "max_total_value: 9,720,000, allowed at most 5,000,000; max_orders_per_account: 2, allowed at most 1"
+    )
 
 
 @pytest.mark.parametrize(
@@ -350,10 +352,23 @@ def test_a_change_that_two_rules_deny_names_both_and_is_written_down_as_refused(
     name = desk.manager.place(request()).order_id
     with pytest.raises(NotSent) as caught:
         desk.manager.replace(name, quantity=D(1200))
-    told = str(caught.value).split("; ")
-    assert [each.partition(":")[0] for each in told] == ["max_order_value", "max_order_quantity"]
+    assert str(caught.value) == (
+        "max_order_value: 5,832,000, allowed at most 5,000,000; max_order_quantity: 1,200, allowed at most 1,100"
+    )
     last = desk.journal.reports(name)[-1]
     assert (last.kind, last.reason) == (ReportKind.REPLACE_REJECTED, str(caught.value))
+
+
+def test_halted_no_change_waits_for_its_turn(desk_with):
+    desk = desk_with()
+    name = desk.manager.place(request()).order_id
+    HaltFile.of(desk.folder).write(Halt(instant(desk.clock.wall_ns()), "me", "by hand"))
+    waited = []
+    desk.interrupt.wait_until = waited.append
+    with pytest.raises(NotSent, match="before the change"):
+        desk.manager.replace(name, price=D(4855))
+    assert waited == []
+    assert "by hand" in desk.journal.reports(name)[-1].reason
 
 
 def test_a_halt_while_a_change_waits_for_its_turn_ends_it(desk_with):
@@ -468,3 +483,67 @@ def test_whoever_cannot_log_in_has_asked_for_no_change(desk_with):
     with pytest.raises(CaptchaError, match="no captcha"):
         change(desk, name)
     assert ReportKind.PENDING_REPLACE not in kinds(desk, name)
+
+
+def test_a_stop_that_cannot_be_prepared_is_told_to_a_person(desk_with):
+    desk = desk_with()
+    desk.manager.place(request(price=4870, quantity=10))
+    desk.rounds()
+    name = desk.manager.place(
+        request(side="sell", order_type="stop", price=None, trigger_price=4840, quantity=10)
+    ).order_id
+
+    def fail(_order):
+        raise ValueError("no such price")
+
+    desk.broker.prepare = fail
+    desk.quote(4830, 4835)
+    desk.trade(4832, 10)
+    desk.rounds()
+    assert desk.interventions == [
+        (name, "it was let go and did not stay: it could not be prepared: no such price"),
+    ]
+    assert desk.manager.track(name).status is S.DENIED
+
+
+def falling(desk, *bids):
+    """Quotes that fall from one look to the next."""
+    looks, quote = list(bids), desk.broker.quote
+
+    def fall(isin):
+        bid = looks.pop(0) if len(looks) > 1 else looks[0]
+        desk.quote(bid, bid + 5)
+        return replace(quote(isin), last_price=D(bid))
+
+    desk.broker.quote = fall
+
+
+def test_a_stop_is_priced_by_the_market_of_now(desk_with):
+    desk = desk_with(lacks={OrderType.MARKET})
+    desk.manager.place(request(price=4870, quantity=10))
+    desk.rounds()
+    name = desk.manager.place(
+        request(side="sell", order_type="stop", price=None, trigger_price=4850, quantity=10)
+    ).order_id
+    falling(desk, 4845, 4800)
+    desk.rounds()
+    assert 4800 * D("0.989") <= desk.manager.entry(name).state.price <= 4800
+
+
+def test_a_stop_beyond_the_whole_band_does_not_leave_and_a_person_is_told(desk_with):
+    desk = desk_with(lacks={OrderType.MARKET})
+    desk.manager.place(request(price=4870, quantity=10))
+    desk.rounds()
+    name = desk.manager.place(
+        request(side="sell", order_type="stop", price=None, trigger_price=4850, quantity=10)
+    ).order_id
+    desk.clock.sleep(120)
+    read = desk.broker.instrument
+    desk.broker.instrument = lambda *args, **how: replace(read(*args, **how), band=PriceBand(D(4000), D(4500)))
+    desk.market.set_quote(ISIN, bid=None, ask=D(4835))
+    desk.trade(4832, 10)
+    desk.rounds()
+    ((who, why),) = desk.interventions
+    assert who == name
+    assert "price band" in why
+    assert desk.held() == 10

@@ -336,6 +336,36 @@ def test_of_a_clock_that_was_set_back_the_whole_interval_is_kept(desk):
     assert trader_of(desk).pacer.earliest(now_ns) - now_ns == 700_000_000
 
 
+def looked_up(desk):
+    """What is read anew from the journal from now on."""
+    names, entry = [], desk.journal.entry
+    desk.journal.entry = lambda name: names.append(name) or entry(name)
+    return names
+
+
+def test_what_was_there_at_the_start_is_not_read_again(desk):
+    desk.manager.place(request())
+    desk.open()
+    names = looked_up(desk)
+    trader_of(desk).hear()
+    assert names == []
+
+
+def test_what_is_told_twice_is_read_once(desk):
+    name = desk.manager.place(request()).order_id
+    other = SqliteJournal(desk.folder / "journal.db", desk.clock)
+    at = desk.manager.entry(name).claimed_at
+    other.append([ExecutionReport(name, "other", K.REPLACED, at, price=D(4850))])
+    other.close()
+    after = desk.journal.reports_after
+    desk.journal.reports_after = lambda _seq, **how: after(0, **how)
+    names = looked_up(desk)
+    trader_of(desk).hear()
+    trader_of(desk).hear()
+    assert names == [name]
+    assert desk.manager.entry(name).state.price == 4850
+
+
 def test_what_another_process_writes_is_heard_once_and_in_order(desk, monkeypatch):
     monkeypatch.setattr(SqliteJournal, "alive", lambda _journal, _owner: True)
     name = desk.manager.place(request(price=4861)).order_id

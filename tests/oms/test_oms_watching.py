@@ -10,8 +10,10 @@ from oms_desk import Desk, request
 
 from firstbell.brokers.base import Outcome
 from firstbell.errors import CaptchaError, NoAnswer
-from firstbell.model.order_status import OrderStatus
-from firstbell.model.report import Fill
+from firstbell.journal.sqlite import SqliteJournal
+from firstbell.model.instant import instant
+from firstbell.model.order_status import OrderStatus, ReportKind
+from firstbell.model.report import ExecutionReport, Fill
 from firstbell.model.terms import AttemptOutcome
 
 D = Decimal
@@ -377,3 +379,46 @@ def test_whoever_cannot_log_in_has_read_no_list(desk):
     watch.look()
     assert watch.failures == 1
     assert watch.known_ids(0) is None
+
+
+def test_what_another_process_writes_while_the_list_is_read_stops_no_other_orders_reports(desk):
+    first = desk.manager.place(request(price=4861)).order_id
+    second = desk.manager.place(request(price=4862)).order_id
+    desk.market.cancel("u", int(desk.manager.entry(first).state.venue_order_id))
+    desk.trade(4862, 400)
+    listed = desk.broker.orders
+
+    def quicker(day):
+        journal = SqliteJournal(desk.folder / "journal.db", desk.clock)
+        at = instant(desk.clock.wall_ns())
+        journal.append([ExecutionReport(first, "other", ReportKind.CANCELED, at, reason="by the other")])
+        journal.close()
+        desk.broker.orders = listed
+        return listed(day)
+
+    desk.broker.orders = quicker
+    desk.clock.sleep(1)
+    trader_of(desk).watch.look()
+    assert desk.manager.entry(second).state.filled_qty == 400
+    assert (desk.manager.track(first).status, desk.manager.track(first).message) == (S.CANCELED, "by the other")
+    assert reports(desk, first).count("CANCELED") == 1
+
+
+def test_what_another_process_has_priced_is_not_asked_for(desk):
+    name = desk.manager.place(request(price=4861)).order_id
+    told = desk.broker.fills
+    desk.broker.fills = silent
+    desk.trade(4861, 400)
+    desk.rounds()
+    (trade,) = told(desk.manager.entry(name).intent.order.day)
+    journal = SqliteJournal(desk.folder / "journal.db", desk.clock)
+    at = instant(desk.clock.wall_ns())
+    journal.append([ExecutionReport(name, "other", ReportKind.PARTIALLY_FILLED, at, fill=trade.fill)])
+    journal.close()
+    asked = []
+    desk.broker.fills = lambda day: asked.append(day) or told(day)
+    desk.clock.sleep(60)
+    desk.rounds(2)
+    state = desk.manager.entry(name).state
+    assert (state.filled_qty, state.avg_px) == (400, 4861)
+    assert asked == []
