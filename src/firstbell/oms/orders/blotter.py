@@ -235,6 +235,8 @@ class Blotter:
             if any(each in self._open for each in (*members, *of_its_own)):
                 continue
             # What it added to the sums stays in them, and is known until the day ends: it may be heard of again.
+            if self._counted.get(name) == (_NOTHING, 0):
+                del self._counted[name]
             del self._done[name]
             if self._plans.get(entry.intent.plan_id) == name:
                 del self._plans[entry.intent.plan_id]
