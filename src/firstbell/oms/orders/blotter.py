@@ -31,6 +31,7 @@ _REMEMBERED: Final = 500
 _FORGOTTEN_AT_ONCE: Final = 8
 """With each order that is new so many are forgotten at most: it waits for that."""
 _NOTHING: Final = Decimal(0)
+_NOT_COUNTED: Final = (_NOTHING, 0)
 
 
 class Blotter:
@@ -52,6 +53,8 @@ class Blotter:
         self._unresolved: dict[ClientOrderId, Entry] = {}
         self._held_back: dict[ClientOrderId, Entry] = {}
         self._counted: dict[ClientOrderId, tuple[Decimal, int]] = {}
+        self._counted_for_good: set[ClientOrderId] = set()
+        """The day's orders that are forgotten and have traded."""
         self._value = _NOTHING
         self._orders = 0
         self._families: dict[str, list[ClientOrderId]] = {}
@@ -64,6 +67,7 @@ class Blotter:
                 return
             self._day, self._value, self._orders = day, _NOTHING, 0
             self._counted.clear()
+            self._counted_for_good.clear()
 
     def load(self) -> None:
         """Read the login's orders anew: those of the day, the open ones of whatever day, and what belongs with these.
@@ -206,18 +210,18 @@ class Blotter:
             but_for: An order that is left out.
         """
         with self._lock:
-            value, orders = (_NOTHING, 0) if but_for is None else self._counted.get(but_for, (_NOTHING, 0))
+            value, orders = _NOT_COUNTED if but_for is None else self._counted.get(but_for, _NOT_COUNTED)
             return self._value - value, self._orders - orders
 
     def _count(self, name: ClientOrderId, entry: Entry) -> None:
         order, state = entry.intent.order, entry.state
-        if order.day != self._day:
+        if order.day != self._day or name in self._counted_for_good:
             return
         is_open = state.status not in DONE
         quantity = state.quantity if is_open else state.filled_qty
         value = state.price * quantity if order.side is Side.BUY else _NOTHING
         orders = int(is_open or quantity > 0)
-        before = self._counted.get(name, (_NOTHING, 0))
+        before = self._counted.get(name, _NOT_COUNTED)
         self._value += value - before[0]
         self._orders += orders - before[1]
         self._counted[name] = (value, orders)
@@ -234,9 +238,9 @@ class Blotter:
             members = () if family is None else self._families.get(family, ())
             if any(each in self._open for each in (*members, *of_its_own)):
                 continue
-            # What it added to the sums stays in them, and is known until the day ends: it may be heard of again.
-            if self._counted.get(name) == (_NOTHING, 0):
-                del self._counted[name]
+            # What it added to the sums stays in them, and is not added again where it is heard of once more.
+            if self._counted.pop(name, _NOT_COUNTED) != _NOT_COUNTED:
+                self._counted_for_good.add(name)
             del self._done[name]
             if self._plans.get(entry.intent.plan_id) == name:
                 del self._plans[entry.intent.plan_id]
