@@ -347,3 +347,8 @@ def test_the_price_of_an_exit_at_the_broker_does_not_count_against_one_that_is_h
     assert steps(bought(70), profit(status=S.ACCEPTED, held=False, now=70), held, ways=everywhere) == [
         (Withdraw, "profit", None)
     ]
+
+
+def test_a_stop_a_profit_and_another_exit_end_one_position_between_them():
+    legs = grouped(profit()), grouped(stop()), grouped(entry("exit", OrderRole.EXIT))
+    assert steps(None, *legs) == [(Release, "profit", 100)]

@@ -126,6 +126,9 @@ def test_how_long_an_order_took_here_leaves_out_how_long_its_broker_took(desk):
     desk.manager.place(request())
     # More than all of it was the broker's: what is left is nothing.
     assert desk.observed[-1] == ("overhead", 0)
+    desk.broker.send = send
+    desk.manager.place(request())
+    assert desk.observed[-1][1] > 0
 
 
 def test_a_stop_is_valued_at_its_trigger_and_a_limit_at_its_limit(desk):
@@ -311,6 +314,20 @@ def test_no_more_is_sold_than_is_held_of_that_instrument_alone(desk):
     assert [row.quantity for row in desk.at_venue() if row.side == "sell"] == [70]
 
 
+def test_what_there_is_to_spend_is_asked_for_anew_after_a_refusal(desk):
+    asked, power = [], desk.broker.buying_power
+
+    def ask(*, fresh=False):
+        asked.append(fresh)
+        return power(fresh=fresh)
+
+    desk.broker.buying_power = ask
+    assert desk.manager.place(request()).is_success
+    assert asked == []
+    assert desk.manager.place(request(quantity=300_000)).children
+    assert asked == [True]
+
+
 @pytest.mark.parametrize("error", [NoAnswer("silence"), CaptchaError("no captcha"), ValueError("no number")])
 def test_where_it_cannot_be_read_what_there_is_to_sell_a_person_has_to_look(desk, error):
     def fail():
@@ -338,6 +355,14 @@ def test_a_bracket_is_named_after_its_key_and_its_exits_after_the_entry(desk):
     ]
     assert [order(desk, each).instructions.parent_id for each in (entry, profit, stop)] == [None, names[0], names[0]]
     assert (order(desk, stop).price, state(desk, stop).trigger_price) == (4800, 4800)
+
+
+def test_a_bracket_without_a_key_belongs_together_all_the_same(desk):
+    asked = BracketRequest(entry=request(quantity=3000, price=4865), take_profit=4950, stop_loss=4800)
+    for _ in range(2):
+        entry, *exits = desk.manager.place_bracket(asked)
+        assert [order(desk, each).instructions.parent_id for each in exits] == [entry.order_id] * 2
+    assert len(desk.at_venue()) == 2
 
 
 def test_a_brackets_exits_are_taken_whatever_the_checks_say_of_the_market(desk):
@@ -425,6 +450,15 @@ def test_the_orders_of_a_group_are_checked_and_keep_their_own_keys(desk):
     assert first.order_id == request_order_id(today, "paper", "u", "mine")
     assert (first.status, second.status, second.order_id) == (S.DENIED, S.DENIED, None)
     assert "price band" in second.message
+
+
+def test_what_is_asked_for_in_a_group_is_checked_against_the_market(desk):
+    # It would be triggered at once.
+    wrong = request(side="sell", order_type="stop", price=None, trigger_price=4900, quantity=500)
+    first, second = desk.manager.place_oco(OcoRequest(orders=(request(price=4850), wrong)))
+    assert (first.status, second.status, second.order_id) == (S.DENIED, S.DENIED, None)
+    assert second.verdicts
+    assert desk.at_venue() == ()
 
 
 def test_the_orders_of_a_group_are_several_though_they_ask_for_the_same(desk):

@@ -294,6 +294,7 @@ def test_a_new_days_limits_count_anew(desk):
     desk.clock.sleep(24 * 3600)
     desk.rounds()
     assert desk.manager.place(request()).is_success
+    assert desk.manager.place(request()).status is S.DENIED
 
 
 def test_an_instrument_is_quoted_once_a_round_however_many_wait_for_it(desk):
@@ -410,6 +411,16 @@ def test_exits_whose_entry_was_never_claimed_are_taken_back(desk):
     assert desk.at_venue() == ()
 
 
+def test_an_only_exit_whose_entry_was_never_claimed_is_taken_back_too(desk):
+    desk.open(Deeds(kill_at=2))
+    with pytest.raises(Killed):
+        bracket(desk, take_profit=None)
+    desk.open()
+    desk.rounds()
+    assert desk.manager.orders() == ()
+    assert desk.at_venue() == ()
+
+
 def test_a_step_that_cannot_be_written_down_ends_the_round(desk):
     bracket(desk)
     desk.trade(4865, 1000)
@@ -500,6 +511,16 @@ def test_what_was_let_go_and_does_not_stay_is_told_to_a_person(desk):
     assert desk.interventions == [(name, f"it was let go and did not stay: {state.reason}")]
 
 
+def test_what_was_let_go_and_stays_is_nothing_that_a_person_has_to_look_at(desk):
+    desk.manager.place(request(price=4870, quantity=10))
+    desk.rounds()
+    hold_stop(desk)
+    fall(desk)
+    desk.rounds(2)
+    assert desk.held() == 0
+    assert desk.interventions == []
+
+
 @pytest.mark.parametrize("error", [NoAnswer("silence"), CaptchaError("no captcha")])
 def test_what_has_triggered_waits_until_its_instrument_can_be_read(desk, error):
     desk.manager.place(request(price=4870, quantity=10))
@@ -550,12 +571,11 @@ def test_one_share_of_an_entry_is_enough_for_its_stop_to_be_looked_at(desk):
     *_, stop = bracket(desk, take_profit=None)
     desk.trade(4865, 1)
     desk.rounds()
-    fall(desk)
+    quote = desk.broker.quote
+    desk.broker.quote = lambda isin: replace(quote(isin), last_price=D(4790))
     desk.rounds()
-    sold = [row.filled_qty for row in desk.at_venue() if row.side == "sell"]
-    # The entry goes on filling in a falling market, and what it has bought is sold.
-    assert sold
     assert now(desk, stop).triggered
+    assert [row.quantity for row in desk.at_venue() if row.side == "sell"] == [1]
 
 
 def test_an_exit_follows_each_trade_of_its_entry_at_once(desk):
@@ -649,6 +669,14 @@ def test_a_day_order_is_not_taken_back_and_neither_is_what_its_broker_keeps_itse
     assert desk.manager.track(kept).status is S.ACCEPTED
 
 
+def test_what_its_broker_takes_back_by_itself_is_not_taken_back_here(desk):
+    asked = counted(desk, "cancel")
+    desk.manager.place(request(time_in_force="ioc", price=4861))
+    # What this looks after on its way is every order of the login.
+    desk.manager.place_oco(OcoRequest(orders=(request(price=4850), request(price=4840))))
+    assert asked == []
+
+
 def test_what_is_being_taken_back_is_not_asked_for_again_in_every_round(desk):
     another(desk, lacks={TimeInForce.IOC})
     asked = []
@@ -688,6 +716,16 @@ def test_how_long_nothing_has_traded_counts_from_the_last_trade_of_each_order(pa
     desk.rounds(3)
     assert desk.manager.entry(first).state.status is S.FILLED
     assert desk.manager.entry(second).state.filled_qty == 0
+
+
+def test_an_order_that_has_not_traded_hides_no_rest(partly):
+    desk = partly(CompletionStrategy.CANCEL_REMAINING)
+    whole = desk.manager.place(request(price=4851)).order_id
+    rest = desk.manager.place(request(price=4861)).order_id
+    desk.trade(4861, 300)
+    desk.rounds()
+    assert desk.manager.track(whole).status is S.ACCEPTED
+    assert desk.manager.track(rest).status is S.CANCELED
 
 
 def test_a_rest_whose_instrument_cannot_be_read_waits(partly):

@@ -187,3 +187,9 @@ def test_more_than_was_asked_for_has_traded_only_where_somebody_changed_it():
     assert kinds == [K.REPLACED, K.FILLED]
     kinds, _ = said(row(quantity=D(101), filled_qty=D(100), working=False), state(S.ACCEPTED))
     assert K.REPLACED not in kinds
+
+
+def test_one_that_has_traded_in_part_can_have_been_changed():
+    kinds, now = said(row(price=D(120), filled_qty=D(40)), state(S.PARTIALLY_FILLED, filled_qty=40))
+    assert kinds == [K.REPLACED]
+    assert (now.price, now.filled_qty) == (120, 40)

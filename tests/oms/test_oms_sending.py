@@ -527,7 +527,7 @@ def test_a_stop_is_priced_by_the_market_of_now(desk_with):
     ).order_id
     falling(desk, 4845, 4800)
     desk.rounds()
-    assert 4800 * D("0.989") <= desk.manager.entry(name).state.price <= 4800
+    assert 4800 * D("0.989") <= desk.manager.entry(name).state.price <= 4760
 
 
 def test_a_stop_beyond_the_whole_band_does_not_leave_and_a_person_is_told(desk_with):
@@ -547,3 +547,16 @@ def test_a_stop_beyond_the_whole_band_does_not_leave_and_a_person_is_told(desk_w
     assert who == name
     assert "price band" in why
     assert desk.held() == 10
+
+
+def test_a_change_is_counted_beside_the_other_orders(desk_with):
+    desk = desk_with(limits=Limits(max_total_value=D(4860) * 2100))
+    desk.manager.place(request(price=4860, quantity=1000))
+    second = desk.manager.place(request(price=4860, quantity=1000)).order_id
+    assert desk.manager.replace(second, quantity=1100).is_success
+    with pytest.raises(NotSent, match="max_total_value"):
+        desk.manager.replace(second, quantity=1101)
+    desk.options = {"limits": Limits(max_orders_per_account=1)}
+    desk.open()
+    with pytest.raises(NotSent, match="max_orders_per_account: 2, allowed at most 1"):
+        desk.manager.replace(second, quantity=1000)

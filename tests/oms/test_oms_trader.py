@@ -349,6 +349,11 @@ def test_what_was_there_at_the_start_is_not_read_again(desk):
     names = looked_up(desk)
     trader_of(desk).hear()
     assert names == []
+    # What this process writes itself is not read either.
+    desk.manager.place(request())
+    names.clear()
+    trader_of(desk).hear()
+    assert names == []
 
 
 def test_what_is_told_twice_is_read_once(desk):
@@ -379,3 +384,23 @@ def test_what_another_process_writes_is_heard_once_and_in_order(desk, monkeypatc
     trader_of(desk).hear()
     assert desk.manager.orders() == ()
     other.close()
+
+
+def test_a_change_that_was_answered_needs_no_look_at_the_list(desk):
+    name = desk.manager.place(request()).order_id
+    asked, listed = [], desk.broker.orders
+    desk.broker.orders = lambda day: asked.append(day) or listed(day)
+    assert desk.manager.replace(name, price=4850).is_success
+    assert asked == []
+
+
+def test_the_limit_that_one_had_come_to_is_the_one_that_the_next_process_holds(desk):
+    name = desk.manager.place(request(order_type="stop_limit", price=4900, trigger_price=4890)).order_id
+    desk.manager.replace(name, price=4910)
+    desk.open()
+    (entry,) = desk.manager.orders()
+    assert (entry.intent.order.client_order_id, entry.state.price, entry.state.trigger_price) == (
+        f"{name}-r2",
+        4910,
+        4890,
+    )

@@ -82,6 +82,7 @@ def test_a_trailing_stop_follows_its_market_one_way_only():
     assert followed(sell, quote(80)) is None
     buy = held(Side.BUY, OrderType.TRAILING_STOP, trigger=D(110), offset=D(5))
     assert followed(buy, quote(104)) == 109
+    assert followed(buy, quote(105)) is None
     assert followed(buy, quote(120)) is None
 
 

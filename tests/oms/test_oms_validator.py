@@ -185,3 +185,13 @@ def test_half_of_all_validations_take_less_than_a_tenth_of_a_millisecond():
     # The middle one: what a busy machine does to the slowest says nothing of us.
     spent = sorted(timeit.repeat(judged, number=1, repeat=501))
     assert spent[250] < 100e-6
+
+
+def test_of_what_is_not_held_not_even_one_is_sold():
+    assert not judged(replace(BUY, side="sell", quantity=1), holdings={}).is_valid
+
+
+def test_without_hours_of_its_own_a_validator_goes_by_those_of_the_configs_market():
+    validator = OrderValidator(CONFIG)
+    assert judged(validator=validator).is_valid
+    assert not judged(validator=validator, now=FRIDAY).is_valid

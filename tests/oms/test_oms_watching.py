@@ -335,6 +335,7 @@ def test_the_list_of_before_is_not_asked_for_again_within_its_time_and_knows_wha
     watch, asked, listed = trader_of(desk).watch, [], desk.broker.orders
     desk.broker.orders = lambda day: asked.append(day) or listed(day)
     second = 1_000_000_000
+    desk.clock.sleep(60)
     assert watch.known_ids(5 * second) == frozenset()
     response = desk.manager.place(request())
     desk.clock.sleep(5)
@@ -422,3 +423,31 @@ def test_what_another_process_has_priced_is_not_asked_for(desk):
     state = desk.manager.entry(name).state
     assert (state.filled_qty, state.avg_px) == (400, 4861)
     assert asked == []
+
+
+def test_of_what_is_held_back_alone_no_list_tells(desk):
+    desk.trade(4860, 10)
+    stop = {"side": "sell", "order_type": "stop", "price": None, "trigger_price": 4800, "quantity": 10}
+    assert desk.manager.place(request(**stop)).is_held
+    asked = []
+    desk.broker.orders = lambda day: asked.append(day) or ()
+    desk.rounds(3)
+    assert asked == []
+
+
+def test_a_trade_with_a_name_beside_a_sum_without_one_counts_for_nothing_yet(desk):
+    name = desk.manager.place(request()).order_id
+    told = desk.broker.fills
+
+    def mixed(day):
+        return tuple(
+            replace(fill, named=named, fill=replace(fill.fill, trade_id=f"{fill.fill.trade_id}-{named}"))
+            for fill in told(day)
+            for named in (True, False)
+        )
+
+    desk.broker.fills = mixed
+    desk.trade(4860, 400)
+    desk.rounds(2)
+    state = desk.manager.entry(name).state
+    assert (state.filled_qty, state.priced_qty) == (400, 0)
