@@ -622,7 +622,7 @@ def tehran(desk, at, *lacks):
 
 
 @pytest.mark.parametrize(
-    ("minutes", "is_over"), [(5, False), (14, False), (17, True), (120, True), (229, True), (235, True), (600, True)]
+    ("minutes", "is_over"), [(5, False), (14, False), (17, True), (120, True), (230, True), (245, True), (600, True)]
 )
 def test_an_order_for_the_opening_ends_when_the_market_trades_and_stays_ended(desk, minutes, is_over):
     tehran(desk, time(8, 45), TimeInForce.AT_THE_OPEN)
