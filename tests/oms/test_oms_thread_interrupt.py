@@ -312,3 +312,10 @@ def test_a_process_that_cannot_be_told_of_halts_says_so(interrupt, tmp_path):
     (tmp_path / "engines").write_text("a file where the folder should be")
     with pytest.raises(RunError, match="engines cannot be written to"):
         interrupt.watch()
+
+
+def test_what_was_stopped_by_hand_stays_so_when_a_halt_comes_and_goes(interrupt, file, monkeypatch):
+    interrupt.stop()
+    after_looks(interrupt, monkeypatch, lambda: file.write(HALT), file.remove, lambda: None)
+    assert not interrupt.is_halt
+    assert interrupt.is_set()

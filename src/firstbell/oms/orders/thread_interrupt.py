@@ -33,7 +33,7 @@ class ThreadInterrupt:
         self._engines = Engines.of(state_dir)
         self._event = threading.Event()
         self._ended = threading.Event()
-        self._is_halt = False
+        self._is_halt = self._is_stopped = False
         self._why = "stopped"
         self._watcher: threading.Thread | None = None
 
@@ -55,13 +55,18 @@ class ThreadInterrupt:
 
     def stop(self) -> None:
         """Let no new attempt leave from now on."""
+        self._is_stopped = True
         self._event.set()
 
     def resume(self) -> None:
         """Let attempts leave again, where trading is not halted any more and nobody has stopped it by hand."""
         if self._is_halt and not self._file.is_there:
             self._is_halt, self._why = False, "stopped"
-            self._event.clear()
+            if not self._is_stopped:
+                self._event.clear()
+            if self._is_stopped:
+                # Just between the two lines.
+                self._event.set()
 
     def wait_until(self, monotonic_ns: int) -> bool:
         """Wait until an instant of the monotonic clock; returns early, and True, when stopped."""
@@ -83,7 +88,7 @@ class ThreadInterrupt:
 
     def close(self) -> None:
         """Hear of nothing any more, and let nothing leave."""
-        self._event.set()
+        self.stop()
         self._ended.set()
         if self._watcher is not None:
             self._watcher.join()
