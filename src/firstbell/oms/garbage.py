@@ -7,6 +7,8 @@ from typing import Final
 
 _OBJECTS: Final = 10_000
 """A collection every so many new objects, some hundreds of orders, rather than every 700."""
+_OF_THEM: Final = 3
+"""A larger one at the latest with every so many: of ten times the objects, or garbage would pile up."""
 
 
 def keep_out_of_the_way() -> None:
@@ -19,4 +21,4 @@ def keep_out_of_the_way() -> None:
     gc.freeze()
     first, *others = gc.get_threshold()
     if 0 < first < _OBJECTS:
-        gc.set_threshold(_OBJECTS, *others)
+        gc.set_threshold(_OBJECTS, *(min(each, _OF_THEM) for each in others))

@@ -54,7 +54,7 @@ class Blotter:
         self._held_back: dict[ClientOrderId, Entry] = {}
         self._counted: dict[ClientOrderId, tuple[Decimal, int]] = {}
         self._counted_for_good: set[int] = set()
-        """The hashes of the day's orders that are forgotten and have traded; the names would take four times as much."""
+        """The hashes of the day's orders that are forgotten and have traded; names would take four times as much."""
         self._value = _NOTHING
         self._orders = 0
         self._families: dict[str, list[ClientOrderId]] = {}
