@@ -61,10 +61,10 @@ def attempt(target: Target, data: bytes) -> Failure | None:
     except Exception as error:  # noqa: BLE001 - any error that gets here is a finding
         return _failure(error)
     took, more = time.process_time() - began, _peak_kib() - memory
+    if more > LARGEST_KIB:  # asked first: what wants much memory is slow because of it
+        return Failure("large", f"wanted {more // 1024} MiB of {LARGEST_KIB // 1024} MiB")
     if took > SLOWEST_S:
         return Failure("slow", f"took {took:.1f} s of {SLOWEST_S:g} s")
-    if more > LARGEST_KIB:
-        return Failure("large", f"wanted {more // 1024} MiB of {LARGEST_KIB // 1024} MiB")
     return None
 
 
