@@ -154,7 +154,7 @@ class Office:
 class Nobody:
     """A `firstbell.oms.attempts.Watcher` who does not care."""
 
-    def attempted(self, order: Order, attempt: Attempt, answer: Answer | None) -> None:
+    def attempted(self, order: Order, attempt: Attempt, answer: Answer | None, outcome: Outcome | None) -> None:
         """An attempt has come to something."""
 
 

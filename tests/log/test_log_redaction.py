@@ -272,6 +272,9 @@ def test_a_fields_name_is_read_anew_when_another_secret_is_known():
 PIECES = [
     *"aeyſK4.:=%+ -\n\"'{}/@",
     "Bearer",
+    "authorızation",
+    "sessİonı̇d",
+    "basıc",
     "basic",
     "eyJhbGciOiJI",
     "token",
@@ -290,7 +293,7 @@ PIECES = [
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 def test_a_text_that_is_passed_over_quickly_has_nothing_in_it(text):
-    if not redaction._MAY_MATCH.search(text):
+    if not redaction._may_match(text):
         assert not [pattern for pattern in redaction._PATTERNS if pattern.search(text)]
 
 

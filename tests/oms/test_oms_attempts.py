@@ -111,7 +111,7 @@ class Heard:
     def __init__(self):
         self.attempts = []
 
-    def attempted(self, _order, attempt, _answer):
+    def attempted(self, _order, attempt, _answer, _outcome):
         self.attempts.append(attempt.outcome)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 def instant(ns: int) -> datetime:
     """The instant `ns` nanoseconds after the epoch, in UTC, cut to whole microseconds."""
-    seconds, rest = divmod(ns, 1_000_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+    return _EPOCH + timedelta(microseconds=ns // 1000)
 
 
 def epoch_ns(moment: datetime) -> int:
@@ -19,5 +21,5 @@ def epoch_ns(moment: datetime) -> int:
     """
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no time zone")
-    passed = moment - datetime.fromtimestamp(0, UTC)
+    passed = moment - _EPOCH
     return (passed.days * 86_400 + passed.seconds) * 1_000_000_000 + passed.microseconds * 1000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -194,55 +194,65 @@ class OrderState:
             return self
         if report.kind is ReportKind.DENIED and self.unresolved:
             raise IllegalMove("an unresolved order cannot be denied: it may be at the broker")
-        changed = replace(
-            self,
-            status=next_status(self.status, report.kind),
+        changed = self.changed.by(report)
+        changing = report.kind is ReportKind.PENDING_REPLACE or (self.changing and report.kind not in _CHANGE_ENDS)
+        filled_qty, filled_value, priced_qty, trade_ids, fees = _filled(self, report)
+        return OrderState(
+            order=self.order,
+            status=_settled(
+                next_status(self.status, report.kind),
+                filled_qty,
+                self.order.quantity if changed.quantity is None else changed.quantity,
+                changing=changing,
+            ),
             venue_order_id=report.venue_order_id or self.venue_order_id,
+            filled_qty=filled_qty,
+            filled_value=filled_value,
+            priced_qty=priced_qty,
+            trade_ids=trade_ids,
             unresolved=report.kind is ReportKind.UNRESOLVED or (self.unresolved and report.kind in _SAYS_NOTHING),
             attempts=(*self.attempts, report.attempt) if report.attempt else self.attempts,
             reason=report.reason,
-            changed=self.changed.by(report),
+            changed=changed,
             triggered=self.triggered or report.kind is ReportKind.TRIGGERED,
+            fees=fees,
             submitted_at=self.submitted_at or (report.at if report.kind is ReportKind.SUBMITTED else None),
-            changing=report.kind is ReportKind.PENDING_REPLACE or (self.changing and report.kind not in _CHANGE_ENDS),
+            changing=changing,
         )
-        return _settled(_filled(changed, report))
 
 
-def _settled(state: OrderState) -> OrderState:
+def _settled(status: OrderStatus, filled_qty: Decimal, quantity: Decimal, *, changing: bool) -> OrderStatus:
     """The status that what has traded by now demands: the same whichever of its reports came first, or got lost.
 
     While a change is asked for, no sum says that all has traded: the order may have grown.
     """
-    if state.status not in _COUNTED or not state.filled_qty:
-        return state
-    all_of_it = state.filled_qty >= state.quantity and not state.changing
-    status = OrderStatus.FILLED if all_of_it else state.status
-    if status is OrderStatus.ACCEPTED:
-        status = OrderStatus.PARTIALLY_FILLED
-    return state if status is state.status else replace(state, status=status)
+    if status not in _COUNTED or not filled_qty:
+        return status
+    if filled_qty >= quantity and not changing:
+        return OrderStatus.FILLED
+    return OrderStatus.PARTIALLY_FILLED if status is OrderStatus.ACCEPTED else status
 
 
-def _filled(state: OrderState, report: ExecutionReport) -> OrderState:
+def _filled(state: OrderState, report: ExecutionReport) -> tuple[Decimal, Decimal, Decimal, frozenset[str], Decimal]:
     """What has traded by now: all the trades that are known, or the largest sum that was told, whichever is more.
 
     A sum says nothing of which trades are in it, so a trade is never added to one: told in whatever order, what has
     traded is never said to be more than it is.
+
+    Returns:
+        What `OrderState` calls `filled_qty`, `filled_value`, `priced_qty`, `trade_ids` and `fees`.
     """
-    fill = report.fill
-    if fill is not None and fill.trade_id not in state.trade_ids:
-        priced_qty = state.priced_qty + fill.last_qty
-        state = replace(
-            state,
-            filled_qty=max(state.filled_qty, priced_qty),
-            filled_value=state.filled_value + fill.last_qty * fill.last_px,
-            priced_qty=priced_qty,
-            trade_ids=state.trade_ids | {fill.trade_id},
-            fees=state.fees + (fill.fee or 0),
-        )
-    if report.cum_qty is not None and report.cum_qty > state.filled_qty:
-        state = replace(state, filled_qty=report.cum_qty)
-    return state
+    filled_qty, filled_value, priced_qty = state.filled_qty, state.filled_value, state.priced_qty
+    trade_ids, fees, fill = state.trade_ids, state.fees, report.fill
+    if fill is not None and fill.trade_id not in trade_ids:
+        priced_qty += fill.last_qty
+        filled_qty = max(filled_qty, priced_qty)
+        filled_value += fill.last_qty * fill.last_px
+        trade_ids |= {fill.trade_id}
+        fees += fill.fee or 0
+    if report.cum_qty is not None and report.cum_qty > filled_qty:
+        filled_qty = report.cum_qty
+    return filled_qty, filled_value, priced_qty, trade_ids, fees
 
 
 def fold(order: Order, reports: Iterable[ExecutionReport]) -> OrderState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from firstbell.errors import BrokerError, CaptchaError, FirstbellError, NoAnswer, NotSent
@@ -17,6 +17,7 @@ from firstbell.oms.decision import Next, Step, after_not_sent, next_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from firstbell.brokers.base import Answer, HttpBroker, Outcome, PreparedOrder
     from firstbell.clock import Clock
@@ -40,8 +41,8 @@ _MARGIN_NS: Final = 5_000_000
 class Watcher(Protocol):
     """Hears of every attempt once it has been written down; must be quick."""
 
-    def attempted(self, order: Order, attempt: Attempt, answer: Answer | None) -> None:
-        """An attempt has come to something."""
+    def attempted(self, order: Order, attempt: Attempt, answer: Answer | None, outcome: Outcome | None) -> None:
+        """An attempt has come to something: what was answered, and what that meant, where there was an answer."""
         ...
 
 
@@ -202,35 +203,54 @@ class Attempts:
         return upcoming
 
     def _answered(self, answer: Answer, outcome: Outcome) -> Attempt:
-        return replace(
-            self._left(outcome.outcome),
+        return self._left(
+            outcome.outcome,
+            None if outcome.message is None else redact(outcome.message),
             answered_at=instant(answer.answered_ns),
             round_trip_us=answer.round_trip_ns // 1000,
             http_status=answer.status,
             code=outcome.code,
-            message=None if outcome.message is None else redact(outcome.message),
             raw=redact(answer.body.decode("utf-8", "replace")),
             too_early=outcome.too_early,
         )
 
     def _unanswered(self, outcome: AttemptOutcome, message: str) -> Attempt:
-        attempt = self._bare(outcome) if outcome is AttemptOutcome.NOT_SENT else self._left(outcome)
-        return replace(attempt, message=redact(message))
+        message = redact(message)
+        if outcome is not AttemptOutcome.NOT_SENT:
+            return self._left(outcome, message)
+        return Attempt(self._count, None, None, None, None, None, None, message, outcome)
 
-    def _left(self, outcome: AttemptOutcome) -> Attempt:
+    def _left(
+        self,
+        outcome: AttemptOutcome,
+        message: str | None,
+        *,
+        answered_at: datetime | None = None,
+        round_trip_us: int | None = None,
+        http_status: int | None = None,
+        code: int | None = None,
+        raw: str | None = None,
+        too_early: bool = False,
+    ) -> Attempt:
         """An attempt whose bytes left, or may have."""
         carrier, aim = self._desk.carrier, self._desk.aim
-        arrival_ns = aim.arrival_ns(carrier.sent_ns, carrier.sent_monotonic_ns)
-        return replace(
-            self._bare(outcome),
-            sent_at=instant(carrier.sent_ns),
-            sent_ns=carrier.sent_ns,
-            arrival_ns=arrival_ns,
+        sent_ns = carrier.sent_ns
+        arrival_ns = aim.arrival_ns(sent_ns, carrier.sent_monotonic_ns)
+        return Attempt(
+            number=self._count,
+            sent_at=instant(sent_ns),
             lateness_us=(arrival_ns - aim.bell_ns) // 1000,
+            answered_at=answered_at,
+            round_trip_us=round_trip_us,
+            http_status=http_status,
+            code=code,
+            message=message,
+            outcome=outcome,
+            raw=raw,
+            sent_ns=sent_ns,
+            arrival_ns=arrival_ns,
+            too_early=too_early,
         )
-
-    def _bare(self, outcome: AttemptOutcome) -> Attempt:
-        return Attempt(self._count, None, None, None, None, None, None, None, outcome)
 
     def _write(
         self,
@@ -246,7 +266,7 @@ class Attempts:
                 self._report(kind, attempt=attempt, outcome=outcome, reason=reason or attempt.message),
             ]
         )
-        self._desk.watcher.attempted(self._order, attempt, answer)
+        self._desk.watcher.attempted(self._order, attempt, answer, outcome)
 
     def _report(
         self,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from locust.env import Environment
 
-    from firstbell.brokers.base import Answer
+    from firstbell.brokers.base import Answer, Outcome
     from firstbell.config import AccountSettings, Settings
     from firstbell.model.order import Order
     from firstbell.model.report import Attempt
@@ -182,8 +182,9 @@ class StatsWatcher:
         """Wait with telling as long as `busy` says that something flies."""
         self._busy = busy
 
-    def attempted(self, order: Order, attempt: Attempt, answer: Answer | None) -> None:
+    def attempted(self, order: Order, attempt: Attempt, answer: Answer | None, outcome: Outcome | None) -> None:
         """An attempt has been written down."""
+        del outcome
         self._untold.append((order, attempt, answer))
         if not self._telling:
             self._telling = True

@@ -93,13 +93,13 @@ class Sender:
             return self._state(order.client_order_id)
         return Attempts(self._desk(order, around), order, prepared).run(self._context.clock.monotonic_ns())
 
-    def attempted(self, order: Order, attempt: Attempt, answer: Answer | None) -> None:
+    def attempted(self, order: Order, attempt: Attempt, answer: Answer | None, outcome: Outcome | None) -> None:
         """Remember what the answer meant: what may be tried instead is decided by it."""
         del order
         if attempt.round_trip_us is not None:
             self.broker_ns += attempt.round_trip_us * 1000
         if answer is not None:
-            self._last = self._broker.read_answer(answer.status, answer.headers, answer.body)
+            self._last = outcome
 
     def change(self, entry: Entry, price: Decimal, quantity: Decimal, instrument: Instrument) -> Outcome | None:
         """Ask the broker to change a working order's price and quantity.

@@ -159,7 +159,9 @@ class Trader:
         answer = context.journal.claim(intent, context.run_id, context.owner)
         if not isinstance(answer, Claimed):
             return self._not_claimed(answer, order.client_order_id)
-        intent = replace(intent, order=answer.order)
+        if answer.order is not order:
+            # A later round, under a name of its own.
+            intent = replace(intent, order=answer.order)
         at = instant(context.clock.wall_ns())
         entry = Entry(intent, OrderState(answer.order), context.run_id, context.owner, at)
         self.blotter.put(entry)
