@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,13 @@ def late(journal, files):
 def lines(files):
     path = files.events.path
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def wait_for(files, count):
+    until = time.monotonic() + 30
+    while len(lines(files)) < count:
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def place(journal, number):
@@ -105,29 +113,109 @@ def test_nobody_waits_for_a_disk_that_takes_nothing(journal, files):
     late.close()
 
 
-def test_while_an_order_is_in_hand_nearly_nothing_is_written_unless_much_waits(journal, files, monkeypatch):
-    steps = []
-    monkeypatch.setattr(late_order_log.time, "sleep", steps.append)
-    busy = threading.Event()
-    busy.set()
-    late = LateOrderLog(OrderLog(files, journal), files, busy.is_set)
+class Hand:
+    """Whether an order is in hand; and that it has been asked for so often that nobody will do anything meanwhile."""
+
+    def __init__(self):
+        self.full = True
+        self.asked = 0
+        self.asked_often = threading.Event()
+
+    def __call__(self):
+        self.asked += 1
+        if self.asked >= 50:
+            self.asked_often.set()
+        return self.full
+
+
+class FakeTime:
+    """The thread's time: it passes by sleeping only, and where it stands still not even by that."""
+
+    def __init__(self, monkeypatch, stands_still=False):
+        self.now_s = 0.0
+        self.steps = []
+        self._stands_still = stands_still
+        monkeypatch.setattr(late_order_log, "time", self)
+
+    def monotonic(self):
+        return self.now_s
+
+    def sleep(self, seconds):
+        self.steps.append(seconds)
+        self.now_s += 0 if self._stands_still else seconds
+
+
+def test_while_an_order_is_in_hand_its_lines_wait_and_come_at_once_when_it_is_not(journal, files, monkeypatch):
+    FakeTime(monkeypatch, stands_still=True)
+    monkeypatch.setattr(late_order_log, "_OLD_S", 3600.0)
+    hand = Hand()
+    late = LateOrderLog(OrderLog(files, journal), files, hand)
+    journal.subscribe(late)
+    for number in (1, 2):
+        # The first time the thread begins, the second time it is idle, and is woken.
+        hand.full, hand.asked = True, 0
+        hand.asked_often.clear()
+        place(journal, number)
+        if number == 1:
+            assert hand.asked_often.wait(30)
+        assert len(lines(files)) == 4 * (number - 1)
+        hand.full = False
+        late.wake()
+        wait_for(files, 4 * number)
+    late.close()
+
+
+def test_an_idle_thread_is_not_woken_while_an_order_is_in_hand_and_looks_by_itself(journal, files, monkeypatch):
+    monkeypatch.setattr(late_order_log, "_OLD_S", 0.05)
+    hand = Hand()
+    hand.full = False
+    late = LateOrderLog(OrderLog(files, journal), files, hand)
     journal.subscribe(late)
     place(journal, 1)
     assert late.flush()
-    assert min(steps) >= 1e-3
-    busy.clear()
-    steps.clear()
+    hand.full = True
+    told = threading.Event()
+    monkeypatch.setattr(late._changed, "notify_all", told.set)
     place(journal, 2)
+    assert not told.is_set()
+    monkeypatch.undo()
+    wait_for(files, 8)
+    late.close()
+
+
+def test_lines_that_have_become_old_are_written_slowly_whatever_is_in_hand(journal, files, monkeypatch):
+    fake = FakeTime(monkeypatch)
+    late = LateOrderLog(OrderLog(files, journal), held := Held(files), lambda: True)
+    journal.subscribe(late)
+    place(journal, 1)
+    assert held.reached.wait(30)
+    first = list(fake.steps)
+    held.free.set()
+    # A second passes before the first line is made, and then so much before each step that nobody is in the way.
+    assert 1.0 + 2 * 4e-3 <= sum(first) < 1.2
+    assert {*first} == {20e-6, 4e-3}
     assert late.flush()
-    assert max(steps) <= 1e-4
-    # Much waits: it is written all the same.
-    busy.set()
-    monkeypatch.setattr(late_order_log, "HASTE", -1)
-    steps.clear()
-    place(journal, 3)
-    assert late.flush()
-    assert max(steps) <= 1e-4
-    assert len(lines(files)) == 12
+    assert len(lines(files)) == 4
+    late.close()
+
+
+@pytest.mark.parametrize("hurry", ["much waits", "somebody waits for it", "it is closed"])
+def test_where_there_is_a_hurry_lines_are_written_whatever_is_in_hand(journal, files, monkeypatch, hurry):
+    fake = FakeTime(monkeypatch, stands_still=True)
+    hand = Hand()
+    late = LateOrderLog(OrderLog(files, journal), files, hand)
+    journal.subscribe(late)
+    if hurry == "much waits":
+        monkeypatch.setattr(late_order_log, "HASTE", -1)
+    place(journal, 1)
+    if hurry == "somebody waits for it":
+        assert hand.asked_often.wait(30)
+        assert late.flush()
+    elif hurry == "it is closed":
+        late.close()
+    wait_for(files, 4)
+    if hurry == "much waits":
+        assert {*fake.steps} == {20e-6}
     late.close()
 
 

@@ -48,3 +48,16 @@ def test_orders_of_several_threads_are_counted_together():
     for thread in threads:
         thread.join()
     assert not in_hand.any()
+
+
+def test_who_waits_for_it_is_told_when_the_last_one_is_in_hand_no_more():
+    in_hand, told = InHand(), []
+    in_hand.when_free(lambda: told.append(in_hand.any()))
+    with in_hand:
+        with in_hand:
+            pass
+        assert told == []
+    assert told == [False]
+    with pytest.raises(ZeroDivisionError), in_hand:
+        raise ZeroDivisionError
+    assert told == [False, False]

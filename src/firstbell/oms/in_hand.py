@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 
@@ -15,6 +16,11 @@ class InHand:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._count = 0
+        self._when_free: list[Callable[[], None]] = []
+
+    def when_free(self, call: Callable[[], None]) -> None:
+        """Have something done, quickly, whenever the last order is in hand no more."""
+        self._when_free.append(call)
 
     def __enter__(self) -> None:
         with self._lock:
@@ -25,6 +31,10 @@ class InHand:
     ) -> None:
         with self._lock:
             self._count -= 1
+            is_free = self._count == 0
+        if is_free:
+            for call in self._when_free:
+                call()
 
     def any(self) -> bool:
         """Whether any order is in hand."""

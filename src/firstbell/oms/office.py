@@ -108,6 +108,7 @@ class Office:
             log = OrderLog(files, self.journal)
             if late:
                 self._late_log = LateOrderLog(log, files, self.in_hand.any)
+                self.in_hand.when_free(self._late_log.wake)
             self.journal.subscribe(self._late_log or log)
 
     def flush(self) -> None:
