@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from firstbell.brokers.base import Answer, Broker, HttpBroker
+    from firstbell.brokers.base import Answer, Broker, HttpBroker, Outcome
     from firstbell.brokers.shelf import Shelf
     from firstbell.brokers.transport import Transport
     from firstbell.config import AccountSettings
