@@ -41,6 +41,9 @@ with example_config(__doc__, FAILS) as (config, live), OrderDesk.open(config, li
     order_logger.log_order_entry("kraken", "BTC/USD", "buy", "0.1", 50_000, "OAVY7T-MV5VK-KHDF5X")
     by_hand.close()
 
+    # The order log is written a moment later, so that no order waits for it: whoever reads the files waits for them.
+    desk.office.flush()
+
     print(f"For people, {TRADING_LOG}; `tail -f` follows it, and so does `firstbell orders log --follow`:")
     print((desk.office.logs_dir / TRADING_LOG).read_text(encoding="utf-8"))
 

@@ -266,7 +266,7 @@ MUTANTS: Final = (
     ),
     _bug(
         "the time of writing for that of sending",
-        (_ATTEMPTS, "Attempts._left", "sent_ns=carrier.sent_ns,", "sent_ns=self._desk.clock.wall_ns(),"),
+        (_ATTEMPTS, "Attempts._left", "sent_ns=sent_ns,", "sent_ns=self._desk.clock.wall_ns(),"),
     ),
     _bug(
         "a report that cannot be written is forgotten",

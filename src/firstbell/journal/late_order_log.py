@@ -34,7 +34,7 @@ _STEP_ASIDE_S: Final = 20e-6
 """After each step, so long in seconds, whoever else has something to do has the interpreter to himself."""
 _WAY_S: Final = 4e-3
 """So often, in seconds, it is looked whether an order is still in hand; and after each step of an old line so long."""
-_OLD_S: Final = 1.0
+_OLD_S: Final = 0.25
 """From this age on, in seconds, a line is written little by little while orders are in hand; younger ones wait."""
 
 
@@ -46,7 +46,7 @@ class LateOrderLog:
     Args:
         log: Makes lines of reports.
         files: Where they are written.
-        busy: Whether an order is in hand: then lines wait, a second at most, and after that they are written slowly.
+        busy: Whether an order is in hand: then lines wait a while, and after that they are written slowly.
         capacity: How many may wait; beyond them new ones are dropped and counted.
     """
 
