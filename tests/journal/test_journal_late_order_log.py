@@ -191,7 +191,7 @@ def test_lines_that_have_become_old_are_written_slowly_whatever_is_in_hand(journ
     assert held.reached.wait(30)
     first = list(fake.steps)
     held.free.set()
-    # A quarter of a second passes before the first line is made, and then so much before each step that nobody is in the way.
+    # A quarter of a second passes before the first line, and then so much before each step that nobody is in the way.
     assert 0.25 + 2 * 4e-3 <= sum(first) < 0.45
     assert {*first} == {20e-6, 4e-3}
     assert late.flush()
