@@ -295,6 +295,12 @@ def test_started_it_looks_after_everything_and_closed_it_leaves_nothing_running(
         requests.get(url, timeout=5)
     # What is stopped still sees a halt, and takes orders.
     assert desk.orders.place(buy(price=4800)).is_success
+    # And it begins again.
+    round_made.clear()
+    desk.start()
+    assert threads() == {"halt", "metrics", "positions", trader.login.key}
+    assert requests.get(desk.metrics_url, timeout=5).ok
+    assert round_made.wait(30)
     desk.close()
     assert threads() == set()
     assert engines.living() == []

@@ -214,6 +214,14 @@ def test_a_watcher_is_a_thread_that_holds_no_process_and_ends_with_it(interrupt,
     assert interrupt.is_set()
 
 
+def test_watched_twice_it_has_one_watcher_and_closed_none(interrupt):
+    interrupt.watch()
+    interrupt.watch()
+    assert len(watchers()) == 1
+    interrupt.close()
+    assert watchers() == []
+
+
 @pytest.mark.usefixtures("_nobody_looks")
 def test_a_halts_signal_is_heard_at_once(interrupt, file, engines):
     interrupt.watch()

@@ -75,11 +75,13 @@ class ThreadInterrupt:
         return self._event.is_set()
 
     def watch(self) -> None:
-        """Hear of halts from now on, until `close`.
+        """Hear of halts from now on, until `close`; nothing more where that is so already.
 
         Raises:
             RunError: This process cannot be enlisted among those that a halt is told to.
         """
+        if self._watcher is not None:
+            return
         if threading.current_thread() is threading.main_thread():
             signal.signal(HALT_SIGNAL, self._on_signal)
             self._engines.enlist()
