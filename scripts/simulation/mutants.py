@@ -7,7 +7,9 @@ piece is not there any more, planting fails loudly.
 from __future__ import annotations
 import __future__
 
+import builtins
 import contextlib
+import dis
 import importlib
 import inspect
 import textwrap
@@ -280,7 +282,8 @@ MUTANTS: Final = (
             _ATTEMPTS,
             "Attempts._state",
             "return entry.state",
-            "return entry.state if entry.state.attempts else replace(entry.state, unresolved=False)",
+            "import dataclasses\n"
+            "    return entry.state if entry.state.attempts else dataclasses.replace(entry.state, unresolved=False)",
         ),
     ),
     _bug(
@@ -365,4 +368,7 @@ def _rewritten(function: FunctionType, patch: Patch) -> FunctionType:
     rewritten = made[function.__name__]
     if not isinstance(rewritten, FunctionType):
         raise TypeError(f"{patch.name} did not become a function")
+    used = {each.argval for each in dis.get_instructions(rewritten) if each.opname == "LOAD_GLOBAL"}
+    if missing := sorted(name for name in used if name not in function.__globals__ and not hasattr(builtins, name)):
+        raise LookupError(f"the bug in {patch.module}.{patch.name} needs {', '.join(missing)}, which is not there")
     return rewritten

@@ -69,3 +69,6 @@ def test_a_bug_whose_place_is_gone_is_said():
     gone = Mutant("gone", (Patch("firstbell.oms.decision", "next_step", "no such code", ""),))
     with pytest.raises(LookupError, match="no such code"), planted(gone):
         pytest.fail("planted all the same")
+    helpless = Mutant("helpless", (Patch("firstbell.oms.decision", "said", "return", "return nowhere and"),))
+    with pytest.raises(LookupError, match="needs nowhere, which is not there"), planted(helpless):
+        pytest.fail("planted all the same")
