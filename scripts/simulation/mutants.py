@@ -282,8 +282,10 @@ MUTANTS: Final = (
             _ATTEMPTS,
             "Attempts._state",
             "return entry.state",
-            "import dataclasses\n"
-            "    return entry.state if entry.state.attempts else dataclasses.replace(entry.state, unresolved=False)",
+            (
+                "import dataclasses\n"
+                "    return entry.state if entry.state.attempts else dataclasses.replace(entry.state, unresolved=False)"
+            ),
         ),
     ),
     _bug(
