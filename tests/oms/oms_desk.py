@@ -129,6 +129,12 @@ class Desk:
         self.journal = SqliteJournal(folder / "journal.db", clock)
         self.open()
 
+    def reopened(self, **options):
+        """The same desk with other options, in a process of its own."""
+        self.options = options
+        self.open()
+        return self
+
     def open(self, deeds=None):
         """Begin a process; the one before it, if any, is dead."""
         deeds = deeds or Deeds()

@@ -22,15 +22,6 @@ S = OrderStatus
 ENTRY = {"quantity": 3000, "price": 4865, "key": "b"}
 
 
-@pytest.fixture
-def desk(tmp_path, stepped_clock):
-    made = Desk(tmp_path, stepped_clock)
-    made.quote(4860, 4870)
-    made.trade(4865, 10)
-    yield made
-    made.close()
-
-
 def bracket(**terms):
     return BracketRequest(entry=request(**ENTRY), **{"take_profit": 4950, "stop_loss": 4800, **terms})
 

@@ -31,13 +31,6 @@ def desk(tmp_path, stepped_clock):
     made.close()
 
 
-def another(desk, **options):
-    """A desk with other options, on the same clock."""
-    desk.options = options
-    desk.open()
-    return desk
-
-
 def test_an_order_is_placed_tracked_filled_in_parts_and_done(desk):
     response = desk.manager.place(request())
     assert response.is_success
@@ -71,7 +64,7 @@ def test_an_order_is_changed_at_its_broker_and_canceled(desk):
 
 
 def test_a_change_beyond_a_limit_of_the_users_never_leaves(desk):
-    another(desk, limits=Limits(max_order_value=D(5_000_000)))
+    desk.reopened(limits=Limits(max_order_value=D(5_000_000)))
     name = desk.manager.place(request()).order_id
     with pytest.raises(Exception, match="max_order_value: 9,720,000, allowed at most 5,000,000"):
         desk.manager.replace(name, quantity=D(2000))
@@ -107,7 +100,7 @@ def test_everything_that_is_wrong_is_told_at_once_and_nothing_leaves(desk):
 
 
 def test_a_limit_of_the_days_counts_what_works_already(desk):
-    another(desk, limits=Limits(max_total_value=D(8_000_000)))
+    desk.reopened(limits=Limits(max_total_value=D(8_000_000)))
     assert desk.manager.place(request()).is_success
     denied = desk.manager.place(request())
     assert denied.error is ErrorCode.RISK_LIMIT_BREACH
@@ -117,10 +110,10 @@ def test_a_limit_of_the_days_counts_what_works_already(desk):
 
 def test_real_money_is_asked_for_in_two_places(desk):
     real = replace_account(broker_code=BrokerCode("shahr"), isin=ISIN)
-    another(desk, account=real)
+    desk.reopened(account=real)
     with pytest.raises(RunError, match="trades with real money at shahr"):
         desk.manager.place(request())
-    another(desk, account=real, mode=TradingMode.LIVE)
+    desk.reopened(account=real, mode=TradingMode.LIVE)
     assert desk.manager.place(request()).is_success
 
 
@@ -139,7 +132,7 @@ def test_a_market_order_trades_and_where_there_are_none_a_limit_crosses(desk):
     first = desk.manager.place(request(order_type="market", price=None))
     desk.rounds()
     assert desk.manager.track(first.order_id).avg_px == 4870
-    another(desk, lacks={OrderType.MARKET})
+    desk.reopened(lacks={OrderType.MARKET})
     second = desk.manager.place(request(order_type="market", price=None))
     desk.rounds()
     told = desk.manager.track(second.order_id)
@@ -192,7 +185,7 @@ def test_an_order_that_never_arrived_is_known_to_be_absent_only_after_a_long_tim
 
 
 def test_what_costs_too_much_is_placed_for_less(desk):
-    another(desk, limits=Limits())
+    desk.reopened(limits=Limits())
     money = desk.broker.buying_power()
     response = desk.manager.place(request(quantity=300_000))
     assert response.status is S.REJECTED
@@ -205,7 +198,7 @@ def test_what_costs_too_much_is_placed_for_less(desk):
 
 
 def test_nothing_is_tried_instead_where_the_user_does_not_want_it(desk):
-    another(desk, fallback=FallbackConfig(enabled=False))
+    desk.reopened(fallback=FallbackConfig(enabled=False))
     response = desk.manager.place(request(quantity=300_000))
     assert (response.status, response.children) == (S.REJECTED, ())
     assert response.error is ErrorCode.API_PLACEMENT_ERROR
@@ -229,7 +222,7 @@ def test_a_halt_lets_nothing_leave_and_cancels_pass(desk):
 
 
 def test_a_broker_without_client_ids_is_read_by_what_was_there_before(desk):
-    another(desk, lacks={"client_order_ids"})
+    desk.reopened(lacks={"client_order_ids"})
     assert desk.manager.place(request()).is_success
     response = desk.manager.place(request())
     entry = desk.manager.entry(response.order_id)
@@ -237,7 +230,7 @@ def test_a_broker_without_client_ids_is_read_by_what_was_there_before(desk):
 
 
 def test_immediate_or_cancel_is_kept_here_where_the_broker_has_it_not(desk):
-    another(desk, lacks={TimeInForce.IOC})
+    desk.reopened(lacks={TimeInForce.IOC})
     name = desk.manager.place(request(time_in_force="ioc", price=4865)).order_id
     desk.rounds()
     assert desk.manager.track(name).status is S.CANCELED
@@ -253,7 +246,7 @@ def test_good_till_a_time_ends_then(desk):
 
 
 def test_what_nobody_can_do_is_denied(desk):
-    another(desk, lacks={TimeInForce.FOK})
+    desk.reopened(lacks={TimeInForce.FOK})
     response = desk.manager.place(request(time_in_force="fok"))
     assert response.error is ErrorCode.VALIDATION_ERROR
     assert "fok is not to be had here" in response.message
@@ -261,7 +254,7 @@ def test_what_nobody_can_do_is_denied(desk):
 
 
 def test_the_interval_of_the_broker_is_kept_between_two_orders(desk):
-    another(desk, min_interval_ms=350)
+    desk.reopened(min_interval_ms=350)
     sent = []
 
     def note(send, prepared, *, timeout_s):

@@ -28,22 +28,6 @@ OTHER = "IRO1BMLT0001"
 STOP = {"side": "sell", "order_type": "stop", "price": None, "trigger_price": 4840, "quantity": 10}
 
 
-@pytest.fixture
-def desk(tmp_path, stepped_clock):
-    made = Desk(tmp_path, stepped_clock)
-    made.quote(4860, 4870)
-    made.trade(4865, 10)
-    yield made
-    made.close()
-
-
-def another(desk, **options):
-    """The same desk with other options."""
-    desk.options = options
-    desk.open()
-    return desk
-
-
 def bracket(**terms):
     entry = request(quantity=3000, price=4865, key="b")
     return BracketRequest(entry=entry, **{"take_profit": 4950, "stop_loss": 4800, **terms})
@@ -202,9 +186,9 @@ def test_what_stands_before_an_order_that_rests_is_told_where_the_book_is_shown(
     assert first.queue.quantity == 10_000
     assert (first.queue.side, first.queue.price) == (Side.BUY, 4860)
     assert desk.manager.place(request(**STOP)).queue is None
-    another(desk, lacks={"shows_book"})
+    desk.reopened(lacks={"shows_book"})
     assert desk.manager.place(request(price=4860)).queue is None
-    another(desk)
+    desk.reopened()
 
     def silent(_isin):
         raise NoAnswer("silence")
@@ -218,7 +202,7 @@ def test_what_stands_before_an_order_that_rests_is_told_where_the_book_is_shown(
 
 
 def test_parts_are_placed_one_after_the_other_under_names_of_the_requests_own(desk):
-    another(desk, fallback=FallbackConfig(split_threshold=D(400)))
+    desk.reopened(fallback=FallbackConfig(split_threshold=D(400)))
     desk.refuse(Reason.QUANTITY_TOO_LARGE, only=1)
     response = desk.manager.place(request(quantity=1000, key="k"))
     assert (response.status, response.is_success) == (S.REJECTED, True)
@@ -231,7 +215,7 @@ def test_parts_are_placed_one_after_the_other_under_names_of_the_requests_own(de
 
 @pytest.mark.parametrize("reason", [Reason.UNKNOWN_ORDER, Reason.NO_CHANGES_NOW])
 def test_after_a_part_that_is_refused_no_further_part_is_placed(desk, reason):
-    another(desk, fallback=FallbackConfig(split_threshold=D(400)))
+    desk.reopened(fallback=FallbackConfig(split_threshold=D(400)))
     send = desk.broker.send
     desk.refuse(Reason.QUANTITY_TOO_LARGE, only=1)
     large = desk.broker.lost
@@ -251,7 +235,7 @@ def test_after_a_part_that_is_refused_no_further_part_is_placed(desk, reason):
 
 
 def test_after_a_part_of_which_nobody_knows_no_further_part_is_placed(desk):
-    another(desk, fallback=FallbackConfig(split_threshold=D(400)))
+    desk.reopened(fallback=FallbackConfig(split_threshold=D(400)))
     desk.refuse(Reason.QUANTITY_TOO_LARGE, only=1)
     large = desk.broker.lost
 
@@ -269,7 +253,7 @@ def test_after_a_part_of_which_nobody_knows_no_further_part_is_placed(desk):
 
 
 def test_one_request_comes_to_thirty_orders_at_most_and_then_a_person_is_told_once(desk):
-    another(desk, fallback=FallbackConfig(split_threshold=D(100), max_parts=40))
+    desk.reopened(fallback=FallbackConfig(split_threshold=D(100), max_parts=40))
     desk.refuse(Reason.QUANTITY_TOO_LARGE, only=1)
     response = desk.manager.place(request(quantity=3500))
     assert len(response.children) == 29
@@ -278,7 +262,7 @@ def test_one_request_comes_to_thirty_orders_at_most_and_then_a_person_is_told_on
 
 
 def test_a_person_has_to_look_after_so_many_refusals_of_one_request(desk):
-    another(desk, fallback=FallbackConfig(manual_intervention_threshold=2))
+    desk.reopened(fallback=FallbackConfig(manual_intervention_threshold=2))
     desk.refuse(Reason.NOT_ENOUGH_MONEY)
     response = desk.manager.place(request())
     assert response.status is S.REJECTED
@@ -384,7 +368,7 @@ def test_a_bracket_whose_entry_fails_the_checks_claims_nothing(desk):
 
 
 def test_a_bracket_of_which_one_exit_is_denied_takes_back_the_other_and_is_not_entered(desk):
-    another(desk, limits=Limits(max_orders_per_account=1))
+    desk.reopened(limits=Limits(max_orders_per_account=1))
     entry, profit, stop = desk.manager.place_bracket(bracket())
     assert (entry.status, entry.order_id, entry.error) == (S.DENIED, None, ErrorCode.RISK_LIMIT_BREACH)
     assert entry.message == f"its exits cannot be had: {stop.message}"
@@ -434,7 +418,7 @@ def test_a_bracket_that_is_asked_for_again_keeps_what_protects_it(desk):
 
 
 def test_a_group_of_which_one_is_denied_takes_back_the_others(desk):
-    another(desk, limits=Limits(max_orders_per_account=1))
+    desk.reopened(limits=Limits(max_orders_per_account=1))
     both = request(price=4850, quantity=500), request(price=4840, quantity=500)
     first, second = desk.manager.place_oco(OcoRequest(orders=both))
     assert (second.status, second.order_id, second.error) == (S.DENIED, None, ErrorCode.RISK_LIMIT_BREACH)

@@ -29,15 +29,6 @@ D = Decimal
 S = OrderStatus
 
 
-@pytest.fixture
-def desk(tmp_path, stepped_clock):
-    made = Desk(tmp_path, stepped_clock)
-    made.quote(4860, 4870)
-    made.trade(4865, 10)
-    yield made
-    made.close()
-
-
 def bracket(desk, **terms):
     entry = request(quantity=3000, price=4865, key="b")
     return desk.manager.place_bracket(BracketRequest(entry=entry, **{"take_profit": 4950, "stop_loss": 4800, **terms}))
@@ -261,13 +252,6 @@ def test_what_another_process_has_written_meanwhile_is_read_again(desk):
 # --- a round
 
 
-def another(desk, **options):
-    """The same desk with other options."""
-    desk.options = options
-    desk.open()
-    return desk
-
-
 def reasons(desk, name):
     return {report.kind: report.reason for report in desk.journal.reports(name)}
 
@@ -287,7 +271,7 @@ def failing(error):
 
 
 def test_a_new_days_limits_count_anew(desk):
-    another(desk, limits=Limits(max_orders_per_account=1))
+    desk.reopened(limits=Limits(max_orders_per_account=1))
     desk.interrupt.wait_until = desk.clock.move_to
     assert desk.manager.place(request()).is_success
     assert desk.manager.place(request()).status is S.DENIED
@@ -615,7 +599,7 @@ def tehran(desk, at, *lacks):
     hours = Hours(calendar("XTEH"))
     begin = hours.on(instant(desk.clock.wall_ns())).day
     midnight = calendar("XTEH").at(begin, at)
-    another(desk, hours=hours, lacks=set(lacks))
+    desk.reopened(hours=hours, lacks=set(lacks))
     desk.clock.sleep(midnight.timestamp() - desk.clock.wall_ns() / 1e9)
     desk.interrupt.wait_until = desk.clock.move_to
     desk.quote(4860, 4870)
@@ -678,7 +662,7 @@ def test_what_its_broker_takes_back_by_itself_is_not_taken_back_here(desk):
 
 
 def test_what_is_being_taken_back_is_not_asked_for_again_in_every_round(desk):
-    another(desk, lacks={TimeInForce.IOC})
+    desk.reopened(lacks={TimeInForce.IOC})
     asked = []
     desk.broker.cancel = lambda name: asked.append(name) or failing(NoAnswer("silence"))()
     desk.manager.place(request(time_in_force="ioc", price=4861))

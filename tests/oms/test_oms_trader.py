@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from oms_desk import Desk, request
+from oms_desk import request
 
 from firstbell.errors import NoAnswer, NotSent, Refused, RunError
 from firstbell.journal.base import HELD_NS, Intent, Owner
@@ -22,22 +22,6 @@ D = Decimal
 S = OrderStatus
 K = ReportKind
 STOP = {"side": "sell", "order_type": "stop", "price": None, "trigger_price": 4840, "quantity": 10}
-
-
-@pytest.fixture
-def desk(tmp_path, stepped_clock):
-    made = Desk(tmp_path, stepped_clock)
-    made.quote(4860, 4870)
-    made.trade(4865, 10)
-    yield made
-    made.close()
-
-
-def another(desk, **options):
-    """The same desk with other options."""
-    desk.options = options
-    desk.open()
-    return desk
 
 
 def beside(desk):
@@ -87,14 +71,14 @@ def test_a_broker_that_finds_an_order_by_our_name_is_not_asked_what_was_there_be
 
 
 def test_where_it_cannot_be_read_what_was_there_before_the_claim_says_so(desk):
-    another(desk, lacks={"client_order_ids"})
+    desk.reopened(lacks={"client_order_ids"})
     desk.broker.orders = silent
     response = desk.manager.place(request())
     assert desk.manager.entry(response.order_id).intent.known_ids is None
 
 
 def test_what_was_there_before_is_read_anew_after_five_seconds(desk):
-    another(desk, lacks={"client_order_ids"})
+    desk.reopened(lacks={"client_order_ids"})
     asked, listed = [], desk.broker.orders
     desk.broker.orders = lambda day: asked.append(day) or listed(day)
     for pause_s, count in ((0, 1), (5, 1), (0.1, 2)):
@@ -176,7 +160,7 @@ def test_what_works_has_no_trigger_to_change(desk):
 
 
 def test_a_broker_that_changes_nothing_is_not_asked_to(desk):
-    another(desk, lacks={"replace"})
+    desk.reopened(lacks={"replace"})
     name = desk.manager.place(request()).order_id
     asked = []
     desk.broker.replace = lambda *args: asked.append(args)
@@ -291,7 +275,7 @@ def test_one_that_cannot_be_held_anew_is_told_so(desk):
 
 
 def test_the_interval_runs_from_the_last_of_what_was_sent(desk):
-    another(desk, min_interval_ms=700)
+    desk.reopened(min_interval_ms=700)
     for pause_s in (100, 50, 0.2):
         desk.manager.place(request())
         desk.clock.sleep(pause_s)
@@ -301,14 +285,14 @@ def test_the_interval_runs_from_the_last_of_what_was_sent(desk):
 
 
 def test_where_nothing_was_sent_nothing_is_waited_for(desk):
-    another(desk, min_interval_ms=700)
+    desk.reopened(min_interval_ms=700)
     desk.manager.place(request(**STOP))
     desk.open()
     assert trader_of(desk).pacer.last_ns is None
 
 
 def test_an_attempt_that_did_not_leave_is_no_sending(desk):
-    another(desk, min_interval_ms=700)
+    desk.reopened(min_interval_ms=700)
     tries = []
 
     def second(send, prepared, *, timeout_s):
@@ -326,7 +310,7 @@ def test_an_attempt_that_did_not_leave_is_no_sending(desk):
 
 
 def test_of_a_clock_that_was_set_back_the_whole_interval_is_kept(desk):
-    another(desk, min_interval_ms=700)
+    desk.reopened(min_interval_ms=700)
     desk.manager.place(request())
     desk.clock = SteppedClock(desk.clock.wall_ns() - 3600 * 10**9)
     desk.clock.sleep(60)
