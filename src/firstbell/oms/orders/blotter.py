@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.model.order_status import DONE, PLACED, IllegalMove, OrderStatus
 from firstbell.model.terms import AttemptOutcome, Side
 from firstbell.oms.inquiry import needs_asking
+from firstbell.oms.orders.marks import Marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,8 +54,8 @@ class Blotter:
         self._unresolved: dict[ClientOrderId, Entry] = {}
         self._held_back: dict[ClientOrderId, Entry] = {}
         self._counted: dict[ClientOrderId, tuple[Decimal, int]] = {}
-        self._counted_for_good: set[int] = set()
-        """The hashes of the day's orders that are forgotten and have traded; names would take four times as much."""
+        self._counted_for_good = Marks()
+        """The hashes of the day's orders that are forgotten and have traded."""
         self._value = _NOTHING
         self._orders = 0
         self._families: dict[str, list[ClientOrderId]] = {}
@@ -215,13 +216,14 @@ class Blotter:
 
     def _count(self, name: ClientOrderId, entry: Entry) -> None:
         order, state = entry.intent.order, entry.state
-        if order.day != self._day or hash(name) in self._counted_for_good:
+        before = self._counted.get(name)
+        if order.day != self._day or (before is None and hash(name) in self._counted_for_good):
             return
+        before = before or _NOT_COUNTED
         is_open = state.status not in DONE
         quantity = state.quantity if is_open else state.filled_qty
         value = state.price * quantity if order.side is Side.BUY else _NOTHING
         orders = int(is_open or quantity > 0)
-        before = self._counted.get(name, _NOT_COUNTED)
         self._value += value - before[0]
         self._orders += orders - before[1]
         self._counted[name] = (value, orders)
