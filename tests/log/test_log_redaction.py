@@ -291,6 +291,28 @@ PIECES = [
 ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(f"{word}=4zZq81" for word in ("password", "passphrase", "pwd", "token", "secret", "captcha", "cookies")),
+        *(f"{word}=4zZq81" for word in ("apikey", "api-key", "api_key", "sessionid", "session-id", "session_id")),
+        *(f"{word}: 4zZq81" for word in ("authorization", "authorızation", "authorİzation", "set-cookie")),
+        *(f"{word} 4zZq81" for word in ("bearer", "basic", "basıc")),
+        "/bot1:4zZq81",
+        "ws://me:4zZq81@host",
+        "-----begin private key-----4zZq81",
+        "eyjhbgcioi.4zZq81.x",
+        "1234567:4zZq81" + "x" * 20,
+        "1234567%3a4zZq81" + "x" * 20,
+    ],
+)
+def test_each_look_of_a_secret_is_enough_in_whatever_letters(text):
+    before, _, after = text.partition("4zZq81")
+    for written in (text, f"{before.upper()}4zZq81{after}", f"«شروع» {text}"):
+        assert "4zZq81" not in redact(written)
+    assert redaction._may_match(text)
+
+
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 def test_a_text_that_is_passed_over_quickly_has_nothing_in_it(text):
     if not redaction._may_match(text):
