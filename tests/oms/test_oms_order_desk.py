@@ -339,6 +339,8 @@ def test_a_halt_stops_a_desk_that_is_at_work(open_desk):
     assert desk.orders.place(buy(price=4800)).status is OrderStatus.DENIED
     assert desk.orders.interrupt is desk.interrupt
     assert desk.interrupt.is_halt
+    HaltFile.of(desk.office.state_dir).remove()
+    assert desk.orders.place(buy(price=4800)).is_success
 
 
 def test_how_brokers_do_is_written_down_for_those_who_look_from_elsewhere(open_desk):

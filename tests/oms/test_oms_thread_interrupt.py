@@ -84,11 +84,16 @@ def test_a_halt_is_seen_by_whoever_asks_and_holds_as_long_as_its_file_is_there(i
     interrupt.resume()
     assert interrupt.is_set()
     assert (interrupt.is_halt, interrupt.why) == (True, str(HALT))
-    file.remove()
     assert interrupt.is_set()
-    interrupt.resume()
+    file.remove()
+    # Nobody watches: who asks sees for himself that it has ended.
     assert not interrupt.is_set()
     assert (interrupt.is_halt, interrupt.why) == (False, "stopped")
+    interrupt.stop()
+    file.write(HALT)
+    assert interrupt.is_set()
+    file.remove()
+    assert interrupt.is_set()
 
 
 def test_the_first_halt_is_the_one_that_is_told_until_it_ends(interrupt, file):

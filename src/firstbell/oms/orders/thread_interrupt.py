@@ -22,7 +22,7 @@ class ThreadInterrupt:
     """A `firstbell.oms.carrier.Interrupt` for threads, which a halt of trading sets as well.
 
     While it is watched, the file of a halt is looked for every 20 ms, and whenever somebody asks; where this process's
-    main thread watches, a halt's signal is heard besides.
+    main thread watches, a halt's signal is heard besides. While it is not, a halt begins and ends for whoever asks.
 
     Args:
         state_dir: Where a halt is written down.
@@ -39,6 +39,9 @@ class ThreadInterrupt:
 
     def is_set(self) -> bool:
         """Whether no new attempt may leave."""
+        if self._is_halt and self._watcher is None:
+            # Nobody watches for its end: whoever asks does.
+            self.resume()
         if not self._event.is_set():
             self._look()
         return self._event.is_set()
