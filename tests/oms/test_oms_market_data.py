@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -15,6 +16,7 @@ from firstbell.oms.orders.market_data import MarketData
 
 D = Decimal
 FOLD = "IRO1FOLD0001"
+MHRN = "IRO1MHRN0001"
 MS = 1_000_000
 
 
@@ -132,3 +134,54 @@ def test_a_new_round_asks_anew_though_the_machine_has_only_just_begun_to_count(s
     data.look_again()
     data.quote(FOLD)
     assert broker.asked == [FOLD, FOLD]
+
+
+class IsinBroker(AskedBroker):
+    """One that knows ISINs alone, as those of Tehran do."""
+
+    def instrument(self, instrument, *, fresh=False):
+        found = super().instrument(instrument, fresh=fresh)
+        if found.id != instrument:
+            raise NoSuchInstrument(f"nobody knows {instrument}", host="h", status=200)
+        return found
+
+
+def isin_data(clock, *listed):
+    broker = IsinBroker(PaperMarket(clock=clock), "u")
+    broker.login()
+    return broker, MarketData(broker, clock, listed)
+
+
+@pytest.mark.parametrize("symbol", ["فولاد", "  فولاد", "ف\u200cولاد"])
+def test_a_symbol_is_that_of_an_instrument_of_the_config(stepped_clock, symbol):
+    broker, data = isin_data(stepped_clock, "IRO1NONE0001", MHRN, FOLD)
+    assert data.instrument(symbol).id == FOLD
+    asked = len(broker.asked)
+    assert data.instrument(symbol) is data.instrument(FOLD)
+    assert len(broker.asked) == asked
+    assert symbol not in [name for name, _ in broker.asked]
+
+
+def test_a_symbol_is_the_same_on_whatever_keyboard_it_was_written(stepped_clock, monkeypatch):
+    broker, data = isin_data(stepped_clock, FOLD)
+    found = broker.instrument(FOLD)
+    monkeypatch.setattr(broker, "instrument", lambda *_, **__: replace(found, symbol="شپکي"))
+    assert data.instrument("شپكی").id == FOLD
+
+
+def test_a_symbol_of_none_or_of_several_is_told_with_what_to_do(stepped_clock, monkeypatch):
+    broker, data = isin_data(stepped_clock, FOLD, MHRN)
+    with pytest.raises(NoSuchInstrument, match="nobody knows فملی; by its symbol .* has its ISIN") as told:
+        data.instrument("فملی")
+    assert told.value.host == "h"
+    described = broker.instrument
+    monkeypatch.setattr(broker, "instrument", lambda name, **more: replace(described(name, **more), symbol="x"))
+    stepped_clock.sleep(61)
+    with pytest.raises(NoSuchInstrument, match=f"x is the symbol of {FOLD} and of {MHRN}: write the ISIN"):
+        data.instrument("x")
+
+
+def test_an_isin_is_asked_for_whatever_is_listed(stepped_clock):
+    broker, data = isin_data(stepped_clock, MHRN)
+    assert data.instrument(FOLD).id == FOLD
+    assert broker.asked == [(FOLD, False)]

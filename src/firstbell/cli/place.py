@@ -56,7 +56,9 @@ EXACT: Final = _Exact()
 
 @click.command()
 @click.option("--account", metavar="NAME", help="Its section in the config; may be left out where there is but one.")
-@click.option("--instrument", required=True, metavar="ISIN", help="What to trade: ISIN or symbol.")
+@click.option(
+    "--instrument", required=True, metavar="ISIN", help="What to trade: ISIN, or symbol of one in the config."
+)
 @click.option("--side", required=True, type=_words(Side), help="It has to be said.")
 @click.option("--type", "order_type", required=True, type=_words(OrderType), help="It has to be said.")
 @click.option("--quantity", required=True, type=EXACT, help="How many shares.")

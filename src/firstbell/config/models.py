@@ -33,7 +33,7 @@ from firstbell.config.section import FilePath, Section
 from firstbell.config.validation_settings import ValidationSettings
 from firstbell.market import MARKETS
 from firstbell.model.broker_codes import BROKER_CODES, EPHOENIX_CODES
-from firstbell.model.identifiers import AccountName, BrokerCode, InstrumentId
+from firstbell.model.identifiers import AccountName, BrokerCode, InstrumentId, is_isin
 from firstbell.model.terms import Side
 
 SHORTEST_INTERVAL_MS: Final = 300
@@ -41,7 +41,6 @@ SHORTEST_INTERVAL_MS: Final = 300
 
 INSTRUMENT_MARK: Final = "."
 """Stands between a section's name and one of its several instruments; no section's name has one."""
-_ISIN: Final = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
 _ANY_TEHRAN: Final = next(iter(EPHOENIX_CODES))
 """Taken for a code that is wrong, so that the ISIN beside it is still looked at."""
 _SYMBOL: Final = re.compile(r"[^\s\x00-\x1f]{1,40}")
@@ -331,7 +330,7 @@ class AccountSettings(Section):
     @field_validator("isin")
     @classmethod
     def _is_instrument(cls, isin: InstrumentId, info: ValidationInfo) -> InstrumentId:
-        if info.data.get("broker_code", _ANY_TEHRAN) in EPHOENIX_CODES and not _ISIN.fullmatch(isin):
+        if info.data.get("broker_code", _ANY_TEHRAN) in EPHOENIX_CODES and not is_isin(isin):
             raise ValueError("write an ISIN: two capital letters, nine letters or digits, one digit: IRO1MHRN0001")
         if not _SYMBOL.fullmatch(isin):
             raise ValueError("write an instrument's ISIN or symbol, without spaces")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
-from typing import TYPE_CHECKING, NewType
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NewType
 
 if TYPE_CHECKING:
     from datetime import date
@@ -29,6 +31,21 @@ def same_login(username: str) -> str:
     """A user name as it is compared: letter case and the script of its digits make no second login."""
     digits = (str(unicodedata.digit(c)) if c.isdigit() else c for c in unicodedata.normalize("NFKC", username))
     return "".join(digits).casefold()
+
+
+_ISIN: Final = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
+_KEYBOARDS: Final = MappingProxyType({ord("ي"): "ی", ord("ى"): "ی", ord("ك"): "ک", 0x200C: None, 0x200D: None})
+"""Letters that an Arabic keyboard writes otherwise than a Persian one, and joiners that nobody sees."""
+
+
+def is_isin(name: str) -> bool:
+    """Whether a name is built like an ISIN: two capital letters, nine letters or digits, one digit."""
+    return _ISIN.fullmatch(name) is not None
+
+
+def same_symbol(symbol: str) -> str:
+    """A symbol as it is compared: whatever keyboard it was written on, and with or without spaces in it."""
+    return "".join(unicodedata.normalize("NFKC", symbol).translate(_KEYBOARDS).split()).casefold()
 
 
 def client_order_id(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Final
 
-from firstbell.errors import BrokerError, CaptchaError
+from firstbell.errors import BrokerError, CaptchaError, NoSuchInstrument
+from firstbell.model.identifiers import is_isin, same_symbol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from firstbell.brokers.base import Broker
     from firstbell.clock import Clock
     from firstbell.model.identifiers import InstrumentId
@@ -28,20 +32,50 @@ class MarketData:
     Args:
         broker: Who is asked.
         clock: Tells how old an answer is.
+        listed: The instruments of the login's accounts: by their symbols, too, they are found at a broker that knows
+            ISINs alone.
     """
 
-    def __init__(self, broker: Broker, clock: Clock) -> None:
+    def __init__(self, broker: Broker, clock: Clock, listed: Iterable[InstrumentId] = ()) -> None:
         self._broker = broker
         self._clock = clock
+        self._listed = tuple(dict.fromkeys(listed))
+        self._called: dict[InstrumentId, InstrumentId] = {}
         self._instruments: dict[InstrumentId, tuple[int, Instrument]] = {}
         self._quotes: dict[InstrumentId, tuple[int, Quote]] = {}
 
     def instrument(self, name: InstrumentId) -> Instrument:
-        """An instrument, as it was described within the last minute.
+        """An instrument, by its id or its symbol, as it was described within the last minute.
 
         Raises:
+            NoSuchInstrument: There is none, or several have that symbol.
             BrokerError: It cannot be had.
         """
+        name = self._called.get(name, name)
+        if is_isin(name) or name in self._listed:
+            return self._described(name)
+        found = self._with_symbol(name)
+        if len(found) > 1:
+            raise NoSuchInstrument(f"{name} is the symbol of {' and of '.join(found)}: write the ISIN of the right one")
+        if not found:
+            try:
+                return self._described(name)
+            except NoSuchInstrument as error:
+                hint = "by its symbol it is found where a section of the config has its ISIN"
+                raise NoSuchInstrument(f"{error}; {hint}", host=error.host, status=error.status) from None
+        self._called[name] = found[0]
+        return self._described(found[0])
+
+    def _with_symbol(self, symbol: InstrumentId) -> list[InstrumentId]:
+        wanted, found = same_symbol(symbol), []
+        for listed in self._listed:
+            # One that its broker does not know has no symbol.
+            with contextlib.suppress(NoSuchInstrument):
+                if same_symbol(self._described(listed).symbol) == wanted:
+                    found.append(listed)
+        return found
+
+    def _described(self, name: InstrumentId) -> Instrument:
         now_ns = self._clock.monotonic_ns()
         known = self._instruments.get(name)
         if known is None or now_ns - known[0] > _DESCRIBED_NS:

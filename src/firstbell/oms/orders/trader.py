@@ -63,7 +63,8 @@ class Trader:
         self.broker: HttpBroker = AttendedBroker(broker, self.health, context.clock)
         self.lock = threading.RLock()
         self.blotter = Blotter(context.journal, login.key, context.today())
-        self.market = MarketData(self.broker, context.clock)
+        listed = [isin for account in login.accounts for isin in account.basket]
+        self.market = MarketData(self.broker, context.clock, listed)
         interval_ns = broker.capabilities.min_interval_ms * _MS
         self.pacer = Pacer(max(interval_ns, 1))
         self._seq = 0
