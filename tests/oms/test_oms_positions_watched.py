@@ -31,6 +31,33 @@ def by_hand(desk, quantity=100, name="t"):
     return Trade(name, "A", FOLD, side, Decimal(abs(quantity)), Decimal(1000), at)
 
 
+def test_a_trade_by_hand_is_seen_at_once_at_a_price_that_is_asked_for_once(desk):
+    monitor = desk.open(auto_close_on_stop=True, default_stop_loss=Decimal(100))
+    desk.feed.now[FOLD] = 900
+    monitor.add_trade(by_hand(desk))
+    assert monitor.get_position_summary()["total_unrealized_pnl"] == -10_000
+    assert monitor.position("A", FOLD).quantity == 100
+    # Whether that reaches anything is looked at in the next round.
+    assert desk.asked == []
+    monitor.add_trade(by_hand(desk, 50, name="t2"))
+    assert (monitor.position("A", FOLD).quantity, desk.feed.reads) == (150, 1)
+    monitor.poll()
+    assert [each.role for each in desk.asked] == [OrderRole.STOP_LOSS]
+
+
+def test_a_trade_by_hand_on_a_new_day_begins_that_day_for_the_book_as_well(desk):
+    monitor = desk.open()
+    desk.feed.now[FOLD] = 1000
+    desk.trade("a", Side.BUY, 100, 900)
+    monitor.poll()
+    desk.clock.sleep(86_400)
+    desk.feed.now[FOLD] = 1010
+    monitor.add_trade(by_hand(desk, 50))
+    (view,) = monitor.poll()
+    # What was held overnight counts from the day's first price on, not from the one that was paid.
+    assert view.day_profit == 50 * 10
+
+
 # --- levels of one position
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from firstbell.model.position import Trade
     from firstbell.oms.positions.book import PositionBook, PositionKey, Standing
     from firstbell.oms.positions.closing import Closer
+    from firstbell.oms.positions.day_marks import DayMarks
     from firstbell.oms.positions.loss_limits import Alert
     from firstbell.oms.positions.prices import MarketPrice, Prices
     from firstbell.oms.positions.tally import FeeOf
@@ -148,6 +149,8 @@ class PositionMonitor:
     ) -> None:
         """Watch a trade that the journal does not know, as of an order placed by hand; see `PositionBook.add_trade`.
 
+        What it makes of its position is seen at once; whether that reaches anything is looked at in the next round.
+
         Args:
             trade: The trade.
             target: Its position's own target, instead of ``default_target_pnl``; likewise the others.
@@ -161,6 +164,12 @@ class PositionMonitor:
         self._book.add_trade(trade)
         if not (target is None and stop is None and timeout is None):
             self.set_levels(trade.account, trade.instrument, target=target, stop=stop, timeout=timeout)
+        key = (trade.account, trade.instrument)
+        with self._turn:
+            marks = self._begin_day()
+            if key not in self._known:
+                self._known = {**self._known, **self._prices.read([key])}
+            self._see(self._book.standings(), marks)
 
     def set_levels(
         self,
@@ -221,25 +230,30 @@ class PositionMonitor:
             JournalError: The journal cannot be read.
         """
         with self._turn:
-            now = instant(self._clock.wall_ns())
-            day = now.astimezone(self._tz).date()
-            if self.limits.marks is None or self.limits.marks.day != day:
-                self._book.begin_day(datetime.combine(day, time(), tzinfo=self._tz))
-            marks = self.limits.begin_day(day)
+            marks = self._begin_day()
             standings = self._book.standings()
             if self._prices_are_due():
                 self._update_prices(standings)
-                # Asking may have taken a while, and ages count from the end of it.
-                now = instant(self._clock.wall_ns())
-            openings = opening_prices(standings, self._known, marks.openings, now, self._settings.stale_after)
-            self.limits.keep(replace(marks, openings=openings))
-            self._views = tuple(
-                self._viewer.view(each, self._known.get(each.key), openings.get(each.key), now) for each in standings
-            )
-            self._judge(now)
+            self._judge(self._see(standings, marks))
         for call in self._after_round:
             call(self._views)
         return self._views
+
+    def _begin_day(self) -> DayMarks:
+        day = instant(self._clock.wall_ns()).astimezone(self._tz).date()
+        if self.limits.marks is None or self.limits.marks.day != day:
+            self._book.begin_day(datetime.combine(day, time(), tzinfo=self._tz))
+        return self.limits.begin_day(day)
+
+    def _see(self, standings: Sequence[Standing], marks: DayMarks) -> datetime:
+        """See every position at the prices that are known; returns when that was: asking may have taken a while."""
+        now = instant(self._clock.wall_ns())
+        openings = opening_prices(standings, self._known, marks.openings, now, self._settings.stale_after)
+        self.limits.keep(replace(marks, openings=openings))
+        self._views = tuple(
+            self._viewer.view(each, self._known.get(each.key), openings.get(each.key), now) for each in standings
+        )
+        return now
 
     def _watch(self) -> None:
         every = min(self._settings.monitoring_interval, self._settings.price_update_interval)
