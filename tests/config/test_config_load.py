@@ -58,6 +58,7 @@ def test_four_fields_make_an_account(written: Write, tmp_path: Path) -> None:
     assert found.captcha.solver is CaptchaSolverKind.PROMPT
     assert found.broker(BrokerCode("shahr")) == BrokerSettings()
     assert found.broker(BrokerCode("shahr")).min_interval_ms == 350
+    assert load(str(found.file)) == found
     assert found.telegram.bot_token is None
     assert found.risk.max_attempts_per_order == 100
     assert [found.risk.attempts_per_run(accounts) for accounts in (1, 10, 11)] == [500, 500, 550]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
@@ -37,9 +38,6 @@ from firstbell.log import hide
 from firstbell.model.broker_codes import BROKER_CODES, EPHOENIX_CODES
 from firstbell.model.identifiers import BrokerCode
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 S = TypeVar("S", bound=Section)
 
 LONGEST: Final = 1024 * 1024
@@ -65,7 +63,7 @@ _TOKEN_VARIABLE: Final = "TELEGRAM_BOT_TOKEN"  # noqa: S105 - the name of a plac
 _CHAT_VARIABLE: Final = "TELEGRAM_CHAT_ID"
 
 
-def load(path: Path, *, today: date | None = None) -> Settings:
+def load(path: str | Path, *, today: date | None = None) -> Settings:
     """Read a config, resolve the enabled accounts' secrets, and remember them so that they are never written out.
 
     Args:
@@ -75,6 +73,7 @@ def load(path: Path, *, today: date | None = None) -> Settings:
     Raises:
         ConfigError: It cannot be used. It lists everything that is wrong.
     """
+    path = Path(path)
     loader = _Loader(path, parse(_read(path)), today or datetime.now(TEHRAN).date())
     loader.read()
     if loader.file.problems:
