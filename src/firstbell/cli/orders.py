@@ -157,6 +157,8 @@ def cancel(shell: Shell, *, order: str) -> int:
 def reconcile(shell: Shell, *, once: bool) -> int:
     """Ask the brokers' lists about every order that is unresolved or at work, and bring the results up to date.
 
+    Of today's canceled and expired orders, trades that the lists tell only now are counted too.
+
     An order is found again by its id, or by instrument, side, price and quantity among what was not there before the
     bell. Absent from the list of the day for long enough, it is rejected. Prints the newest run; with --json its
     orders.json. Exit status as of `firstbell run`.
@@ -165,11 +167,13 @@ def reconcile(shell: Shell, *, once: bool) -> int:
         run_id, tz = command_id(office), office.calendar.tz
         recovered(shell, office, run_id)
         newest = office.journal.newest_run()
-        reconciler = Reconciler(brokers_of(office), office.journal, office.clock, run_id)
+        reconciler = Reconciler(brokers_of(office), office.journal, office.clock, run_id, late=True)
         patience_s = 0 if once else PATIENCE_S
         outcome = reconciler.until_known(patience_s, lambda entries: print_unresolved(shell, entries))
         for why in outcome.unreachable.values():
             shell.err.print(f"[yellow]Not asked:[/] {escape(why)}")
+        for name, why in outcome.to_look_at.items():
+            shell.err.print(f"[red]Look at {escape(name)}:[/] {escape(why)}")
         looked = [entry for name in outcome.looked if (entry := office.journal.entry(name)) is not None]
         runs = {entry.run_id for entry in looked} | (set() if newest is None else {newest.run_id})
         put_back(office.journal, office.clock, runs, tz)

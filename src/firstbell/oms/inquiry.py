@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from firstbell.errors import BrokerError, CaptchaError
 from firstbell.journal.base import ReportMisfit
 from firstbell.model.instant import instant
-from firstbell.model.order_status import PLACED, OrderStatus, ReportKind
+from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
-from firstbell.oms.lists import Absence, find, in_the_way, listed_on, names_taken, reading
+from firstbell.oms.lists import Absence, find, in_the_way, late_reason, listed_on, names_taken, reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,6 +132,8 @@ class Inquiry:
         reason = None
         if kind is ReportKind.CANCELED and entry.state.status is OrderStatus.PENDING_CANCEL:
             reason = "canceled, as asked"
+        elif entry.state.status in DONE:
+            reason = late_reason(entry.state)
         elif kind in {ReportKind.REJECTED, ReportKind.CANCELED}:
             reason = f"{kind.value.lower()}, says the broker's list (its state {row.status})"
         return ExecutionReport(

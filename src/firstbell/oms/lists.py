@@ -7,7 +7,8 @@ from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Final
 
 from firstbell.journal.base import HELD_NS
-from firstbell.model.order_status import PLACED, TRANSITIONS, OrderStatus, ReportKind
+from firstbell.model.instant import instant
+from firstbell.model.order_status import DONE, PLACED, TRANSITIONS, ReportKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,6 +34,11 @@ def listed_on(entry: Entry) -> date:
     """The day in whose list an order stands: its own, or, of one that was held back, the day on which it left."""
     left_at = entry.state.submitted_at if entry.intent.bell_ns == HELD_NS else None
     return entry.intent.order.day if left_at is None else left_at.astimezone(_EXCHANGE).date()
+
+
+def exchange_day(wall_ns: int) -> date:
+    """The day that it is at the exchange."""
+    return instant(wall_ns).astimezone(_EXCHANGE).date()
 
 
 @dataclass(slots=True)
@@ -127,8 +133,13 @@ def _earliest(entry: Entry) -> datetime:
 
 
 def reading(row: VenueOrder, state: OrderState) -> ReportKind | None:
-    """What a row says about an order, as a kind of report; None when it says nothing new or nothing legal."""
-    if row.refused:
+    """What a row says about an order, as a kind of report; None when it says nothing new or nothing legal.
+
+    Of an order that has ended a row says only what traded before: more than is known is news, whatever became of it.
+    """
+    if state.status in DONE:
+        kind = ReportKind.PARTIALLY_FILLED
+    elif row.refused:
         kind = ReportKind.REJECTED
     elif row.filled_qty >= row.quantity > 0:
         kind = ReportKind.FILLED
@@ -142,10 +153,19 @@ def reading(row: VenueOrder, state: OrderState) -> ReportKind | None:
         return None
     if kind is ReportKind.ACCEPTED and state.status in PLACED and state.venue_order_id is not None:
         return None
-    told = kind is ReportKind.PARTIALLY_FILLED or state.status is OrderStatus.FILLED
-    if told and row.filled_qty <= state.filled_qty:
+    if kind is ReportKind.PARTIALLY_FILLED and row.filled_qty <= state.filled_qty:
         return None
     return kind
+
+
+def has_grown(state: OrderState, row: VenueOrder) -> bool:
+    """Whether a row tells that more has traded than is known, of an order that was at the broker."""
+    return state.status in PLACED and row.filled_qty > state.filled_qty
+
+
+def late_reason(state: OrderState) -> str:
+    """The reason of a report that tells what has traded of an order after it has ended."""
+    return f"it was {state.status} when the broker's list told of these trades"
 
 
 def names_taken(entries: Sequence[Entry], but: Entry) -> frozenset[VenueOrderId]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from firstbell.errors import BrokerError, CaptchaError
 from firstbell.model.order_status import DONE, PLACED
 from firstbell.oms.inquiry import Inquiry, needs_asking
-from firstbell.oms.lists import MIN_ABSENCE_NS, listed_on
+from firstbell.oms.lists import MIN_ABSENCE_NS, exchange_day, has_grown, listed_on
+from firstbell.oms.orders.late_trades import may_have_traded, why_to_look
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,11 +36,13 @@ class Reconciliation:
         looked: The orders that were asked for.
         unresolved: Those of them that nobody can tell of yet.
         unreachable: Login → why its list could not be asked.
+        to_look_at: The orders of which trades were told after they had ended, where a person has to look: and why.
     """
 
     looked: tuple[ClientOrderId, ...] = ()
     unresolved: tuple[Entry, ...] = ()
     unreachable: dict[str, str] = field(default_factory=dict)
+    to_look_at: dict[ClientOrderId, str] = field(default_factory=dict)
 
 
 class Reconciler:
@@ -50,13 +53,20 @@ class Reconciler:
         journal: Where orders are read from and answers written to.
         clock: Tells how far apart the looks are.
         run_id: Who asks.
+        late: Whether the orders that were taken off the book today are compared as well: a list may tell of their
+            trades after it has told of their end.
     """
 
-    def __init__(self, brokers: Mapping[str, Broker], journal: Journal, clock: Clock, run_id: RunId) -> None:
+    def __init__(
+        self, brokers: Mapping[str, Broker], journal: Journal, clock: Clock, run_id: RunId, *, late: bool = False
+    ) -> None:
         self._brokers = brokers
         self._journal = journal
         self._clock = clock
         self._run_id = run_id
+        self._late = late
+        self._told: dict[ClientOrderId, None] = {}
+        self._to_look_at: dict[ClientOrderId, str] = {}
         self._inquiries: dict[str, Inquiry] = {}
 
     def look(self, only: str | None = None) -> Reconciliation:
@@ -86,9 +96,45 @@ class Reconciler:
                 result.unreachable[login] = str(error)
                 _log.warning("%s: %s", entries[0].intent.order.account, error)
             looked += names
+        if self._late:
+            self._count_late(only, result)
+            looked += self._told
+            result.to_look_at = dict(self._to_look_at)
         result.looked = tuple(looked)
         result.unresolved = tuple(entry for entry in self._journal.open_entries() if needs_asking(entry))
         return result
+
+    def _count_late(self, only: str | None, result: Reconciliation) -> None:
+        """Count what traded of today's orders before they were taken off the book and is told only now."""
+        today = exchange_day(self._clock.wall_ns())
+        ended: dict[str, list[Entry]] = {}
+        for entry in self._journal.entries(login=only):
+            if may_have_traded(entry) and listed_on(entry) == today:
+                ended.setdefault(entry.intent.login, []).append(entry)
+        for login, entries in ended.items():
+            if (broker := self._brokers.get(login)) is None or login in result.unreachable:
+                continue
+            try:
+                broker.login()
+                rows = broker.orders(today)
+            except (BrokerError, CaptchaError) as error:
+                result.unreachable[login] = str(error)
+                _log.warning("%s: %s", entries[0].intent.order.account, error)
+                continue
+            by_name = {row.venue_order_id: row for row in rows}
+            for entry in entries:
+                row = None if entry.state.venue_order_id is None else by_name.get(entry.state.venue_order_id)
+                if row is not None and has_grown(entry.state, row):
+                    self._told[entry.intent.order.client_order_id] = None
+                    self._inquiry(login, broker).look([entry.intent.order.client_order_id], rows)
+                    self._judge(entry)
+
+    def _judge(self, entry: Entry) -> None:
+        """Remember why a person has to look at an order whose trades were told late, if one has to."""
+        name, order = entry.intent.order.client_order_id, entry.intent.order
+        siblings = self._journal.entries(day=order.day, login=entry.intent.login)
+        if (now := self._journal.entry(name)) is not None and (why := why_to_look(now, siblings)) is not None:
+            self._to_look_at[name] = why
 
     def until_known(self, patience_s: float, told: Callable[[Sequence[Entry]], None]) -> Reconciliation:
         """Ask again and again while something is unresolved.

@@ -163,6 +163,11 @@ class Blotter:
         with self._lock:
             return tuple(self._open.values())
 
+    def done(self) -> tuple[Entry, ...]:
+        """What is done and still remembered."""
+        with self._lock:
+            return tuple(self._done.values())
+
     def working(self) -> tuple[Entry, ...]:
         """What works at the broker, as far as we know."""
         return tuple(entry for entry in self.open() if entry.state.status in PLACED)

@@ -18,6 +18,7 @@ from firstbell.oms.cancel import ASKED, ask, withdraw
 from firstbell.oms.orders.attended_broker import AttendedBroker
 from firstbell.oms.orders.blotter import Blotter
 from firstbell.oms.orders.broker_health import BrokerHealth
+from firstbell.oms.orders.late_trades import LateTrades
 from firstbell.oms.orders.market_data import MarketData
 from firstbell.oms.orders.response import OrderResponse, response_of
 from firstbell.oms.orders.sending import Sender
@@ -70,8 +71,9 @@ class Trader:
         self._seq = 0
         self._heard: deque[tuple[ClientOrderId, ReportKind, datetime]] = deque(maxlen=_HEARD)
         self.sender = Sender(context, self.broker, self.blotter, self.pacer)
+        late = LateTrades(context, self.blotter, login.key)
         self.watch = Watch(
-            context, self.broker, self.blotter, lambda order: has_limit_there(order, broker.capabilities)
+            context, self.broker, self.blotter, late, lambda order: has_limit_there(order, broker.capabilities)
         )
 
     def load(self) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from firstbell.model.report import Fill
     from firstbell.oms.orders.blotter import Blotter
     from firstbell.oms.orders.context import OrderContext
+    from firstbell.oms.orders.late_trades import LateTrades
 
 _log = logging.getLogger(__name__)
 
@@ -42,15 +43,22 @@ class Watch:
         context: What all logins have in common.
         broker: The login's broker.
         blotter: The login's orders.
+        late: What of them has ended, and may turn out to have traded.
         has_price: Whether an order's price is one that the broker has, and its list shows.
     """
 
     def __init__(
-        self, context: OrderContext, broker: Broker, blotter: Blotter, has_price: Callable[[Order], bool]
+        self,
+        context: OrderContext,
+        broker: Broker,
+        blotter: Blotter,
+        late: LateTrades,
+        has_price: Callable[[Order], bool],
     ) -> None:
         self._context = context
         self._broker = broker
         self._blotter = blotter
+        self._late = late
         self._has_price = has_price
         self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id)
         self._waiting = Waiting()
@@ -71,7 +79,7 @@ class Watch:
         return None if self._seen is None else self._seen[1] | self._blotter.names()
 
     def look(self) -> None:
-        """One round: what works is compared with the list, what is unresolved is asked for, trades are priced.
+        """One round: the list is compared with what works and what has ended, the unresolved asked for, trades priced.
 
         A list that cannot be read changes nothing.
 
@@ -82,6 +90,8 @@ class Watch:
         for entry in self._blotter.open():
             if not entry.is_held_back:
                 days[listed_on(entry)].append(entry)
+        for day in self._late.days():
+            days.setdefault(day, [])
         for day, entries in days.items():
             try:
                 rows = self._read(day)
@@ -92,6 +102,7 @@ class Watch:
             self.failures = 0
             self._compare(entries, rows)
             self._ask(entries, rows)
+            self._count_late(day, rows)
         self._price()
 
     def _read(self, day: date) -> tuple[VenueOrder, ...]:
@@ -128,6 +139,14 @@ class Watch:
         unresolved = [entry for entry in entries if entry.state.unresolved]
         if asked := [entry.intent.order.client_order_id for entry in (*nameless, *unresolved)]:
             self._inquiry.look(asked, rows)
+
+    def _count_late(self, day: date, rows: Sequence[VenueOrder]) -> None:
+        """Count what traded of orders before they ended and is told only now."""
+        told = self._late.reports(day, rows)
+        self._write(told)
+        for report, *_ in told:
+            self._unpriced[report.client_order_id] = 0
+            self._late.tell(report.client_order_id)
 
     def _price(self) -> None:
         """Ask for the trades behind the sums that the list names, so that their prices are known."""
