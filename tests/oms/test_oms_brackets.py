@@ -418,3 +418,26 @@ def test_whenever_it_is_killed_a_bracket_buys_once_and_sells_what_it_bought(tmp_
         for entry in desk.journal.entries():
             assert not entry.state.unresolved, (number, entry)
         desk.close()
+
+
+def test_of_an_entry_that_trades_in_parts_its_exit_is_changed_once_a_part_though_the_list_lags(desk):
+    entry, profit, _stop = desk.manager.place_bracket(bracket())
+    changes, change = [], desk.broker.replace
+    desk.broker.replace = lambda name, order: changes.append(order.quantity) or change(name, order)
+    listed, known = desk.broker.orders, []
+
+    def of_the_exit_two_looks_late(day):
+        rows = {row.venue_order_id: row for row in listed(day)}
+        known.append(rows)
+        old = known[max(len(known) - 3, 0)]
+        return tuple(row if key == entry.venue_order_id else old.get(key, row) for key, row in rows.items())
+
+    desk.broker.orders = of_the_exit_two_looks_late
+    for _ in range(5):
+        desk.trade(4865, 600)
+        desk.rounds(3)
+    desk.rounds(5)
+    assert changes == [1200, 1800, 2400, 3000]
+    name = profit.order_id
+    assert standing(desk)["take_profit"] == (S.ACCEPTED, 3000, 0)
+    assert [report.kind for report in desk.journal.reports(name)].count(ReportKind.REPLACED) <= 5

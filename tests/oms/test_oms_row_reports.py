@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from firstbell.brokers.base import VenueOrder
-from firstbell.model.order import Order, OrderState
+from firstbell.model.order import LISTS_LAG, Order, OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
+from firstbell.oms.lists import MIN_ABSENCE_NS
 from firstbell.oms.orders.row_reports import Waiting, reports_of
 
 D = Decimal
@@ -36,8 +37,8 @@ def report(name, kind):
     return ExecutionReport(name, "r", kind, AT)
 
 
-def said(a_row, a_state, *, has_price=True):
-    told = reports_of(a_row, a_state, report, Waiting(), 0, has_price=has_price)
+def said(a_row, a_state, *, has_price=True, at=AT):
+    told = reports_of(a_row, a_state, report, Waiting(), 0, has_price=has_price, at=at)
     # Whatever is told fits.
     for each in told:
         a_state = a_state.after(each)
@@ -88,7 +89,7 @@ def test_what_was_asked_for_is_given_up_after_four_looks_over_ten_seconds(asked,
     waiting, now = Waiting(), state(asked)
 
     def look(seconds):
-        return [each.kind for each in reports_of(row(), now, report, waiting, seconds * SECOND, has_price=True)]
+        return [each.kind for each in reports_of(row(), now, report, waiting, seconds * SECOND, has_price=True, at=AT)]
 
     assert [look(0), look(1), look(2), look(9)] == [[], [], [], []]
     assert look(10) == [answer]
@@ -100,9 +101,9 @@ def test_what_was_asked_for_is_given_up_after_four_looks_over_ten_seconds(asked,
 def test_waiting_ends_when_the_order_stands_otherwise():
     waiting, asked = Waiting(), state(S.PENDING_CANCEL)
     for seconds in (0, 1, 2):
-        reports_of(row(), asked, report, waiting, seconds * SECOND, has_price=True)
-    reports_of(row(), state(S.ACCEPTED), report, waiting, 3 * SECOND, has_price=True)
-    assert reports_of(row(), asked, report, waiting, 20 * SECOND, has_price=True) == []
+        reports_of(row(), asked, report, waiting, seconds * SECOND, has_price=True, at=AT)
+    reports_of(row(), state(S.ACCEPTED), report, waiting, 3 * SECOND, has_price=True, at=AT)
+    assert reports_of(row(), asked, report, waiting, 20 * SECOND, has_price=True, at=AT) == []
 
 
 def test_what_has_traded_of_an_order_that_ended_is_counted():
@@ -119,7 +120,7 @@ def test_what_is_given_up_says_why():
         (S.PENDING_REPLACE, "the list shows its old terms, long after the change"),
     ):
         waiting, now = Waiting(), state(asked)
-        looks = [reports_of(row(), now, report, waiting, at * 4 * SECOND, has_price=True) for at in range(4)]
+        looks = [reports_of(row(), now, report, waiting, at * 4 * SECOND, has_price=True, at=AT) for at in range(4)]
         assert [each.reason for each in looks[-1]] == [why]
 
 
@@ -127,7 +128,7 @@ def test_four_looks_in_a_hurry_are_not_enough_and_ten_seconds_with_three_are_not
     waiting, now = Waiting(), state(S.PENDING_CANCEL)
 
     def look(seconds):
-        return reports_of(row(), now, report, waiting, round(seconds * SECOND), has_price=True)
+        return reports_of(row(), now, report, waiting, round(seconds * SECOND), has_price=True, at=AT)
 
     assert [look(at) for at in (0, 5, 100)] == [[], [], []]
     assert look(101) != []
@@ -148,8 +149,8 @@ def test_each_order_is_waited_for_by_itself():
 def test_what_ends_an_order_ends_the_waiting_too():
     waiting, asked = Waiting(), state(S.PENDING_CANCEL)
     for seconds in (0, 4, 8):
-        reports_of(row(), asked, report, waiting, seconds * SECOND, has_price=True)
-    (gone,) = reports_of(row(working=False), asked, report, waiting, 12 * SECOND, has_price=True)
+        reports_of(row(), asked, report, waiting, seconds * SECOND, has_price=True, at=AT)
+    (gone,) = reports_of(row(working=False), asked, report, waiting, 12 * SECOND, has_price=True, at=AT)
     assert gone.kind is K.CANCELED
 
 
@@ -158,14 +159,20 @@ def test_every_report_names_the_order_at_its_broker_and_what_has_traded():
         (state(S.ACCEPTED), row(price=D(120), filled_qty=D(40))),
         (state(S.ACCEPTED), row(filled_qty=D(1))),
     ):
-        told = reports_of(a_row, old, report, Waiting(), 0, has_price=True)
+        told = reports_of(a_row, old, report, Waiting(), 0, has_price=True, at=AT)
         assert {each.venue_order_id for each in told} == {"7"}
         assert told[-1].cum_qty == a_row.filled_qty
     (replaced, _) = reports_of(
-        row(price=D(120), quantity=D(90), filled_qty=D(40)), state(S.ACCEPTED), report, Waiting(), 0, has_price=True
+        row(price=D(120), quantity=D(90), filled_qty=D(40)),
+        state(S.ACCEPTED),
+        report,
+        Waiting(),
+        0,
+        has_price=True,
+        at=AT,
     )
     assert (replaced.price, replaced.quantity, replaced.cum_qty) == (120, 90, None)
-    (gone,) = reports_of(row(working=False), state(S.ACCEPTED), report, Waiting(), 0, has_price=True)
+    (gone,) = reports_of(row(working=False), state(S.ACCEPTED), report, Waiting(), 0, has_price=True, at=AT)
     # That nothing has traded is no news of a trade.
     assert (gone.kind, gone.cum_qty) == (K.CANCELED, None)
 
@@ -193,3 +200,75 @@ def test_one_that_has_traded_in_part_can_have_been_changed():
     kinds, now = said(row(price=D(120), filled_qty=D(40)), state(S.PARTIALLY_FILLED, filled_qty=40))
     assert kinds == [K.REPLACED]
     assert (now.price, now.filled_qty) == (120, 40)
+
+
+# --- lists that lag behind an accepted change
+
+
+def changed(a_state, seconds=0, **terms):
+    """The order once a change was accepted, so long after the first moment."""
+    at = AT + timedelta(seconds=seconds)
+    return a_state.after(ExecutionReport("o", "r", K.REPLACED, at, **{name: D(to) for name, to in terms.items()}))
+
+
+def test_lists_are_waited_for_as_long_as_for_an_absence():
+    assert timedelta(microseconds=MIN_ABSENCE_NS // 1000) == LISTS_LAG
+
+
+def test_a_row_with_the_terms_from_before_a_change_is_taken_for_old_for_a_while():
+    now = changed(state(S.ACCEPTED), price=120, quantity=150)
+    for seconds in (0, 62, 74.9):
+        assert said(row(), now, at=AT + timedelta(seconds=seconds)) == ([], now)
+    kinds, after = said(row(), now, at=AT + LISTS_LAG)
+    assert kinds == [K.REPLACED]
+    assert (after.price, after.quantity) == (110, 100)
+
+
+def test_third_terms_are_believed_at_once():
+    now = changed(state(S.ACCEPTED), price=120, quantity=150)
+    for a_row in (row(price=D(130)), row(price=D(120)), row(quantity=D(150))):
+        kinds, after = said(a_row, now)
+        assert kinds == [K.REPLACED]
+        assert (after.price, after.quantity) == (a_row.price, a_row.quantity)
+
+
+def test_the_terms_from_before_each_of_several_changes_are_taken_for_old():
+    now = changed(changed(state(S.ACCEPTED), quantity=150), 40, quantity=200)
+    for quantity in (100, 150):
+        assert said(row(quantity=D(quantity)), now, at=AT + timedelta(seconds=50))[0] == []
+    at = AT + timedelta(seconds=80)
+    assert said(row(quantity=D(100)), now, at=at)[0] == [K.REPLACED]
+    assert said(row(quantity=D(150)), now, at=at)[0] == []
+    assert [each.quantity for each in changed(now, 80, quantity=300).former] == [150, 200]
+
+
+def test_what_an_old_row_tells_of_trades_is_counted_and_fills_no_order_that_has_grown():
+    now = changed(state(S.ACCEPTED), quantity=150)
+    kinds, after = said(row(filled_qty=D(100)), now)
+    assert kinds == [K.PARTIALLY_FILLED]
+    assert (after.status, after.filled_qty, after.quantity) == (S.PARTIALLY_FILLED, 100, 150)
+
+
+def test_an_old_row_ends_no_change_that_is_asked_for_after_that():
+    now = replace(changed(state(S.ACCEPTED), price=120), status=S.PENDING_REPLACE)
+    assert said(row(), now)[0] == []
+    assert said(row(price=D(130)), now)[0] == [K.REPLACED]
+
+
+def test_one_that_has_ended_is_never_too_old():
+    now = changed(state(S.ACCEPTED), price=120, quantity=150)
+    kinds, after = said(row(filled_qty=D(40), working=False), now)
+    assert kinds == [K.CANCELED]
+    assert (after.price, after.filled_qty) == (120, 40)
+
+
+def test_a_market_orders_row_from_before_a_change_is_old_by_its_quantity():
+    now = changed(state(S.ACCEPTED), quantity=150)
+    assert said(row(price=D(999)), now, has_price=False)[0] == []
+    assert said(row(price=D(999), quantity=D(120)), now, has_price=False)[0] == [K.REPLACED]
+
+
+def test_what_was_changed_before_it_came_to_its_broker_is_in_no_list():
+    held = changed(OrderState(ORDER), quantity=150)
+    assert held.former == ()
+    assert changed(state(S.ACCEPTED), price=110).former == ()

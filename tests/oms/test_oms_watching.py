@@ -451,3 +451,56 @@ def test_a_trade_with_a_name_beside_a_sum_without_one_counts_for_nothing_yet(des
     desk.rounds(2)
     state = desk.manager.entry(name).state
     assert (state.filled_qty, state.priced_qty) == (400, 0)
+
+
+# --- lists that lag
+
+
+def lag(desk, seconds):
+    """Have the broker's list show what it was so long ago."""
+    listed, known = desk.broker.orders, []
+
+    def old(day):
+        now_s = desk.clock.monotonic_ns() / 1_000_000_000
+        known.append((now_s, listed(day)))
+        seen = [rows for at_s, rows in known if at_s <= now_s - seconds]
+        return seen[-1] if seen else known[0][1]
+
+    desk.broker.orders = old
+
+
+def test_a_list_that_lags_undoes_no_change_that_was_accepted_also_after_a_restart(desk):
+    name = desk.manager.place(request(price=4861)).order_id
+    desk.rounds()
+    lag(desk, 5)
+    desk.rounds()
+    desk.manager.replace(name, price=4862, quantity=1500)
+    told, before = reports(desk, name), desk.broker.orders
+    desk.rounds(2, 1.0)
+    desk.open()
+    desk.broker.orders = before
+    desk.rounds(6, 1.0)
+    state = desk.manager.entry(name).state
+    assert (state.price, state.quantity) == (4862, 1500)
+    assert reports(desk, name) == told
+    assert told.count("REPLACED") == 1
+
+
+def test_what_was_changed_by_hand_after_an_accepted_change_is_believed_at_once(desk):
+    name = desk.manager.place(request(price=4861)).order_id
+    desk.manager.replace(name, price=4862)
+    entry = desk.manager.entry(name)
+    desk.broker.replace(entry.state.venue_order_id, replace(entry.intent.order, price=D(4863)))
+    desk.rounds()
+    assert desk.manager.entry(name).state.price == 4863
+
+
+def test_what_was_changed_back_by_hand_is_believed_after_a_while(desk):
+    name = desk.manager.place(request(price=4861)).order_id
+    desk.manager.replace(name, price=4862)
+    entry = desk.manager.entry(name)
+    desk.broker.replace(entry.state.venue_order_id, replace(entry.intent.order, price=D(4861)))
+    desk.rounds(37)
+    assert desk.manager.entry(name).state.price == 4862
+    desk.rounds()
+    assert desk.manager.entry(name).state.price == 4861

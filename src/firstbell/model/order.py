@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +33,9 @@ _SAYS_NOTHING: Final = frozenset({ReportKind.SUBMITTED, ReportKind.REPLACED})
 """Of whether a broker has an order of which nobody knows that."""
 _CHANGE_ENDS: Final = frozenset({ReportKind.REPLACED, ReportKind.REPLACE_REJECTED})
 """What a broker says of a change."""
+
+LISTS_LAG: Final = timedelta(seconds=75)
+"""So long after a change a list may still show an order's terms from before: lists are known to lag by 62 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,21 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """Terms that an order had at its broker before a change.
+
+    Attributes:
+        price: Its price.
+        quantity: Its quantity.
+        until: Until then a list that shows these terms is taken for an old one.
+    """
+
+    price: Decimal
+    quantity: Decimal
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class OrderState:
     """An order as its reports tell it, read with `OrderState.after` or `fold`.
 
@@ -125,6 +144,7 @@ class OrderState:
         fees: The sum of the fees that its trades named, in the price's currency.
         submitted_at: When the first word of its leaving was written down.
         changing: Whether a change was asked for and nobody has said yet what became of it.
+        former: The terms from before its last changes at its broker, as long as lists may still show them.
     """
 
     order: Order
@@ -142,6 +162,7 @@ class OrderState:
     fees: Decimal = Decimal(0)
     submitted_at: datetime | None = None
     changing: bool = False
+    former: tuple[Former, ...] = ()
 
     @property
     def price(self) -> Decimal:
@@ -158,6 +179,10 @@ class OrderState:
         """Its trigger price now (FIX 99)."""
         asked = self.order.instructions.trigger_price
         return asked if self.changed.trigger_price is None else self.changed.trigger_price
+
+    def is_former(self, price: Decimal, quantity: Decimal, at: datetime) -> bool:
+        """Whether a list that shows these terms at a moment may be older than the change that ended them."""
+        return any((each.price, each.quantity) == (price, quantity) and at < each.until for each in self.former)
 
     @property
     def leaves_qty(self) -> Decimal:
@@ -218,7 +243,19 @@ class OrderState:
             fees=fees,
             submitted_at=self.submitted_at or (report.at if report.kind is ReportKind.SUBMITTED else None),
             changing=changing,
+            former=_former(self, report),
         )
+
+
+def _former(state: OrderState, report: ExecutionReport) -> tuple[Former, ...]:
+    """The former terms once a report has arrived: a change at the broker adds those that it ends."""
+    if report.kind is not ReportKind.REPLACED or state.status not in PLACED:
+        return state.former
+    terms, now = (state.price, state.quantity), (report.price or state.price, report.quantity or state.quantity)
+    if now == terms:
+        return state.former
+    kept = (each for each in state.former if report.at < each.until)
+    return (*kept, Former(*terms, until=report.at + LISTS_LAG))
 
 
 def _settled(status: OrderStatus, filled_qty: Decimal, quantity: Decimal, *, changing: bool) -> OrderStatus:

@@ -11,6 +11,7 @@ from firstbell.oms.lists import reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from firstbell.brokers.base import VenueOrder
     from firstbell.model.identifiers import ClientOrderId
@@ -47,7 +48,14 @@ class Waiting:
 
 
 def reports_of(
-    row: VenueOrder, state: OrderState, report: Reporter, waiting: Waiting, at_ns: int, *, has_price: bool
+    row: VenueOrder,
+    state: OrderState,
+    report: Reporter,
+    waiting: Waiting,
+    at_ns: int,
+    *,
+    has_price: bool,
+    at: datetime,
 ) -> list[ExecutionReport]:
     """What a row tells of an order that its broker has, in the order in which it has to be written.
 
@@ -58,10 +66,15 @@ def reports_of(
         waiting: How long changes and cancels have been waited for.
         at_ns: When the list was read, on the monotonic clock.
         has_price: Whether the row's price is the order's own: that of a market order is not.
+        at: When the list was read, by the wall clock.
     """
     name, told = state.order.client_order_id, list[ExecutionReport]()
-    terms = (row.price if has_price else state.price, row.quantity)
-    if state.status in _CHANGEABLE and _shows_terms(row, state) and terms != (state.price, state.quantity):
+    terms, now = (row.price if has_price else state.price, row.quantity), (state.price, state.quantity)
+    if row.working and terms != now and state.is_former(*terms, at=at):
+        # A list that lags shows an accepted change later, and until then what was before: only its trades are news.
+        row = replace(row, price=state.price, quantity=state.quantity)
+        terms = now
+    if state.status in _CHANGEABLE and _shows_terms(row, state) and terms != now:
         changed = replace(report(name, ReportKind.REPLACED), price=terms[0], quantity=terms[1])
         told.append(replace(changed, venue_order_id=row.venue_order_id))
         state = state.after(told[-1])

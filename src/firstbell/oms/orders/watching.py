@@ -116,7 +116,7 @@ class Watch:
     def _compare(self, entries: Sequence[Entry], rows: Sequence[VenueOrder]) -> None:
         by_name = {row.venue_order_id: row for row in rows}
         by_ours = {row.client_order_id: row for row in rows if row.client_order_id is not None}
-        at_ns = self._context.clock.monotonic_ns()
+        at_ns, at = self._context.clock.monotonic_ns(), instant(self._context.clock.wall_ns())
         told: list[list[ExecutionReport]] = []
         for entry in entries:
             state = entry.state
@@ -128,7 +128,7 @@ class Watch:
                 _log.info("%s works, and is not in the list of the day", entry.intent.order.client_order_id)
                 continue
             has_price = self._has_price(entry.intent.order)
-            if reports := reports_of(row, state, self._report, self._waiting, at_ns, has_price=has_price):
+            if reports := reports_of(row, state, self._report, self._waiting, at_ns, has_price=has_price, at=at):
                 told.append(reports)
             if row.filled_qty > state.priced_qty:
                 self._unpriced.setdefault(entry.intent.order.client_order_id, 0)
