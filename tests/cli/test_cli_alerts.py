@@ -111,6 +111,13 @@ def test_what_stands_is_told_from_the_journal(office, desk):
     assert desk.results().lines[0] == "1 configured: 1 accepted"
 
 
+def test_an_average_price_that_nobody_told_is_marked_as_an_estimate(office, desk):
+    claimed(office)
+    kinds = [report(ReportKind.SUBMITTED), report(ReportKind.ACCEPTED, venue_order_id="77")]
+    office.journal.append([*kinds, report(ReportKind.PARTIALLY_FILLED, cum_qty=Decimal(1000))])
+    assert desk.positions().lines == ("Order_A (shahr): +1,000 IRO1MHRN0001 at ~5,860 on average",)
+
+
 def test_a_halt_is_written_and_resumed(office, desk):
     halted = desk.halt("@alice by Telegram", "wrong price")
     assert halted.lines[0].startswith("Trading is halted since ")

@@ -207,6 +207,24 @@ def test_an_estimate_is_marked(desk):
     assert "~5,000" in desk.firstbell("positions", "--offline").stdout
 
 
+def test_every_figure_of_a_closed_position_that_is_an_estimate_is_marked(desk):
+    desk.order("a", "Order_Ali", Side.BUY, 100, 5000, cum_qty=Decimal(100))
+    desk.order("b", "Order_Ali", Side.SELL, 100, 4900, cum_qty=Decimal(100))
+    shown = desk.firstbell("positions", "--offline").stdout
+    row = next(line for line in shown.splitlines() if "Order_Ali" in line)
+    realized, unrealized, fees, total = re.split(r"\s{2,}", row.strip())[-4:]
+    assert (realized, unrealized) == ("~-10,000", "~0")
+    assert fees.startswith("~")
+    assert total.startswith("~-")
+    sums = next(line for line in shown.splitlines() if line.startswith("realized"))
+    assert sums.startswith(f"realized ~-10,000, unrealized ~0, fees {fees}: total {total}; the day ~-")
+
+
+def test_what_was_told_is_not_marked(desk):
+    desk.bought("a", "Order_Ali", 100, 5000)
+    assert "~" not in desk.firstbell("positions", "--offline").stdout
+
+
 def test_a_narrow_terminal_cuts_nothing(desk):
     desk.bought("a", "Order_Ali", 123_456, 5000)
     shown = desk.firstbell("positions", "--offline", columns=40).stdout

@@ -159,9 +159,14 @@ def _standing(state: OrderState, symbol_of: Mapping[str, str]) -> str:
     return f"{status}{filled}: {line}; {ids(order, state.venue_order_id)}"
 
 
-def position(account: str, broker_code: str, instrument: str, net: Decimal, avg_px: Decimal | None) -> str:
-    """What one account has traded of one instrument: bought less sold, and the average price of that side."""
-    price = "" if avg_px is None else f" at {grouped(round(avg_px, 2))} on average"
+def position(
+    account: str, broker_code: str, instrument: str, net: Decimal, avg_px: Decimal | None, *, estimated: bool = False
+) -> str:
+    """What one account has traded of one instrument: bought less sold, and the average price of that side.
+
+    Where some price was not told by the broker, the average is an estimate, and has a ~ before it.
+    """
+    price = "" if avg_px is None else f" at {'~' if estimated else ''}{grouped(round(avg_px, 2))} on average"
     return f"{account} ({broker_code}): {'+' if net > 0 else ''}{grouped(net)} {instrument}{price}"
 
 

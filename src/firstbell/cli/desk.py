@@ -68,6 +68,7 @@ class OfficeDesk:
                 each.position.instrument,
                 each.position.quantity,
                 each.position.average_price,
+                estimated=each.position.estimated,
             )
             for each in book.standings()
         ]

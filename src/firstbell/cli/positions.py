@@ -52,7 +52,7 @@ def positions(shell: Shell, *, offline: bool, watch: bool) -> int:
     A position is what an account's orders have come to, by the journal; what the broker says the account holds in all
     stands beside it. Realized profit and fees are today's; unrealized is what closing all of it at the last price would
     earn, the fees of that taken off. A price that is old says so. Where a broker told how much has traded and not at
-    what price, the order's price is taken, and the average has a ~ before it.
+    what price, the order's price is taken, and every figure made of it has a ~ before it.
 
     Nobody is logged in for it: without a living token (`firstbell warmup`) the last known prices are shown.
     """
@@ -203,19 +203,18 @@ def _print(
 
 
 def _cells(view: PositionView, held: Decimal | None) -> Sequence[str]:
-    estimated = "~" if view.estimated and view.average_price is not None else ""
     return (
         escape(view.account),
         escape(view.instrument),
         grouped(view.quantity),
         "" if held is None else grouped(held),
-        estimated + _money(view.average_price),
+        _money(view.average_price, estimated=view.estimated),
         _money(view.last_price),
         _freshness(view),
-        _money(view.realized),
-        _money(view.unrealized),
-        _money(view.fees),
-        _money(view.total),
+        _money(view.realized, estimated=view.estimated),
+        _money(view.unrealized, estimated=view.estimated),
+        _money(view.fees, estimated=view.estimated),
+        _money(view.total, estimated=view.estimated),
     )
 
 
@@ -236,11 +235,13 @@ def _span(span: timedelta) -> str:
 
 def _sums(views: Sequence[PositionView]) -> Iterator[str]:
     found = summary(views)
-    day = "not known" if found["day_pnl"] is None else _money(found["day_pnl"])
-    yield (
-        f"realized {_money(found['total_realized_pnl'])}, unrealized {_money(found['total_unrealized_pnl'])}, "
-        f"fees {_money(found['total_fees'])}: total {_money(found['total_pnl'])}; the day {day}"
+    estimated = any(view.estimated for view in views)
+    realized, unrealized, fees, total = (
+        _money(found[name], estimated=estimated)
+        for name in ("total_realized_pnl", "total_unrealized_pnl", "total_fees", "total_pnl")
     )
+    day = "not known" if found["day_pnl"] is None else _money(found["day_pnl"], estimated=estimated)
+    yield f"realized {realized}, unrealized {unrealized}, fees {fees}: total {total}; the day {day}"
     if found["unpriced"]:
         yield f"[yellow]{found['unpriced']} without a price: not in these sums[/]"
     elif found["stale"]:
@@ -255,5 +256,6 @@ def _held_besides(views: Sequence[PositionView], held: Mapping[PositionKey, Deci
         yield f"held besides, says the broker: {escape(account)} {escape(instrument)} {grouped(quantity)}"
 
 
-def _money(number: Decimal | None) -> str:
-    return "" if number is None else grouped(number.quantize(_SHOWN))
+def _money(number: Decimal | None, *, estimated: bool = False) -> str:
+    """A sum of money as people read it: nothing where it is not known, a ~ before it where it is an estimate."""
+    return "" if number is None else ("~" if estimated else "") + grouped(number.quantize(_SHOWN))

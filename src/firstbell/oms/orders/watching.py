@@ -15,6 +15,7 @@ from firstbell.model.order_status import DONE, PLACED, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry
 from firstbell.oms.lists import listed_on
+from firstbell.oms.orders.loose_trades import is_alone, may_be_of
 from firstbell.oms.orders.row_reports import Waiting, reports_of
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Watch:
         self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id)
         self._waiting = Waiting()
         self._unpriced: dict[ClientOrderId, int] = {}
+        self._tried: set[ClientOrderId] = set()
         self._seen: tuple[int, frozenset[VenueOrderId]] | None = None
         self.failures = 0
         """How many rounds in a row the list could not be read."""
@@ -150,6 +152,7 @@ class Watch:
 
     def _price(self) -> None:
         """Ask for the trades behind the sums that the list names, so that their prices are known."""
+        self._find_unpriced()
         names = [name for name in self._unpriced if self._is_unpriced(name)]
         self._unpriced = {name: tries for name, tries in self._unpriced.items() if name in names}
         if not names:
@@ -158,6 +161,7 @@ class Watch:
             entry.state.venue_order_id: entry for name in names if (entry := self._blotter.entry(name)) is not None
         }
         try:
+            self._broker.login()
             fills = self._broker.fills(self._context.today())
         except (BrokerError, CaptchaError) as error:
             _log.info("the trades of the day could not be read: %s", error)
@@ -166,17 +170,51 @@ class Watch:
         for each in fills:
             if each.venue_order_id is not None:
                 of_order[each.venue_order_id].append(each)
-        told = []
+        told: list[list[ExecutionReport]] = []
         for name, entry in orders.items():
-            for fill in _countable(entry.state, of_order.get(name, ())) if name is not None else ():
-                report = self._report(entry.intent.order.client_order_id, ReportKind.PARTIALLY_FILLED)
-                told.append([replace(report, fill=fill)])
+            found = _countable(entry.state, of_order.get(name, ())) if name is not None else []
+            told += [[self._trade(entry, fill)] for fill in found]
         self._write(told)
+        self._price_loose([name for name in names if self._is_unpriced(name)], fills)
         self._unpriced = {
             name: tries + 1
             for name, tries in self._unpriced.items()
             if tries + 1 < _PRICING_TRIES and self._is_unpriced(name)
         }
+
+    def _find_unpriced(self) -> None:
+        """What has ended today without all of its prices, before this process began or in another one, is asked for."""
+        done = {entry.intent.order.client_order_id: entry for entry in self._blotter.done()}
+        self._tried &= done.keys()
+        for name, entry in done.items():
+            unpriced = entry.state.filled_qty > entry.state.priced_qty and name not in self._tried
+            if unpriced and listed_on(entry) == self._context.today():
+                self._tried.add(name)
+                self._unpriced.setdefault(name, 0)
+
+    def _price_loose(self, names: Sequence[ClientOrderId], fills: Sequence[VenueFill]) -> None:
+        """Count trades without an order where only one order can be theirs."""
+        rows: tuple[VenueOrder, ...] | None = None
+        for name in names:
+            entries = (*self._blotter.open(), *self._blotter.done())
+            entry = self._blotter.known(name)
+            if entry is None:
+                continue
+            has_price = self._has_price(entry.intent.order)
+            if not (found := may_be_of(entry, entries, fills, has_price=has_price)):
+                continue
+            try:
+                # Read after the trades: whatever has traded by hand as well is in it.
+                rows = self._read(self._context.today()) if rows is None else rows
+            except (BrokerError, CaptchaError) as error:
+                _log.info("the list of the day could not be read: %s", error)
+                return
+            if is_alone(entry, entries, rows):
+                self._write([[self._trade(entry, fill) for fill in found]])
+
+    def _trade(self, entry: Entry, fill: Fill) -> ExecutionReport:
+        report = self._report(entry.intent.order.client_order_id, ReportKind.PARTIALLY_FILLED)
+        return replace(report, fill=fill)
 
     def _is_unpriced(self, name: ClientOrderId) -> bool:
         entry = self._blotter.entry(name)
