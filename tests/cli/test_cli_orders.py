@@ -8,8 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
+from click.testing import CliRunner
+
+from firstbell.brokers.paper.broker import PaperBroker
+from firstbell.cli.main import cli
 
 CONFIG = """[Order_Paper]
 username = me
@@ -59,6 +65,23 @@ def test_an_order_is_placed_changed_shown_and_canceled(firstbell):
     assert firstbell("orders", "cancel", placed["venue_order_id"])["status"] == "CANCELED"
     assert firstbell("orders", "list")["orders"][0]["status"] == "CANCELED"
     assert "nothing to change" in firstbell("orders", "replace", name, "--price", "4840", json_=False, status=2)
+
+
+def test_reconciling_counts_trades_of_a_canceled_order_and_says_what_they_leave_unprotected(firstbell, monkeypatch):
+    placed = firstbell("orders", "place", *LIMIT, "--take-profit", "4950", "--stop-loss", "4800")["orders"]
+    for each in placed:
+        firstbell("orders", "cancel", each["client_order_id"])
+    listed = PaperBroker.orders
+    monkeypatch.setattr(
+        PaperBroker,
+        "orders",
+        lambda self, day: tuple(replace(row, filled_qty=Decimal(400)) for row in listed(self, day)),
+    )
+    done = CliRunner().invoke(cli, ["-c", str(firstbell.config), "--json", "orders", "reconcile", "--once"])
+    (entry,) = json.loads(done.stdout)["orders"]
+    assert (entry["status"], entry["filled_qty"]) == ("CANCELED", 400)
+    assert f"Look at {placed[0]['client_order_id']}" in done.stderr
+    assert "400 shares are unprotected" in " ".join(done.stderr.split())
 
 
 def test_everything_that_is_wrong_is_told_with_its_codes(firstbell):
