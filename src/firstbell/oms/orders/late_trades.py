@@ -42,8 +42,8 @@ class LateTrades:
         self._blotter = blotter
         self._login = login
         self._ended: dict[ClientOrderId, int] = {}
-        self._sums: dict[VenueOrderId, Decimal] = {}
-        self._sums_day: date | None = None
+        self._sums: dict[date, dict[VenueOrderId, Decimal]] = {}
+        """What each row of a day's last list had traded: what is forgotten here is looked up once for each sum."""
 
     def days(self) -> frozenset[date]:
         """The days whose lists have to be read though nothing open may be on them.
@@ -63,26 +63,19 @@ class LateTrades:
         Raises:
             JournalError: The orders that the blotter has forgotten cannot be read.
         """
-        known = _by_venue_name(self._blotter.done())
+        known, before = _by_venue_name(self._blotter.done()), self._sums.get(day, {})
+        sums = {row.venue_order_id: row.filled_qty for row in rows if row.filled_qty}
         told, unseen = [], []
-        if self._sums_day != self._context.today():
-            self._sums_day = self._context.today()
-            self._sums.clear()
         for row in rows:
-            if not row.filled_qty:
-                continue
             entry = known.get(row.venue_order_id)
-            if entry is None:
-                if self._sums.get(row.venue_order_id) != row.filled_qty:
-                    unseen.append(row)
-                continue
-            # So that it is not looked up once it is forgotten.
-            self._sums[row.venue_order_id] = row.filled_qty
-            if has_grown(entry.state, row) and listed_on(entry) == day:
-                told.append((entry, row))
+            if entry is not None:
+                if has_grown(entry.state, row) and listed_on(entry) == day:
+                    told.append((entry, row))
+            elif row.filled_qty and before.get(row.venue_order_id) != row.filled_qty:
+                unseen.append(row)
         if unseen:
             told += self._forgotten(day, unseen)
-            self._sums.update({row.venue_order_id: row.filled_qty for row in unseen})
+        self._sums = {each: held for each, held in self._sums.items() if each == self._context.today()} | {day: sums}
         return [report for entry, row in told if (report := self._report(entry, row))]
 
     def _forgotten(self, day: date, rows: Sequence[VenueOrder]) -> list[tuple[Entry, VenueOrder]]:
