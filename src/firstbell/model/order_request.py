@@ -39,7 +39,8 @@ class OrderRequest:
         account: The account it is for; may be left out where there is but one.
         role: What it is for; None where a buy enters and a sell exits.
         key: The caller's own name for it. The same key of the same login and day is the same order: it is placed once,
-            however often it is asked for, also across restarts. None: each request is an order of its own.
+            however often it is asked for, also across restarts; only where every order made of it was refused for
+            certain may it be asked for again. None: each request is an order of its own.
         exchange: Where it trades, for brokers with several exchanges: ``NFO``.
         token: The broker's number of the instrument, for brokers that want one.
         product: The broker's word for how it is held: ``MIS``, ``NRML``, ``CNC``.

@@ -16,6 +16,7 @@ from firstbell.model.instructions import Instructions
 from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderOutcome, OrderRole, OrderType, Side
+from firstbell.oms.orders.key_orders import MOST_ORDERS, KeyOrders, part_key
 from firstbell.oms.orders.queue_position import volume_ahead
 from firstbell.oms.orders.response import OrderResponse
 from firstbell.oms.orders.terms_at_broker import why_not_taken
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
     from firstbell.oms.orders.trader import Trader
 
 _log = logging.getLogger(__name__)
-
-_MOST_ORDERS: Final = 30
-"""So many orders one request may come to, all its fallbacks together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +68,7 @@ class _Asked:
 
     key: str
     order: Order
+    is_keyed: bool
     made: list[ClientOrderId] = field(default_factory=list)
     refusals: int = 0
 
@@ -85,6 +84,7 @@ class Placing:
     def __init__(self, trader: Trader, account: AccountSettings) -> None:
         self._trader = trader
         self._account = account
+        self._keys = KeyOrders(trader.blotter, self.name_of)
 
     def place(self, request: OrderRequest, belonging: Belonging = ALONE, *, checked: bool = True) -> OrderResponse:
         """Place a request.
@@ -100,13 +100,15 @@ class Placing:
         """
         trader = self._trader
         with trader.lock:
+            if (before := self._keys.asked_before(request.key)) is not None:
+                return before
             ready = self._ready(request, checked=checked)
             if isinstance(ready, OrderResponse):
                 return self._told(request, ready)
             began_ns, broker_ns = time.perf_counter_ns(), trader.sender.broker_ns
             key = request.key or uuid.uuid4().hex
             order = self._order(request, key, belonging, ready)
-            response = self._pursue(_Asked(key, order), order, ready.market)
+            response = self._pursue(_Asked(key, order, request.key is not None), order, ready.market)
             took_ns = time.perf_counter_ns() - began_ns - (trader.sender.broker_ns - broker_ns)
             trader.context.observe("overhead", max(took_ns, 0))
             return self._told(request, response)
@@ -114,6 +116,8 @@ class Placing:
     def hold(self, request: OrderRequest, belonging: Belonging, *, checked: bool) -> OrderResponse:
         """Claim an order that is held back whatever its broker can: one of several that belong together."""
         with self._trader.lock:
+            if (before := self._keys.asked_before(request.key)) is not None:
+                return before
             ready = self._ready(request, checked=checked)
             if isinstance(ready, OrderResponse):
                 return self._told(request, ready)
@@ -158,6 +162,8 @@ class Placing:
             The entry, then its exits.
         """
         with self._trader.lock:
+            if (before := self._keys.asked_before(request.entry.key)) is not None:
+                return (before, *self._keys.legs(tuple(f"{key}/{leg.role}" for leg in request.legs)))
             entry = replace(request.entry, key=key, role=request.entry.role or OrderRole.ENTRY)
             if isinstance(ready := self._ready(entry, checked=True), OrderResponse):
                 return (self._told(entry, ready),)
@@ -219,10 +225,10 @@ class Placing:
             return replace(response, message=f"{response.message}; a person has to look: {tried.reason}")
         children = []
         for other in applied(order, tried):
-            if len(asked.made) >= _MOST_ORDERS:
-                context.intervene(str(response.order_id), f"it has come to {_MOST_ORDERS} orders")
+            if len(asked.made) >= MOST_ORDERS:
+                context.intervene(str(response.order_id), f"it has come to {MOST_ORDERS} orders")
                 break
-            named = replace(other, client_order_id=self.name_of(f"{asked.key}/{len(asked.made)}"))
+            named = replace(other, client_order_id=self.name_of(part_key(asked.key, len(asked.made))))
             _log.info("%s was refused: %s instead", response.order_id, tried)
             children.append(self._pursue(asked, named, market))
             if not children[-1].is_success:
@@ -232,6 +238,9 @@ class Placing:
     def _one(self, asked: _Asked, order: Order, market: Market) -> OrderResponse:
         blotter = self._trader.blotter
         states = [entry.state for name in asked.made if (entry := blotter.entry(name)) is not None]
+        if asked.made and asked.is_keyed:
+            # Meanwhile another process may have been asked for the same.
+            states = [entry.state for entry in self._keys.all(asked.key)]
         if (why := Exposure.of(asked.order.quantity, states).why_not(order.quantity)) is not None:
             return _denied(why, ErrorCode.RISK_LIMIT_BREACH)
         try:

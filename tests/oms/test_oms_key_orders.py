@@ -1,0 +1,183 @@
+"""A key makes a request one order of the day, also where a fallback has taken the first order's place."""
+
+from __future__ import annotations
+
+import copy
+from decimal import Decimal
+
+import pytest
+from oms_desk import request
+
+from firstbell.errors import NoAnswer
+from firstbell.journal.sqlite import SqliteJournal
+from firstbell.model.order_status import OrderStatus
+from firstbell.oms.orders.requests import BracketRequest, OcoRequest
+from firstbell.oms.policies.fallback import FallbackConfig
+from firstbell.simulator.rules import Reason
+
+D = Decimal
+S = OrderStatus
+COSTLY = {"quantity": 300_000, "key": "k"}
+"""More than there is money for: as much as there is money for is placed instead."""
+BEFORE = "it was asked for before; nothing was sent"
+
+
+def quantities(desk):
+    return [row.quantity for row in desk.at_venue()]
+
+
+def refuse_first(desk, answer):
+    """Have the broker refuse the first order for its size; what it says to the others is `answer`."""
+    desk.refuse(Reason.QUANTITY_TOO_LARGE, only=1)
+    first = desk.broker.lost
+
+    def say(send, prepared, *, timeout_s):
+        if prepared.order.quantity == 1000:
+            return first(send, prepared, timeout_s=timeout_s)
+        return answer(send, prepared, timeout_s=timeout_s)
+
+    desk.broker.lost = say
+
+
+def ended(desk, first):
+    """What becomes of the child, by name."""
+    name = first.children[0].order_id
+    return {
+        "works": lambda: None,
+        "canceled": lambda: desk.manager.cancel(name),
+        "filled": lambda: (desk.trade(4860, 1_000_000), desk.rounds()),
+    }
+
+
+@pytest.mark.parametrize("fate", ["works", "canceled", "filled"])
+def test_what_a_fallback_has_placed_is_the_keys_order_also_in_another_process(desk, fate):
+    first = desk.manager.place(request(**COSTLY))
+    assert (first.status, first.is_success, len(first.children)) == (S.REJECTED, True, 1)
+    ended(desk, first)[fate]()
+    placed = quantities(desk)
+    assert len(placed) == 1
+    for _ in range(2):
+        desk.open()
+        again = desk.manager.place(request(key="k"))
+        assert (again.order_id, again.message, again.is_success) == (first.order_id, BEFORE, True)
+        assert [child.order_id for child in again.children] == [first.children[0].order_id]
+        assert quantities(desk) == placed
+    assert len(desk.journal.entries()) == 2
+
+
+def test_what_a_fallback_has_sent_and_nobody_knows_of_is_not_sent_again(desk):
+    desk.reopened(fallback=FallbackConfig(split_threshold=D(400)))
+
+    def silent(*_args, **_kwargs):
+        raise NoAnswer("silence")
+
+    refuse_first(desk, silent)
+    first = desk.manager.place(request(key="k"))
+    assert first.is_unresolved
+    desk.open()
+    again = desk.manager.place(request(key="k"))
+    assert (again.order_id, again.is_unresolved, again.is_success) == (first.order_id, True, False)
+    assert desk.at_venue() == ()
+    assert len(desk.journal.entries()) == 2
+
+
+def test_some_of_several_parts_are_enough(desk):
+    desk.reopened(fallback=FallbackConfig(split_threshold=D(400)))
+    desk.refuse(Reason.QUANTITY_TOO_LARGE, only=1)
+    first = desk.manager.place(request(key="k"))
+    for child in first.children[:2]:
+        desk.manager.cancel(child.order_id)
+    again = desk.manager.place(request(key="k"))
+    assert [child.status for child in again.children] == [S.CANCELED, S.CANCELED, S.ACCEPTED]
+    assert len(quantities(desk)) == 3
+
+
+def test_a_key_whose_every_order_was_refused_for_certain_may_be_asked_for_again(desk):
+    desk.reopened(fallback=FallbackConfig(split_threshold=D(400)))
+    desk.refuse(Reason.QUANTITY_TOO_LARGE)
+    first = desk.manager.place(request(key="k"))
+    assert not first.is_success
+    assert first.children
+    desk.refuse()
+    again = desk.manager.place(request(key="k"))
+    assert (again.order_id, again.status) == (f"{first.order_id}-r2", S.ACCEPTED)
+    assert quantities(desk) == [1000]
+    assert desk.manager.place(request(key="k")).order_id == again.order_id
+    assert quantities(desk) == [1000]
+
+
+def test_a_part_of_a_later_round_is_found_as_well(desk):
+    desk.reopened(fallback=FallbackConfig(manual_intervention_threshold=2))
+    desk.refuse(Reason.NOT_ENOUGH_MONEY, only=2)
+    assert not desk.manager.place(request(key="k")).is_success
+    desk.refuse(Reason.NOT_ENOUGH_MONEY, only=1)
+    second = desk.manager.place(request(key="k"))
+    assert second.is_success
+    assert second.children[0].order_id.endswith("-r2")
+    placed = quantities(desk)
+    desk.refuse()
+    desk.open()
+    assert desk.manager.place(request(key="k")).children[0].order_id == second.children[0].order_id
+    assert quantities(desk) == placed
+
+
+def test_it_is_told_how_the_order_stands_also_where_it_could_not_be_placed_now(desk):
+    first = desk.manager.place(request(key="k"))
+    again = desk.manager.place(request(key="k", price=9000))
+    assert (again.order_id, again.status, again.message) == (first.order_id, S.ACCEPTED, BEFORE)
+
+
+def test_what_another_process_places_under_the_key_meanwhile_leaves_nothing_for_a_fallback(desk, monkeypatch):
+    monkeypatch.setattr(SqliteJournal, "alive", lambda _journal, _owner: True)
+    other = copy.copy(desk)
+    other.journal = SqliteJournal(desk.folder / "journal.db", desk.clock)
+    other.open()
+    power = desk.broker.buying_power
+
+    def ask(*, fresh=False):
+        # The first order has been refused, and it is being asked what may be tried instead.
+        assert other.manager.place(request(key="k")).is_success
+        return power(fresh=fresh)
+
+    desk.broker.buying_power = ask
+    desk.refuse(Reason.NOT_ENOUGH_MONEY, only=1)
+    response = desk.manager.place(request(key="k"))
+    (child,) = response.children
+    assert (child.order_id, child.status) == (None, S.DENIED)
+    assert "1,000 work" in child.message
+    assert quantities(desk) == [1000]
+
+
+def test_an_entry_whose_part_is_there_keeps_its_exits_and_is_not_entered_again(desk):
+    asked = BracketRequest(entry=request(**COSTLY), take_profit=4950, stop_loss=4800)
+    entry, *exits = desk.manager.place_bracket(asked)
+    assert entry.children[0].status is S.ACCEPTED
+    placed, made = quantities(desk), len(desk.journal.entries())
+    again = desk.manager.place_bracket(asked)
+    assert [each.order_id for each in again] == [entry.order_id, *(each.order_id for each in exits)]
+    assert again[0].children[0].order_id == entry.children[0].order_id
+    assert (quantities(desk), len(desk.journal.entries())) == (placed, made)
+
+
+def test_a_bracket_that_is_over_is_not_claimed_anew_when_it_is_asked_for_again(desk):
+    asked = BracketRequest(entry=request(price=4865, key="b"), take_profit=4950, stop_loss=4800)
+    desk.manager.place_bracket(asked)
+    desk.trade(4865, 1000)
+    desk.rounds()
+    desk.quote(4950, 4960, bid_quantity=D(50_000))
+    desk.rounds(2)
+    assert desk.manager.orders() == ()
+    made = len(desk.journal.entries())
+    entry, profit, stop = desk.manager.place_bracket(asked)
+    assert (entry.status, profit.status, stop.status) == (S.FILLED, S.FILLED, S.DENIED)
+    assert len(desk.journal.entries()) == made
+    assert desk.manager.orders() == ()
+
+
+def test_one_of_a_group_whose_key_was_placed_by_a_fallback_is_not_placed_again(desk):
+    desk.manager.place(request(**COSTLY))
+    placed = quantities(desk)
+    both = request(key="k"), request(price=4850, quantity=500)
+    desk.manager.place_oco(OcoRequest(orders=both))
+    desk.rounds(2)
+    assert quantities(desk) == placed
