@@ -61,8 +61,7 @@ def test_a_change_counts_the_order_with_its_new_terms_alone(desk_with):
     name = desk.manager.place(request(price=4860, quantity=1000)).order_id
     assert desk.manager.replace(name, quantity=D(1500)).is_success
     assert desk.manager.entry(name).state.quantity == 1500
-    with pytest.raises(NotSent, match="value"):
-        desk.manager.replace(name, quantity=D(1501))
+    said_no(desk.manager.replace(name, quantity=D(1501)), "value")
     assert desk.manager.entry(name).state.status is S.ACCEPTED
 
 
@@ -70,8 +69,7 @@ def test_no_change_leaves_while_trading_is_halted(desk_with):
     desk = desk_with()
     name = desk.manager.place(request()).order_id
     HaltFile.of(desk.folder).write(Halt(instant(desk.clock.wall_ns()), "me", "by hand"))
-    with pytest.raises(NotSent, match="halted"):
-        desk.manager.replace(name, price=D(4855))
+    said_no(desk.manager.replace(name, price=D(4855)), "halted")
     assert [row.price for row in desk.at_venue()] == [4860]
 
 
@@ -170,6 +168,11 @@ def test_how_long_the_broker_was_waited_for_is_known(desk_with):
 
 
 # --- what leaves, and what is written of it
+
+
+def said_no(response, words):
+    assert (response.is_success, response.is_unresolved) == (False, False)
+    assert words in response.message
 
 
 def kinds(desk, name):
@@ -317,8 +320,7 @@ def test_a_change_that_its_broker_refuses_leaves_the_order_as_it_is(desk_with):
         raise Refused("not now", host="paper", code=1)
 
     desk.broker.replace = refuse
-    with pytest.raises(NotSent, match="not now"):
-        desk.manager.replace(name, price=D(4855))
+    said_no(desk.manager.replace(name, price=D(4855)), "not now")
     last = desk.journal.reports(name)[-1]
     assert (last.kind, desk.manager.entry(name).state.status) == (ReportKind.REPLACE_REJECTED, S.ACCEPTED)
     assert "not now" in last.reason
@@ -350,13 +352,12 @@ def test_an_order_that_its_broker_has_not_named_yet_cannot_be_changed(desk_with)
 def test_a_change_that_two_rules_deny_names_both_and_is_written_down_as_refused(desk_with):
     desk = desk_with(limits=Limits(max_order_value=D(5_000_000), max_order_quantity=D(1100)))
     name = desk.manager.place(request()).order_id
-    with pytest.raises(NotSent) as caught:
-        desk.manager.replace(name, quantity=D(1200))
-    assert str(caught.value) == (
+    message = desk.manager.replace(name, quantity=D(1200)).message
+    assert message == (
         "max_order_value: 5,832,000, allowed at most 5,000,000; max_order_quantity: 1,200, allowed at most 1,100"
     )
     last = desk.journal.reports(name)[-1]
-    assert (last.kind, last.reason) == (ReportKind.REPLACE_REJECTED, str(caught.value))
+    assert (last.kind, last.reason) == (ReportKind.REPLACE_REJECTED, message)
 
 
 def test_halted_no_change_waits_for_its_turn(desk_with):
@@ -365,8 +366,7 @@ def test_halted_no_change_waits_for_its_turn(desk_with):
     HaltFile.of(desk.folder).write(Halt(instant(desk.clock.wall_ns()), "me", "by hand"))
     waited = []
     desk.interrupt.wait_until = waited.append
-    with pytest.raises(NotSent, match="before the change"):
-        desk.manager.replace(name, price=D(4855))
+    said_no(desk.manager.replace(name, price=D(4855)), "before the change")
     assert waited == []
     assert "by hand" in desk.journal.reports(name)[-1].reason
 
@@ -377,8 +377,7 @@ def test_a_halt_while_a_change_waits_for_its_turn_ends_it(desk_with):
     asked = []
     desk.broker.replace = lambda *args: asked.append(args)
     desk.interrupt.wait_until = lambda _at_ns: True
-    with pytest.raises(NotSent, match="stopped before the change"):
-        desk.manager.replace(name, price=D(4855))
+    said_no(desk.manager.replace(name, price=D(4855)), "stopped before the change")
     assert asked == []
     assert desk.manager.entry(name).state.status is S.ACCEPTED
 
@@ -554,9 +553,7 @@ def test_a_change_is_counted_beside_the_other_orders(desk_with):
     desk.manager.place(request(price=4860, quantity=1000))
     second = desk.manager.place(request(price=4860, quantity=1000)).order_id
     assert desk.manager.replace(second, quantity=1100).is_success
-    with pytest.raises(NotSent, match="max_total_value"):
-        desk.manager.replace(second, quantity=1101)
+    said_no(desk.manager.replace(second, quantity=1101), "max_total_value")
     desk.options = {"limits": Limits(max_orders_per_account=1)}
     desk.open()
-    with pytest.raises(NotSent, match="max_orders_per_account: 2, allowed at most 1"):
-        desk.manager.replace(second, quantity=1000)
+    said_no(desk.manager.replace(second, quantity=1000), "max_orders_per_account: 2, allowed at most 1")

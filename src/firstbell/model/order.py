@@ -108,6 +108,14 @@ class Changed:
             self.trigger_price if report.trigger_price is None else report.trigger_price,
         )
 
+    def is_of(self, state: OrderState) -> bool:
+        """Whether an order has these terms already; those that are None may be any."""
+        return (
+            self.price in {None, state.price}
+            and self.quantity in {None, state.quantity}
+            and self.trigger_price in {None, state.trigger_price}
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Former:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import CaptchaError, NoAnswer, NotSent, Refused, RunError
 from firstbell.journal.base import ReportMisfit
 from firstbell.log import redact
 from firstbell.model.instant import instant
-from firstbell.model.order_status import TRANSITIONS, ReportKind
+from firstbell.model.order_status import TRANSITIONS, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry
 
@@ -23,6 +23,16 @@ _log = logging.getLogger(__name__)
 
 ASKED = "canceled, as asked"
 """Why, where nobody says more."""
+_OFF_THE_BOOK: Final = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.DENIED})
+
+
+def why_not_canceled(status: OrderStatus) -> str | None:
+    """In words, why an order that was asked to be canceled is not known to be; None where it is off the book."""
+    if status in _OFF_THE_BOOK:
+        return None
+    if status is OrderStatus.PENDING_CANCEL:
+        return "the cancel has been asked for, and it is not known yet what became of it: the order may still trade"
+    return f"it was not canceled: it is {status}"
 
 
 def cancel(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id: RunId) -> Entry:

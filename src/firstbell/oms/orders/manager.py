@@ -11,6 +11,7 @@ import logging
 import threading
 import uuid
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,9 @@ from firstbell.errors import FirstbellError, RunError
 from firstbell.model.broker_codes import PAPER
 from firstbell.model.identifiers import ClientOrderId
 from firstbell.model.money import exact
+from firstbell.model.order import Changed
 from firstbell.oms.garbage import keep_out_of_the_way
+from firstbell.oms.orders.changing import Changing
 from firstbell.oms.orders.placing import Placing
 from firstbell.oms.orders.response import OrderResponse, response_of
 from firstbell.oms.orders.rounds import Rounds
@@ -145,10 +148,10 @@ class OrderManager:
     # --- changing
 
     def cancel(self, order_id: str | None) -> OrderResponse:
-        """Take an order back; see `firstbell.oms.orders.trader.Trader.cancel`."""
+        """Take an order back; see `firstbell.oms.orders.changing.Changing.cancel`."""
         trader, entry = self._find(order_id)
         with self._context.in_hand:
-            return trader.cancel(entry)
+            return Changing(trader).cancel(entry)
 
     def cancel_all(self, account: AccountName | None = None) -> tuple[OrderResponse, ...]:
         """Take back everything that is open, of one account or of all; what cannot be is told as it stands."""
@@ -157,7 +160,7 @@ class OrderManager:
             try:
                 responses.append(self.cancel(entry.intent.order.client_order_id))
             except FirstbellError as error:
-                responses.append(response_of(entry, message=str(error)))
+                responses.append(replace(response_of(entry, message=str(error)), is_made=False))
         return tuple(responses)
 
     def replace(
@@ -168,7 +171,7 @@ class OrderManager:
         quantity: Number | None = None,
         trigger_price: Number | None = None,
     ) -> OrderResponse:
-        """Change an order; see `Trader.replace`. Numbers are read as those of a request are.
+        """Change an order; see `firstbell.oms.orders.changing.Changing.replace`. Numbers are read as a request's are.
 
         Raises:
             ValueError: A number is not positive, or cannot be read exactly.
@@ -177,7 +180,7 @@ class OrderManager:
         terms = {"price": price, "quantity": quantity, "trigger_price": trigger_price}
         wanted = {name: _positive(name, value) for name, value in terms.items()}
         with self._context.in_hand:
-            return trader.replace(entry, **wanted)
+            return Changing(trader).replace(entry, Changed(**wanted))
 
     def close_position(self, account: AccountName, request: OrderRequest) -> OrderResponse:
         """Place an order that ends a position: like `place`, under a key that makes it one order however often asked.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order_status import DONE, PLACED, OrderStatus
 from firstbell.model.terms import OrderOutcome
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import ClientOrderId, VenueOrderId
     from firstbell.oms.orders.queue_position import QueuePosition
     from firstbell.risk.verdict import ErrorCode, Verdict
+
+_ASKED: Final = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class OrderResponse:
         queue: What stands before it in the book, where the broker shows that.
         children: Orders that took its place or go on for it: after a fallback, or a split.
         is_held: Whether it waits here until the market triggers it.
+        is_made: Of a cancel or a change, whether it has been made; None of what was placed or looked at.
     """
 
     order_id: ClientOrderId | None
@@ -48,17 +51,25 @@ class OrderResponse:
     queue: QueuePosition | None = None
     children: tuple[OrderResponse, ...] = ()
     is_held: bool = False
+    is_made: bool | None = None
 
     @property
     def is_success(self) -> bool:
-        """Whether the broker has it, or it is held back as asked. Unresolved is no success, and no failure either."""
+        """Whether the broker has it, or it is held back as asked; of a cancel or a change, whether it has been made.
+
+        Unresolved is no success, and no failure either.
+        """
+        if self.is_made is not None:
+            return self.is_made
         if any(child.is_success for child in self.children):
             return True
         return self.is_held or (self.status in PLACED)
 
     @property
     def is_unresolved(self) -> bool:
-        """Whether nobody knows yet: it is being asked for, and must not be placed anew."""
+        """Whether nobody knows yet: it is being asked for, and must not be placed anew, or taken for canceled."""
+        if self.is_made is False and self.status in _ASKED:
+            return True
         return self.outcome is OrderOutcome.UNRESOLVED or any(child.is_unresolved for child in self.children)
 
     @property

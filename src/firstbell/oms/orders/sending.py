@@ -40,6 +40,10 @@ _PATIENCE_NS: Final = 60 * _NS
 """How long one order is tried again while it is certainly refused as too early or too soon, in ns."""
 
 
+class ChangeDenied(NotSent):
+    """A change may not leave: a limit, a rule of the exchange, or a halt stands against it."""
+
+
 class Sender:
     """Sends what one login asks for. One thread at a time; its trader sees to that.
 
@@ -111,7 +115,9 @@ class Sender:
         Raises:
             JournalError: It could not be written down.
             NotSent: The request did not leave; the order stands as before.
-            CaptchaError: Likewise, for want of a log-in.
+            ChangeDenied: Likewise, for it may not.
+            Refused: The broker said no; the order stands as before.
+            CaptchaError: For want of a log-in it did not leave.
         """
         order, name = entry.intent.order, entry.state.venue_order_id
         if name is None:
@@ -122,15 +128,15 @@ class Sender:
         why = self._why_no_change(wanted, instrument)
         if why is not None:
             self.write(order.client_order_id, ReportKind.REPLACE_REJECTED, reason=why)
-            raise NotSent(why)
+            raise ChangeDenied(why)
         try:
             outcome = self._replace(name, wanted)
         except NoAnswer as error:
             _log.warning("%s: the change got no answer: %s", order.client_order_id, error)
             return None
-        except BrokerError as error:
+        except (BrokerError, CaptchaError) as error:
             self.write(order.client_order_id, ReportKind.REPLACE_REJECTED, reason=redact(str(error)))
-            raise NotSent(str(error)) from error
+            raise
         if outcome.outcome is AttemptOutcome.ACCEPTED:
             self._context.journal.append(
                 [
@@ -165,7 +171,7 @@ class Sender:
         clock, pacer = self._context.clock, self._pacer
         for last in (False, True):
             if self._context.interrupt.wait_until(pacer.earliest(clock.monotonic_ns())):
-                raise NotSent(f"{self._context.interrupt.why} before the change")
+                raise ChangeDenied(f"{self._context.interrupt.why} before the change")
             try:
                 outcome = self._broker.replace(name, wanted)  # type: ignore[arg-type]
             finally:

@@ -8,12 +8,12 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from firstbell.errors import FirstbellError, RunError
+from firstbell.errors import FirstbellError, Refused, RunError
 from firstbell.journal.base import HELD_NS, Claimed, Entry, Held, Intent
 from firstbell.model.instant import instant
-from firstbell.model.order import OrderState
+from firstbell.model.order import Changed, OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
-from firstbell.model.terms import OrderOutcome
+from firstbell.model.terms import AttemptOutcome, OrderOutcome
 from firstbell.oms.cancel import ASKED, ask, withdraw
 from firstbell.oms.orders.attended_broker import AttendedBroker
 from firstbell.oms.orders.blotter import Blotter
@@ -45,6 +45,9 @@ _HEARD: Final = 1_000
 """So many reports of others are remembered, so that none is read twice."""
 _LIST_AGE_NS: Final = 5_000_000_000
 """What the broker's list showed within so long, in ns, was there before an order that leaves now."""
+
+_CHANGEABLE: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
+_SAME: Final = "nothing would change: these are its terms already; nothing was sent"
 
 
 class Trader:
@@ -209,32 +212,27 @@ class Trader:
         quantity: Decimal | None = None,
         trigger_price: Decimal | None = None,
     ) -> OrderResponse:
-        """Change an order: at its broker, or, held back, here.
+        """Change an order: at its broker, or, held back, here. Terms that it has already are sent to nobody.
 
         Raises:
-            RunError: It cannot be changed as it stands, or its broker cannot change orders.
+            RunError: It cannot be changed as it stands, its broker cannot change orders, or no terms were named.
             NotSent: The change did not leave, or a check denied it; the order stands as before.
+            Refused: The broker said no; the order stands as before.
+            CaptchaError: For want of a log-in the change did not leave.
         """
+        wanted = Changed(price, quantity, trigger_price)
+        if wanted == Changed():
+            raise RunError("say what is to change: price, quantity or trigger_price")
         with self.lock:
             entry = self._now(entry)
-            state, name = entry.state, entry.intent.order.client_order_id
+            may_change = entry.is_held_back or entry.state.status in _CHANGEABLE
+            if may_change and wanted.is_of(entry.state):
+                return response_of(entry, message=_SAME)
             if entry.is_held_back:
-                self._change_held(entry, price, quantity, trigger_price)
+                self._change_held(entry, wanted)
                 return response_of(self._now(entry), message="changed; held back here")
-            if trigger_price is not None:
-                raise RunError(f"{name} is {state.status}: its trigger price cannot be changed any more")
-            if state.status not in {OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED}:
-                raise RunError(f"{name} is {state.status}: there is nothing to change")
-            if not self.broker.capabilities.replace:
-                raise RunError(f"{entry.intent.order.broker_code} changes no orders: cancel it and place another")
-            wanted_price, wanted = price or state.price, quantity or state.quantity
-            if wanted <= state.filled_qty:
-                raise RunError(f"{name} has traded {state.filled_qty} already: to end it, cancel it")
-            instrument = self.market.instrument(entry.intent.order.instrument)
-            outcome = self.sender.change(entry, wanted_price, wanted, instrument)
-            if outcome is None:
-                self.watch.look()
-            return response_of(self._now(entry))
+            self._change(entry, wanted)
+            return response_of(self._now(entry), message="changed")
 
     def release(self, entry: Entry, quantity: Decimal, price: Decimal, instrument: Instrument) -> OrderState:
         """Let go of one that was held back: for so many shares, at a price where its broker takes only limits."""
@@ -250,11 +248,29 @@ class Trader:
         else:
             self.watch.look()
 
-    def _change_held(
-        self, entry: Entry, price: Decimal | None, quantity: Decimal | None, trigger_price: Decimal | None
-    ) -> None:
+    def _change_held(self, entry: Entry, wanted: Changed) -> None:
         report = self.sender.report(entry.intent.order.client_order_id, ReportKind.REPLACED)
+        price, quantity, trigger_price = wanted.price, wanted.quantity, wanted.trigger_price
         self.context.journal.append([replace(report, price=price, quantity=quantity, trigger_price=trigger_price)])
+
+    def _change(self, entry: Entry, wanted: Changed) -> None:
+        """Have a working order changed at its broker; see `replace`."""
+        state, name = entry.state, entry.intent.order.client_order_id
+        if wanted.trigger_price is not None:
+            raise RunError(f"{name} is {state.status}: its trigger price cannot be changed any more")
+        if state.status not in _CHANGEABLE:
+            raise RunError(f"{name} is {state.status}: there is nothing to change")
+        if not self.broker.capabilities.replace:
+            raise RunError(f"{entry.intent.order.broker_code} changes no orders: cancel it and place another")
+        price, quantity = wanted.price or state.price, wanted.quantity or state.quantity
+        if quantity <= state.filled_qty:
+            raise RunError(f"{name} has traded {state.filled_qty} already: to end it, cancel it")
+        instrument = self.market.instrument(entry.intent.order.instrument)
+        outcome = self.sender.change(entry, price, quantity, instrument)
+        if outcome is None or outcome.outcome is AttemptOutcome.UNRESOLVED:
+            self.watch.look()
+        elif outcome.outcome is AttemptOutcome.REJECTED:
+            raise Refused(outcome.message or "the broker said no", code=outcome.code)
 
     def hold_anew(self, entry: Entry) -> bool:
         """Hold back anew what a dead process held, or what never came to its broker: with the terms it had come to.
