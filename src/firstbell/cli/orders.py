@@ -18,9 +18,11 @@ from firstbell.cli.shell import Shell, shared_options
 from firstbell.cli.tables import add_columns, plain_table, print_results, print_table, print_unresolved
 from firstbell.clock import exchange_now
 from firstbell.errors import BrokerError, CaptchaError, RunError
+from firstbell.log import redact
 from firstbell.model.money import plain
-from firstbell.model.order_status import DONE, PLACED
+from firstbell.model.order_status import DONE, PLACED, OrderStatus
 from firstbell.oms.cancel import cancel as cancel_order
+from firstbell.oms.cancel import why_not_canceled
 from firstbell.oms.orders.queue_position import volume_ahead
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
 from firstbell.sniper import results
@@ -136,19 +138,36 @@ def _ahead(office: Office, entry: Entry) -> QueuePosition | None:
 @click.argument("order")
 @shared_options
 def cancel(shell: Shell, *, order: str) -> int:
-    """Take one working order off the broker's book. ORDER is our id or the broker's."""
+    """Take one working order off the broker's book. ORDER is our id or the broker's.
+
+    A cancel that nobody answers for leaves the order PENDING_CANCEL, and it may still trade: `firstbell orders
+    reconcile` asks for it.
+
+    Exit status: 0 it is off the book; 1 the broker refused, or it has traded; 3 it is not known yet.
+    """
     with open_office(shell) as office:
         entry = find(office, order)
         broker = brokers_of(office).get(entry.intent.login)
         if broker is None:
             raise RunError(f"the login of {entry.intent.order.account} is not in the config any more")
-        now = cancel_order(entry, broker, office.journal, office.clock, command_id(office))
+        refusal: str | None = None
+        try:
+            now = cancel_order(entry, broker, office.journal, office.clock, command_id(office))
+        except (BrokerError, CaptchaError) as error:
+            now, refusal = find(office, entry.intent.order.client_order_id), redact(str(error))
         put_back(office.journal, office.clock, [now.run_id], office.calendar.tz)
+    why = why_not_canceled(now.state.status)
+    is_asked = now.state.status is OrderStatus.PENDING_CANCEL
+    message = refusal if why is not None and refusal is not None else why
     if shell.json:
-        shell.print_json(facts(now))
+        shell.print_json({**facts(now), "message": message})
     else:
         print_entries(shell, [now], now.intent.order.client_order_id)
-    return 0
+        if message is not None:
+            shell.out.print(f"[red]Not canceled{' yet' if is_asked else ''}:[/] {escape(message)}")
+    if why is None:
+        return 0
+    return 3 if is_asked else 1
 
 
 @orders.command()

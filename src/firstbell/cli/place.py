@@ -129,7 +129,10 @@ def replace(
 ) -> int:
     """Change a working order's price or quantity, at its broker. ORDER is our id or the broker's.
 
-    A change that nobody answers for leaves the order PENDING_REPLACE; `firstbell orders reconcile` asks for it.
+    A change that nobody answers for leaves the order PENDING_REPLACE; `firstbell orders reconcile` asks for it. Terms
+    that the order has already are sent to nobody.
+
+    Exit status: 0 it has these terms; 1 denied or refused; 3 it is not known yet; 4 halted.
     """
     if price is quantity is trigger_price is None:
         raise click.UsageError("say what is to change: --price, --quantity or --trigger")
@@ -141,11 +144,13 @@ def replace(
         # An order that is at its broker already was asked for there: changing it needs no second word.
         manager = order_manager(office, command_id(office))
         response = manager.replace(name, price=price, quantity=quantity, trigger_price=trigger_price)
+        halted = manager.interrupt.is_halt
         _show(shell, manager, (response,))
-        state = manager.entry(name).state
-    wanted = {"price": price, "quantity": quantity, "trigger_price": trigger_price}
-    done = all(number is None or getattr(state, term) == number for term, number in wanted.items())
-    return 0 if done else _UNRESOLVED if state.changing else _REFUSED
+    if response.is_unresolved:
+        return _UNRESOLVED
+    if response.is_success:
+        return 0
+    return _HALTED if halted else _REFUSED
 
 
 def _request(asked: dict[str, Any], until: datetime | None) -> OrderRequest:
@@ -192,6 +197,8 @@ def _show(shell: Shell, manager: OrderManager, responses: Sequence[OrderResponse
     for response in _with_children(responses):
         if response.order_id is None:
             shell.out.print(f"[red]Denied:[/] {escape(response.message)}")
+        elif response.is_made is not None:
+            shell.out.print(escape(f"{response.order_id}: {response.message}"))
         elif response.queue is not None:
             shell.out.print(escape(f"{response.order_id}: {response.queue}"))
 
