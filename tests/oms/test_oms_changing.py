@@ -221,6 +221,19 @@ def test_a_change_that_its_broker_refuses_in_its_answer_is_no_success(desk):
     assert response.error is ErrorCode.API_PLACEMENT_ERROR
 
 
+def test_after_a_change_that_its_broker_refused_it_is_seen_what_has_traded(desk):
+    name = desk.manager.place(request(price=4861)).order_id
+
+    def refuse(*_args):
+        desk.trade(4861, 600)
+        return Outcome(AttemptOutcome.REJECTED, 1503, "less than has traded")
+
+    desk.broker.replace = refuse
+    response = desk.manager.replace(name, quantity=500)
+    assert (response.is_success, response.status, response.filled_qty) == (False, S.PARTIALLY_FILLED, 600)
+    assert response.message == "less than has traded"
+
+
 def test_a_cancel_without_an_answer_is_unresolved_until_a_list_tells(desk):
     name = desk.manager.place(request()).order_id
     desk.broker.cancel = raising(NoAnswer("silence"))

@@ -270,6 +270,8 @@ class Trader:
         if outcome is None or outcome.outcome is AttemptOutcome.UNRESOLVED:
             self.watch.look()
         elif outcome.outcome is AttemptOutcome.REJECTED:
+            # It may have traded or ended meanwhile, and the list tells.
+            self.watch.look()
             raise Refused(outcome.message or "the broker said no", code=outcome.code)
 
     def hold_anew(self, entry: Entry) -> bool:
