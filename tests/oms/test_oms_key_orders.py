@@ -181,3 +181,13 @@ def test_one_of_a_group_whose_key_was_placed_by_a_fallback_is_not_placed_again(d
     desk.manager.place_oco(OcoRequest(orders=both))
     desk.rounds(2)
     assert quantities(desk) == placed
+
+
+def test_an_order_that_somebody_has_called_like_a_part_is_none(desk):
+    desk.refuse(Reason.UNKNOWN_ORDER, only=1)
+    first = desk.manager.place(request(key="k"))
+    stop = {"side": "sell", "order_type": "stop", "price": None, "trigger_price": 4800}
+    assert desk.manager.place(request(**stop, key="k/1")).is_held
+    desk.refuse()
+    again = desk.manager.place(request(key="k"))
+    assert (again.order_id, again.status) == (f"{first.order_id}-r2", S.ACCEPTED)
