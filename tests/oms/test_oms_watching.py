@@ -504,3 +504,52 @@ def test_what_was_changed_back_by_hand_is_believed_after_a_while(desk):
     assert desk.manager.entry(name).state.price == 4862
     desk.rounds()
     assert desk.manager.entry(name).state.price == 4861
+
+
+def trades_told(desk, name):
+    """What was written of an order since it was accepted: kind, trade's quantity, sum."""
+    kinds = {"PARTIALLY_FILLED", "FILLED", "REPLACED"}
+    return [
+        (each.kind.value, None if each.fill is None else each.fill.last_qty, each.cum_qty)
+        for each in desk.journal.reports(name)
+        if each.kind.value in kinds
+    ]
+
+
+def test_each_trade_is_told_once_and_with_its_price(desk):
+    name = desk.manager.place(request()).order_id
+    desk.trade(4860, 400)
+    desk.rounds()
+    desk.trade(4860, 350)
+    desk.trade(4859, 250)
+    desk.rounds(3)
+    assert trades_told(desk, name) == [("PARTIALLY_FILLED", each, None) for each in (400, 350, 250)]
+    assert desk.manager.entry(name).state.status is S.FILLED
+
+
+def test_trades_without_an_order_are_not_asked_for_before_the_sum_is_written(desk):
+    told, asked = desk.broker.fills, []
+
+    def loose(day):
+        asked.append(desk.manager.entry(name).state.filled_qty)
+        return tuple(replace(fill, venue_order_id=None) for fill in told(day))
+
+    desk.broker.fills = loose
+    name = desk.manager.place(request()).order_id
+    for quantity in (400, 350):
+        desk.trade(4860, quantity)
+        desk.rounds()
+    # Once it is known that they name no order, they are asked for behind the sum alone.
+    assert asked == [0, 750]
+    assert trades_told(desk, name)[:2] == [("PARTIALLY_FILLED", None, 400), ("PARTIALLY_FILLED", 400, None)]
+
+
+def test_an_order_that_has_grown_elsewhere_is_not_taken_for_filled_by_its_trades(desk):
+    name = desk.manager.place(request(quantity=400)).order_id
+    entry = desk.manager.entry(name)
+    desk.broker.replace(entry.state.venue_order_id, replace(entry.intent.order, quantity=D(1000)))
+    desk.trade(4860, 600)
+    desk.rounds()
+    state = desk.manager.entry(name).state
+    assert (state.status, state.filled_qty, state.quantity) == (S.PARTIALLY_FILLED, 600, 1000)
+    assert trades_told(desk, name)[0][0] == "REPLACED"

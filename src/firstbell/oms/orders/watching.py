@@ -14,12 +14,12 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, PLACED, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry
-from firstbell.oms.lists import listed_on
+from firstbell.oms.lists import has_grown, listed_on
 from firstbell.oms.orders.loose_trades import is_alone, may_be_of
 from firstbell.oms.orders.row_reports import Waiting, reports_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date
 
     from firstbell.brokers.base import Broker, VenueFill, VenueOrder
@@ -65,6 +65,9 @@ class Watch:
         self._waiting = Waiting()
         self._unpriced: dict[ClientOrderId, int] = {}
         self._tried: set[ClientOrderId] = set()
+        self._names_orders: bool | None = None
+        """Whether the broker says of its trades which order they are of; None until there is one."""
+        self._fills: tuple[VenueFill, ...] | None = None
         self._seen: tuple[int, frozenset[VenueOrderId]] | None = None
         self.failures = 0
         """How many rounds in a row the list could not be read."""
@@ -88,6 +91,7 @@ class Watch:
         Raises:
             JournalError: What it says could not be written down.
         """
+        self._fills = None
         days: defaultdict[date, list[Entry]] = defaultdict(list)
         for entry in self._blotter.open():
             if not entry.is_held_back:
@@ -102,8 +106,9 @@ class Watch:
                 _log.warning("the list of the day could not be read: %s", error)
                 continue
             self.failures = 0
-            self._compare(entries, rows)
-            self._ask(entries, rows)
+            now = self._with_trades(entries, rows) if day == self._context.today() else entries
+            self._compare(now, rows)
+            self._ask(now, rows)
             self._count_late(day, rows)
         self._price()
 
@@ -114,6 +119,59 @@ class Watch:
             names = frozenset(row.venue_order_id for row in rows)
             self._seen = (self._context.clock.monotonic_ns(), names)
         return rows
+
+    def _with_trades(self, entries: list[Entry], rows: Sequence[VenueOrder]) -> list[Entry]:
+        """Write down the trades themselves where the list tells of more than is known: told once, with their prices.
+
+        Returns:
+            The orders as they stand then.
+        """
+        if self._names_orders is False:
+            return entries
+        by_name = {row.venue_order_id: row for row in rows if row.filled_qty}
+        grown: dict[VenueOrderId, Entry] = {}
+        for entry in entries:
+            name = entry.state.venue_order_id
+            row = None if name is None else by_name.get(name)
+            # Of one whose quantity is another one now that has to be written down first: it is not filled yet.
+            if (
+                name is not None
+                and row is not None
+                and has_grown(entry.state, row)
+                and row.quantity == entry.state.quantity
+            ):
+                grown[name] = entry
+        if not grown or (fills := self._read_fills()) is None:
+            return entries
+        self._write([[self._trade(grown[name], fill)] for name, fill in self._new_trades(grown, fills)])
+        return [self._blotter.known(entry.intent.order.client_order_id) or entry for entry in entries]
+
+    def _read_fills(self) -> tuple[VenueFill, ...] | None:
+        """The broker's trades of the day, read once in each look; None where they cannot be read."""
+        if self._fills is not None:
+            return self._fills
+        try:
+            self._broker.login()
+            fills = self._broker.fills(self._context.today())
+        except (BrokerError, CaptchaError) as error:
+            _log.info("the trades of the day could not be read: %s", error)
+            return None
+        if fills:
+            self._names_orders = any(each.venue_order_id is not None for each in fills)
+        self._fills = fills
+        return fills
+
+    def _new_trades(
+        self, orders: Mapping[VenueOrderId, Entry], fills: Sequence[VenueFill]
+    ) -> list[tuple[VenueOrderId, Fill]]:
+        """The trades of orders that are not counted yet, by the broker's names of the orders."""
+        of_order: defaultdict[VenueOrderId, list[VenueFill]] = defaultdict(list)
+        for each in fills:
+            if each.venue_order_id is not None:
+                of_order[each.venue_order_id].append(each)
+        return [
+            (name, fill) for name, entry in orders.items() for fill in _countable(entry.state, of_order.get(name, ()))
+        ]
 
     def _compare(self, entries: Sequence[Entry], rows: Sequence[VenueOrder]) -> None:
         by_name = {row.venue_order_id: row for row in rows}
@@ -158,23 +216,13 @@ class Watch:
         if not names:
             return
         orders = {
-            entry.state.venue_order_id: entry for name in names if (entry := self._blotter.entry(name)) is not None
+            entry.state.venue_order_id: entry
+            for name in names
+            if (entry := self._blotter.entry(name)) is not None and entry.state.venue_order_id is not None
         }
-        try:
-            self._broker.login()
-            fills = self._broker.fills(self._context.today())
-        except (BrokerError, CaptchaError) as error:
-            _log.info("the trades of the day could not be read: %s", error)
+        if (fills := self._read_fills()) is None:
             return
-        of_order: defaultdict[VenueOrderId, list[VenueFill]] = defaultdict(list)
-        for each in fills:
-            if each.venue_order_id is not None:
-                of_order[each.venue_order_id].append(each)
-        told: list[list[ExecutionReport]] = []
-        for name, entry in orders.items():
-            found = _countable(entry.state, of_order.get(name, ())) if name is not None else []
-            told += [[self._trade(entry, fill)] for fill in found]
-        self._write(told)
+        self._write([[self._trade(orders[name], fill)] for name, fill in self._new_trades(orders, fills)])
         self._price_loose([name for name in names if self._is_unpriced(name)], fills)
         self._unpriced = {
             name: tries + 1
