@@ -159,6 +159,22 @@ def test_what_else_may_happen_to_a_placed_order(journal, log, kind, event, facts
         assert (line["price"], line["quantity"]) == (5850, 100)
 
 
+def test_a_brackets_exit_counts_what_went_on_for_its_refused_entry(journal, log):
+    claim(journal)
+    journal.append([report(K.SUBMITTED), report(K.REJECTED)])
+    for name, one in (("one", fill(1, 100, 5800, 10)), ("two", fill(1, 100, 5900, 10))):
+        claim(journal, name, instructions=Instructions(role=OrderRole.ENTRY, parent_id=PLAN))
+        place(journal, name)
+        journal.append([report(K.PARTIALLY_FILLED, name, fill=one)])
+    claim(journal, EXIT_PLAN, side=Side.SELL, instructions=Instructions(role=OrderRole.TAKE_PROFIT, parent_id=PLAN))
+    place(journal, EXIT_PLAN)
+    journal.append([report(K.PARTIALLY_FILLED, EXIT_PLAN, fill=fill(3, 50, 6000, 6))])
+    # Bought 200 at 5850 on average, for fees of 20; sold 50 at 6000.
+    assert log.written[-1]["pnl"] == 50 * 150 - 6 - 5
+    # Of an entry none of its own trades is a profit.
+    assert [line["pnl"] for line in log.written if line["event"] == "entry"] == [None] * 4
+
+
 @pytest.mark.parametrize("kind", [K.DENIED, K.WITHDRAWN, K.TAKEN_OVER])
 def test_what_never_left(journal, log, kind):
     claim(journal)
@@ -212,22 +228,22 @@ def traded(*fills, side=Side.BUY, told=None):
 
 def test_a_short_positions_profit_is_the_other_way_round():
     bought, sold = fill(2, 50, 5800, 2), fill(1, 100, 5900, 1)
-    earned = profit(traded(bought), [bought], traded(sold, side=Side.SELL), [sold, sold])
+    earned = profit(traded(bought), [bought], [(traded(sold, side=Side.SELL), [sold, sold])])
     assert earned == 50 * 100 - 2 - Decimal("0.5")
 
 
 def test_what_has_a_price_or_a_fee_that_nobody_told_has_earned_nobody_knows_what():
     entry, out = fill(1, 100, 5800, 1), fill(2, 50, 5900, 2)
     entered, left = traded(entry), traded(out, side=Side.SELL)
-    assert profit(left, [out], entered, [entry]) == 50 * 100 - 2 - Decimal("0.5")
-    assert profit(left, [out], traded(), []) is None
-    assert profit(left, [out], traded(entry, told=101), [entry]) is None
-    assert profit(traded(out, side=Side.SELL, told=51), [out], entered, [entry]) is None
+    assert profit(left, [out], [(entered, [entry])]) == 50 * 100 - 2 - Decimal("0.5")
+    assert profit(left, [out], [(traded(), [])]) is None
+    assert profit(left, [out], [(traded(entry, told=101), [entry])]) is None
+    assert profit(traded(out, side=Side.SELL, told=51), [out], [(entered, [entry])]) is None
     for_free = fill(3, 50, 5800, 0)
-    assert profit(left, [out], traded(for_free), [for_free]) == 50 * 100 - 2
+    assert profit(left, [out], [(traded(for_free), [for_free])]) == 50 * 100 - 2
     unsaid = fill(3, 1, 5900)
-    assert profit(traded(out, unsaid, side=Side.SELL), [out, unsaid], entered, [entry]) is None
-    assert profit(left, [out], traded(entry, unsaid), [entry, unsaid]) is None
+    assert profit(traded(out, unsaid, side=Side.SELL), [out, unsaid], [(entered, [entry])]) is None
+    assert profit(left, [out], [(traded(entry, unsaid), [entry, unsaid])]) is None
 
 
 def test_a_line_is_the_same_whenever_it_is_made(journal, log):

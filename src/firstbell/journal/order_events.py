@@ -12,7 +12,7 @@ from firstbell.model.order_status import PLACED, ReportKind
 from firstbell.model.terms import OrderRole, Side
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from firstbell.model.order import Order, OrderState
     from firstbell.model.report import ExecutionReport, Fill
@@ -111,7 +111,9 @@ def line_of(
     return line
 
 
-def profit(leaving: OrderState, left: Iterable[Fill], entry: OrderState, entered: Iterable[Fill]) -> Decimal | None:
+def profit(
+    leaving: OrderState, left: Iterable[Fill], entered: Sequence[tuple[OrderState, Iterable[Fill]]]
+) -> Decimal | None:
     """What an order that leaves a position has earned so far against the average price at which it was entered.
 
     It is ``±(value sold − average bought × quantity) − fees``, the entry's fees in proportion among them; in the
@@ -120,22 +122,22 @@ def profit(leaving: OrderState, left: Iterable[Fill], entry: OrderState, entered
     Args:
         leaving: The order that leaves it.
         left: Its trades.
-        entry: The order that entered it.
-        entered: Its trades by then; one that comes twice counts once.
+        entered: The orders that entered it, each with its trades by then; one that comes twice counts once.
 
     Returns:
         None where the price or the fee of something that has traded is not known.
     """
-    trades = {fill.trade_id: fill for fill in entered}.values()
+    trades = [fill for _, fills in entered for fill in {fill.trade_id: fill for fill in fills}.values()]
     quantity = sum((Fraction(fill.last_qty) for fill in trades), Fraction())
-    whole = all(state.priced_qty and state.filled_qty == state.priced_qty for state in (leaving, entry))
+    states = [leaving, *(state for state, _ in entered)]
+    whole = leaving.priced_qty and all(state.filled_qty == state.priced_qty for state in states)
     if not whole or not quantity or any(fill.fee is None for fill in (*left, *trades)):
         return None
     value = sum((Fraction(fill.last_qty) * Fraction(fill.last_px) for fill in trades), Fraction())
     fees = sum((Fraction(fill.fee or 0) for fill in trades), Fraction())
     share = Fraction(leaving.priced_qty) / quantity
     gained = Fraction(leaving.filled_value) - value * share
-    if entry.order.side is Side.SELL:
+    if leaving.order.side is Side.BUY:
         gained = -gained
     return _decimal(gained - Fraction(leaving.fees) - fees * share)
 

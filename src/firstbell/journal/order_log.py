@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Final
 from firstbell.errors import JournalError
 from firstbell.journal.order_events import PLACINGS, OrderEvent, event_of, line_of, profit
 from firstbell.model.order import OrderState, fold
-from firstbell.model.order_status import IllegalMove, ReportKind
+from firstbell.model.order_status import IllegalMove, OrderStatus, ReportKind
+from firstbell.model.terms import OrderRole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from decimal import Decimal
     from typing import Any, Protocol
 
-    from firstbell.journal.base import Journal
+    from firstbell.journal.base import Entry, Journal
     from firstbell.model.order import Order
-    from firstbell.model.report import ExecutionReport
+    from firstbell.model.report import ExecutionReport, Fill
 
     Earned = Callable[[OrderState], Decimal | None]
     """What an order that leaves a position has earned, fees taken off; None where that is not known."""
@@ -106,11 +107,24 @@ class OrderLog:
         if parent is None:
             return None
         # What was known then, so that the line is the same when it is written again.
-        known = [each for each in self._journal.reports(parent_id) if each.at <= report.at]
-        own = [*self._until(report), report]
-        left, entered = ([each.fill for each in reports if each.fill is not None] for reports in (own, known))
-        try:
-            entry = fold(parent.intent.order, known)
-        except IllegalMove:
-            return None
-        return profit(state, left, entry, entered)
+        entered = []
+        for entry in (parent, *self._went_on(parent)):
+            known = [each for each in self._journal.reports(entry.intent.order.client_order_id) if each.at <= report.at]
+            try:
+                entered.append((fold(entry.intent.order, known), _fills(known)))
+            except IllegalMove:
+                return None
+        return profit(state, _fills([*self._until(report), report]), entered)
+
+    def _went_on(self, parent: Entry) -> list[Entry]:
+        """The orders that went on for an entry that was refused."""
+        if parent.state.status is not OrderStatus.REJECTED:
+            return []
+        name = parent.intent.plan_id
+        orders = self._journal.entries(login=parent.intent.login)
+        children = [each for each in orders if each.intent.order.instructions.parent_id == name]
+        return [each for each in children if each.intent.order.role is OrderRole.ENTRY]
+
+
+def _fills(reports: Sequence[ExecutionReport]) -> list[Fill]:
+    return [report.fill for report in reports if report.fill is not None]

@@ -22,7 +22,8 @@ class Instructions:
         trailing_offset: How far a trailing stop's trigger stays behind the best price since, in the price's unit.
         expires_at: When it ends, aware, for `TimeInForce.GTD`.
         role: What it is for; None where nobody said: then a buy enters and a sell exits.
-        parent_id: The entry that it protects, in a bracket: it works for no more than that one has filled.
+        parent_id: The entry that it protects, in a bracket: it works for no more than that one has filled. Of an order
+            that is an entry itself: the one that was refused, and for which it goes on.
         group: The name that orders have in common of which one's filling cancels the others.
 
     Raises:
