@@ -20,6 +20,8 @@ from firstbell.model.policies import CompletionStrategy
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import OrderType, TimeInForce
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
+from firstbell.oms.orders.response import response_of
+from firstbell.oms.orders.trader import Trader
 from firstbell.oms.policies.partial_fills import PartialFillConfig
 from firstbell.risk.checks import Limits
 from firstbell.risk.trading_state import Halt, HaltFile
@@ -568,6 +570,30 @@ def test_an_exit_follows_each_trade_of_its_entry_at_once(desk):
         desk.trade(4865, 500)
         desk.rounds()
         assert newest(desk, "take_profit").state.quantity == bought
+
+
+@pytest.mark.parametrize("raises", [True, False])
+def test_a_change_of_an_exits_quantity_that_is_refused_is_asked_for_again_after_a_pause(desk, monkeypatch, raises):
+    bracket(desk)
+    desk.trade(4865, 500)
+    desk.rounds()
+    asked = []
+
+    def refuse(_trader, entry, **terms):
+        asked.append(terms)
+        if raises:
+            raise NotSent("not now")
+        return response_of(entry)
+
+    monkeypatch.setattr(Trader, "replace", refuse)
+    desk.trade(4865, 500)
+    desk.rounds(7)
+    assert len(asked) == 1
+    desk.rounds(2)
+    assert len(asked) == 2
+    monkeypatch.undo()
+    desk.rounds(8)
+    assert newest(desk, "take_profit").state.quantity == 1000
 
 
 def test_a_triggered_exit_that_never_came_leaves_in_the_round_in_which_it_is_held_anew(desk):

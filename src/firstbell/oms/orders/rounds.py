@@ -199,6 +199,10 @@ class Rounds:
             return False
         self._resized[name] = now_ns + _AGAIN_NS
         self._trader.replace(entry, quantity=quantity)
+        now = self._trader.blotter.entry(name) or entry
+        if now.state.quantity != quantity:
+            # Whatever was said of it: it was not done, and the pause holds.
+            return False
         del self._resized[name]
         return True
 
