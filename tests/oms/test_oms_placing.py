@@ -372,11 +372,11 @@ def test_a_bracket_of_which_one_exit_is_denied_takes_back_the_other_and_is_not_e
     entry, profit, stop = desk.manager.place_bracket(bracket())
     assert (entry.status, entry.order_id, entry.error) == (S.DENIED, None, ErrorCode.RISK_LIMIT_BREACH)
     assert entry.message == f"its exits cannot be had: {stop.message}"
-    assert profit.is_held
     assert (stop.status, stop.order_id, stop.error) == (S.DENIED, None, ErrorCode.RISK_LIMIT_BREACH)
-    gone = state(desk, profit)
-    assert gone.status is S.DENIED
-    assert gone.reason == "what it belongs with did not come, before it had left"
+    # The other is told of as it stands now, and not as held back.
+    assert not profit.is_held
+    assert (profit.status, profit.message) == (S.DENIED, "what it belongs with did not come, before it had left")
+    assert state(desk, profit).status is S.DENIED
     assert desk.manager.orders() == ()
     assert desk.at_venue() == ()
 

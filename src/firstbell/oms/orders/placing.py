@@ -171,8 +171,8 @@ class Placing:
             exits = [self.hold(replace(leg, key=f"{key}/{leg.role}"), belonging, checked=False) for leg in request.legs]
             lost = [each for each in exits if not each.is_held]
             if lost and not self._is_known(key):
-                self._never_sent(exits)
-                return (_denied(f"its exits cannot be had: {lost[0].message}", lost[0].error), *exits)
+                why = _denied(f"its exits cannot be had: {lost[0].message}", lost[0].error)
+                return (why, *self._never_sent(exits))
             response = self.place(entry)
             if not (response.is_success or response.is_unresolved):
                 exits = self._never_sent(exits)
