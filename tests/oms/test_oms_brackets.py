@@ -10,11 +10,12 @@ from decimal import Decimal
 import pytest
 from oms_desk import ISIN, Deeds, Desk, Killed, request
 
-from firstbell.errors import FirstbellError, RunError
+from firstbell.errors import FirstbellError, Refused, RunError
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.oms.policies.fallback import FallbackConfig
+from firstbell.simulator.rules import Reason
 from stepped_clock import SteppedClock
 
 D = Decimal
@@ -181,6 +182,200 @@ def test_a_trigger_that_is_held_back_can_be_moved_and_taken_back(desk):
     assert desk.at_venue() == ()
 
 
+# --- an entry that was refused and went on
+
+
+def sink(desk):
+    """The market falls to the stop, and ten shares only are sold to the entry on the way."""
+    desk.quote(4795, 4866, bid_quantity=D(50_000))
+    desk.trade(4797, 10)
+
+
+def refused_bracket(desk, reason=Reason.NOT_ENOUGH_MONEY):
+    """A bracket whose entry is refused once, and goes on."""
+    desk.refuse(reason, only=1)
+    responses = desk.manager.place_bracket(bracket())
+    desk.refuse(None)
+    return responses
+
+
+def test_an_entry_that_goes_on_smaller_keeps_its_exits(desk):
+    entry, profit, stop = refused_bracket(desk)
+    assert (entry.status, entry.is_success, profit.is_held, stop.is_held) == (S.REJECTED, True, True, True)
+    (child,) = entry.children
+    order = desk.manager.entry(child.order_id).intent.order
+    assert (order.instructions.parent_id, order.role.value, child.status) == (entry.order_id, "entry", S.ACCEPTED)
+    desk.open()
+    desk.rounds(2)
+    desk.trade(4865, 1000)
+    desk.rounds(2)
+    assert standing(desk)["take_profit"] == (S.ACCEPTED, 1000, 0)
+    assert standing(desk)["stop_loss"] == (S.INITIALIZED, 1000, 0)
+    desk.trade(4865, 3000)
+    desk.rounds(2)
+    down(desk)
+    desk.rounds(3)
+    bought = desk.manager.track(child.order_id).filled_qty
+    assert 0 < bought < 3000
+    assert standing(desk)["stop_loss"] == (S.FILLED, bought, bought)
+    assert desk.held() == 0
+    assert desk.manager.orders() == ()
+
+
+def test_what_went_on_is_a_brackets_also_when_it_is_canceled_or_asked_for_again(desk):
+    entry, *_ = refused_bracket(desk)
+    (child,) = entry.children
+    desk.open()
+    again, *exits = desk.manager.place_bracket(bracket())
+    assert [each.order_id for each in again.children] == [child.order_id]
+    assert [each.is_held for each in exits] == [True, True]
+    assert len(desk.at_venue()) == 1
+    desk.manager.cancel(child.order_id)
+    desk.rounds(2)
+    assert [standing(desk)[role][0] for role in ("take_profit", "stop_loss")] == [S.DENIED, S.DENIED]
+    assert desk.manager.orders() == ()
+
+
+def test_an_entry_that_goes_on_in_parts_is_protected_as_one(tmp_path, stepped_clock):
+    desk = Desk(tmp_path, stepped_clock, fallback=FallbackConfig(split_threshold=D(1000)))
+    desk.quote(4860, 4870)
+    desk.trade(4865, 10)
+    entry, *_ = refused_bracket(desk, Reason.QUANTITY_TOO_LARGE)
+    parts = [child.order_id for child in entry.children]
+    assert len(parts) == 3
+    desk.trade(4865, 1500)
+    desk.rounds(2)
+    assert standing(desk)["take_profit"] == (S.ACCEPTED, 1500, 0)
+    assert standing(desk)["stop_loss"] == (S.INITIALIZED, 1500, 0)
+    desk.manager.cancel(parts[2])
+    desk.rounds()
+    sink(desk)
+    desk.rounds(4)
+    # What was not bought yet is taken back.
+    assert [desk.manager.track(part).status for part in parts] == [S.FILLED, S.CANCELED, S.CANCELED]
+    assert desk.held() == 0
+    assert desk.manager.orders() == ()
+    desk.close()
+
+
+def refused_life(folder, kill_at, after):
+    """A bracket whose entry is refused and goes on, with one death in it, and a second process that goes on."""
+    desk = Desk(folder, SteppedClock())
+    desk.quote(4860, 4870)
+    desk.trade(4865, 10)
+    deeds = Deeds(kill_at, after=after)
+    with suppress(Killed):
+        desk.open(deeds)
+        refused_bracket(desk)
+        desk.trade(4865, 1000)
+        desk.rounds(2)
+    count = deeds.count
+    desk.open()
+    desk.refuse(None)
+    with suppress(FirstbellError):
+        desk.manager.place_bracket(bracket())
+    desk.rounds(45)
+    desk.quote(4860, 4870)
+    desk.trade(4865, 20_000)
+    desk.rounds(3)
+    down(desk)
+    desk.rounds(8)
+    return desk, count
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it is done", "after it was done"])
+def test_whenever_it_is_killed_a_bracket_whose_entry_went_on_sells_what_it_bought(tmp_path, after):
+    (tmp_path / "whole").mkdir()
+    whole, count = refused_life(tmp_path / "whole", None, after)
+    whole.close()
+    assert count > 10
+    for number in range(1, count + 1):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        desk, _ = refused_life(folder, number, after)
+        rows = desk.at_venue()
+        assert max(Counter(row.client_order_id for row in rows).values(), default=1) == 1, number
+        bought = sum(row.filled_qty for row in rows if row.side == "buy")
+        assert bought <= 3000, (number, standing(desk))
+        assert sum(row.filled_qty for row in rows if row.side == "sell") == bought, (number, standing(desk))
+        assert desk.held() == 0
+        assert not [entry for entry in desk.journal.entries() if entry.state.unresolved], number
+        desk.close()
+
+
+# --- what is bought after an exit has traded
+
+
+def test_once_the_stop_has_come_the_rest_of_the_entry_is_taken_back(desk):
+    entry, *_ = desk.manager.place_bracket(bracket(take_profit=None))
+    desk.trade(4865, 1000)
+    desk.rounds(2)
+    sink(desk)
+    desk.rounds(2)
+    assert standing(desk)["stop_loss"] == (S.FILLED, 1010, 1010)
+    gone = desk.manager.entry(entry.order_id).state
+    assert (gone.status, gone.filled_qty) == (S.CANCELED, 1010)
+    # The stop has not traded with the entry's own rest.
+    assert by_role(desk)["stop_loss"].state.avg_px == 4795
+    assert desk.journal.reports(entry.order_id)[-2].reason == "an exit of its position has begun to trade"
+    assert desk.held() == 0
+    assert desk.manager.orders() == ()
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+def test_what_was_bought_before_the_cancel_came_is_protected_by_a_further_exit(desk, reopened):
+    entry, stop = desk.manager.place_bracket(bracket(take_profit=None))
+    desk.trade(4865, 1000)
+    desk.rounds(2)
+    cancel = desk.broker.cancel
+
+    def refuse(*_args):
+        raise Refused("not now")
+
+    desk.broker.cancel = refuse
+    sink(desk)
+    desk.rounds(2)
+    assert desk.manager.track(stop.order_id).status is S.FILLED
+    desk.quote(4860, 4870)
+    desk.trade(4865, 20_000)
+    desk.broker.cancel = cancel
+    if reopened:
+        desk.open()
+    desk.rounds(2)
+    assert desk.manager.track(entry.order_id).filled_qty == 3000
+    (further,) = desk.manager.orders()
+    order = further.intent.order
+    assert further.is_held_back
+    assert further.state.quantity == 3000 - desk.manager.track(stop.order_id).filled_qty
+    assert (order.instructions.trigger_price, order.price, order.role.value) == (4800, 4800, "stop_loss")
+    assert order.instructions.parent_id == entry.order_id
+    desk.rounds(3)
+    assert len(desk.manager.orders()) == 1
+    down(desk)
+    desk.rounds(3)
+    assert desk.held() == 0
+    assert desk.manager.orders() == ()
+
+
+def test_an_exit_that_was_let_go_and_ended_before_it_had_traded_is_told_of_once(desk):
+    _, stop = desk.manager.place_bracket(bracket(take_profit=None))
+    desk.trade(4865, 3000)
+    desk.rounds(2)
+    desk.quote(4795, 4799, bid_quantity=D(1000))
+    desk.trade(4797, 10)
+    desk.rounds(2)
+    partly = desk.manager.track(stop.order_id)
+    # It left as a market order, and the rest of one is canceled where nobody is left to trade with.
+    assert (partly.status, 0 < partly.filled_qty < 3000) == (S.CANCELED, True)
+    desk.rounds(5)
+    left = 3000 - partly.filled_qty
+    assert desk.interventions == [(stop.order_id, f"it has ended, and {left} shares are held without an exit")]
+    assert desk.held() == left
+
+
+# --- one cancels the other
+
+
 def test_of_two_entries_the_first_that_trades_cancels_the_other(desk):
     low, high = request(price=4850, quantity=500), request(order_type="stop_limit", price=4900, trigger_price=4890)
     responses = desk.manager.place_oco(OcoRequest(orders=(low, high)))
@@ -202,6 +397,24 @@ def test_exits_of_what_is_held_already_sell_it_once(desk):
     desk.rounds(3)
     assert desk.held() == 0
     assert [desk.manager.track(each.order_id).status for each in responses] == [S.CANCELED, S.FILLED]
+
+
+def test_exits_of_what_is_held_that_are_made_smaller_stay_so(desk):
+    desk.manager.place(request(price=4870, quantity=800))
+    desk.rounds()
+    profit = request(side="sell", price=4950, quantity=800, role="take_profit")
+    stop = request(side="sell", order_type="stop", price=None, trigger_price=4800, quantity=800, role="stop_loss")
+    first, second = desk.manager.place_oco(OcoRequest(orders=(profit, stop)))
+    desk.manager.replace(first.order_id, quantity=500)
+    desk.rounds(2)
+    assert [desk.manager.entry(each.order_id).state.quantity for each in (first, second)] == [500, 500]
+    desk.manager.replace(second.order_id, quantity=300)
+    desk.rounds(2)
+    assert [desk.manager.entry(each.order_id).state.quantity for each in (first, second)] == [300, 300]
+    down(desk)
+    desk.rounds(3)
+    assert desk.held() == 500
+    assert desk.manager.orders() == ()
 
 
 def test_what_another_living_process_holds_back_is_its_own_business(desk, monkeypatch):

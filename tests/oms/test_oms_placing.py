@@ -417,6 +417,52 @@ def test_a_bracket_that_is_asked_for_again_keeps_what_protects_it(desk):
     assert len(desk.at_venue()) == 2
 
 
+def test_a_bracket_that_is_denied_when_it_is_asked_for_again_keeps_what_protects_it(desk):
+    desk.manager.place_bracket(bracket())
+    desk.trade(4865, 1000)
+    desk.rounds(2)
+    desk.reopened(limits=Limits(max_total_value=D(1_000_000)))
+    entry, *_ = desk.manager.place_bracket(bracket())
+    assert entry.status is S.DENIED
+    desk.rounds(2)
+    assert {e.intent.order.role: e.state.quantity for e in desk.manager.orders()} == {
+        OrderRole.ENTRY: 3000, OrderRole.TAKE_PROFIT: 1000, OrderRole.STOP_LOSS: 1000
+    }  # fmt: skip
+
+
+def test_a_request_that_went_on_as_another_order_is_not_placed_beside_it(desk):
+    asked = request(key="k", quantity=3000)
+    desk.refuse(Reason.NOT_ENOUGH_MONEY, only=1)
+    first = desk.manager.place(asked)
+    assert (first.status, first.is_success, len(first.children)) == (S.REJECTED, True, 1)
+    desk.refuse(None)
+    for _ in range(2):
+        again = desk.manager.place(asked)
+        assert (again.status, again.is_success) == (S.REJECTED, True)
+        assert [child.order_id for child in again.children] == [first.children[0].order_id]
+        assert len(desk.at_venue()) == 1
+        desk.open()
+    # An order of another instrument that somebody calls so is none of it.
+    desk.refuse(Reason.UNKNOWN_ORDER, only=1)
+    desk.manager.place(request(key="l"))
+    desk.refuse(None)
+    desk.manager.place(request(key="l/1", side="sell", order_type="stop", price=None, trigger_price=4800))
+    assert desk.manager.place(request(key="l")).status is S.ACCEPTED
+
+
+def test_exits_of_one_position_for_unequal_quantities_are_denied_also_where_one_is_called_by_its_symbol(desk):
+    desk.manager.place(request(price=4870))
+    desk.rounds()
+    profit = request(side="sell", price=4950, quantity=400, instrument="فولاد")
+    stop = request(side="sell", order_type="stop", price=None, trigger_price=4800)
+    responses = desk.manager.place_oco(OcoRequest(orders=(profit, stop)))
+    assert [each.status for each in responses] == [S.DENIED, S.DENIED]
+    why = "exits of one position are each for all of it; these are for 400, 1000"
+    assert all(each.message.startswith(why) for each in responses)
+    assert desk.manager.orders() == ()
+    assert len(desk.at_venue()) == 1
+
+
 def test_a_group_of_which_one_is_denied_takes_back_the_others(desk):
     desk.reopened(limits=Limits(max_orders_per_account=1))
     both = request(price=4850, quantity=500), request(price=4840, quantity=500)

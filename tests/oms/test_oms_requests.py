@@ -154,6 +154,20 @@ def test_one_cancels_another_so_there_are_two():
     assert len(OcoRequest(orders=(request(),) * 3).orders) == 3
 
 
+def test_exits_of_one_position_are_each_for_all_of_it():
+    def sell(quantity, **terms):
+        return request(side="sell", quantity=quantity, **terms)
+
+    with pytest.raises(ValueError, match="orders: exits of one position are each for all of it; these are for 400, 10"):
+        OcoRequest(orders=(sell(1000), sell(400)))
+    with pytest.raises(ValueError, match="exits of one position"):
+        OcoRequest(orders=(sell(1000, role="take_profit"), sell(400, role="stop_loss"), sell(1000)))
+    for others in ((sell(1000), sell(1000)), (sell(1000), request(quantity=400)), (sell(9, role="entry"), sell(8))):
+        assert OcoRequest(orders=others).orders == others
+    # Entries are each for their own.
+    assert len(OcoRequest(orders=(request(quantity=5), request(quantity=6))).orders) == 2
+
+
 def test_orders_of_which_one_cancels_the_others_are_of_one_account():
     with pytest.raises(ValueError, match="orders: they are of one account"):
         OcoRequest(orders=(request(account="A"), request(account="B")))

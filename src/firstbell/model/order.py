@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.model.instructions import PLAIN, Instructions
 from firstbell.model.order_status import PLACED, IllegalMove, OrderStatus, ReportKind, next_status
-from firstbell.model.terms import AttemptOutcome, OrderOutcome, OrderRole, OrderType, Side, TimeInForce
+from firstbell.model.terms import AttemptOutcome, OrderOutcome, OrderRole, OrderType, Side, TimeInForce, role_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,9 +85,7 @@ class Order:
     @property
     def role(self) -> OrderRole:
         """What it is for. Where nobody said, a buy enters and a sell exits."""
-        if self.instructions.role is not None:
-            return self.instructions.role
-        return OrderRole.ENTRY if self.side is Side.BUY else OrderRole.EXIT
+        return role_of(self.instructions.role, self.side)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,13 @@ class OrderRole(StrEnum):
     TAKE_PROFIT = "take_profit"
 
 
+def role_of(said: OrderRole | None, side: Side) -> OrderRole:
+    """What an order is for; where nobody said, a buy enters and a sell exits."""
+    if said is not None:
+        return said
+    return OrderRole.ENTRY if side is Side.BUY else OrderRole.EXIT
+
+
 class AttemptOutcome(StrEnum):
     """What one sending of an order's bytes came to."""
 

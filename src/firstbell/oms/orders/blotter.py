@@ -13,8 +13,9 @@ from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from firstbell.model.identifiers import ClientOrderId
 from firstbell.model.order_status import DONE, PLACED, IllegalMove, OrderStatus
-from firstbell.model.terms import AttemptOutcome, Side
+from firstbell.model.terms import AttemptOutcome, OrderRole, Side
 from firstbell.oms.inquiry import needs_asking
 from firstbell.oms.orders.marks import Marks
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from firstbell.journal.base import Entry, Journal
-    from firstbell.model.identifiers import ClientOrderId, VenueOrderId
+    from firstbell.model.identifiers import VenueOrderId
     from firstbell.model.order import Order
     from firstbell.model.report import ExecutionReport
 
@@ -77,7 +78,8 @@ class Blotter:
             JournalError: They cannot be read.
         """
         entries = self._journal.entries(login=self._login)
-        belongs = {family_of(entry) for entry in entries if entry.state.status not in DONE} - {None}
+        open_ = [entry for entry in entries if entry.state.status not in DONE]
+        belongs = {name for entry in open_ for name in (family_of(entry), entry.intent.plan_id)} - {None}
         with self._lock:
             for entry in entries:
                 # In the order in which they were claimed: of one plan the last is the one that counts.
@@ -201,13 +203,28 @@ class Blotter:
         return self.entry(plan_id if name is None else name)
 
     def families(self) -> tuple[str, ...]:
-        """The names of the families that have anything open, or anything that never came to its broker."""
+        """The names of the families of which something may be to do.
+
+        They have anything open, or anything that never came to its broker, or have bought more than they have sold.
+        """
         with self._lock:
             return tuple(
                 name
                 for name, members in self._families.items()
                 if any(each in self._open or ((done := self._done.get(each)) and never_came(done)) for each in members)
+                or self._is_unprotected(name, members)
             )
+
+    def _is_unprotected(self, name: str, members: Iterable[ClientOrderId]) -> bool:
+        parent = self.known(self._plans.get(ClientOrderId(name), ClientOrderId(name)))
+        if parent is None:
+            return False
+        left = parent.state.filled_qty
+        for each in members:
+            entry = self.known(each)
+            if entry is not None:
+                left += entry.state.filled_qty if goes_on(entry) else -entry.state.filled_qty
+        return left > 0
 
     def used(self, but_for: ClientOrderId | None = None) -> tuple[Decimal, int]:
         """What the day's limits have to count: the value of the buys that work or have traded, and how many orders.
@@ -243,7 +260,8 @@ class Blotter:
             family = family_of(entry)
             of_its_own = self._families.get(entry.intent.plan_id, ())
             members = () if family is None else self._families.get(family, ())
-            if any(each in self._open for each in (*members, *of_its_own)):
+            parent = () if family is None else (self._plans.get(ClientOrderId(family)),)
+            if any(each in self._open for each in (*members, *of_its_own, *parent)):
                 continue
             # What it added to the sums stays in them, and is not added again where it is heard of once more.
             if self._counted.pop(name, _NOT_COUNTED) != _NOT_COUNTED:
@@ -268,6 +286,12 @@ def family_of(entry: Entry) -> str | None:
     """The name under which an order belongs with others: its group's, or that of the entry that it protects."""
     terms = entry.intent.order.instructions
     return terms.group or terms.parent_id
+
+
+def goes_on(entry: Entry) -> bool:
+    """Whether it belongs to a bracket as an order that goes on for its refused entry, and not as one of its exits."""
+    terms = entry.intent.order.instructions
+    return terms.parent_id is not None and terms.role is OrderRole.ENTRY
 
 
 def never_came(entry: Entry) -> bool:

@@ -4,6 +4,10 @@ Nothing is remembered here. What comes next is read from how the orders stand, s
 the same in whatever order their reports come. The rule that everything serves: what the exits have traded, have at the
 broker, and may have there, is never more than what the entry has filled.
 
+An entry that was refused may have gone on as other orders: what they have filled counts as what it has filled, and it
+is over only when all of them are. Once an exit's price has come, or it has traded, nothing more is to be bought: the
+rest of the entry is taken back, and what it had bought by then all the same gets a further exit.
+
 Where a broker does not do it by itself, one exit rests at the broker and the others are held back here until their
 price comes. One that is held back may leave only when the resting one has certainly been taken off the book, with what
 it traded until then counted: so both can never trade for the same shares.
@@ -16,8 +20,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order_status import DONE, OrderStatus
-from firstbell.model.terms import OrderRole
-from firstbell.oms.orders.blotter import entries_by_plan, never_came
+from firstbell.oms.orders.blotter import entries_by_plan, goes_on, never_came
+from firstbell.oms.orders.requests import end_one_position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
 _NOTHING: Final = Decimal(0)
 _CHANGEABLE: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
+_NEVER_THERE: Final = frozenset({OrderStatus.REJECTED, OrderStatus.DENIED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,23 @@ class Renew:
     entry: Entry
 
 
-ContingentStep = Release | Adjust | Resize | Withdraw | Renew
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """One has traded in full, and more was bought all the same: a further one like it is held back for that."""
+
+    entry: Entry
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Unprotected:
+    """One has ended before it had traded in full, and nothing is left that protects so many shares."""
+
+    entry: Entry
+    quantity: Decimal
+
+
+ContingentStep = Release | Adjust | Resize | Withdraw | Renew | Extend | Unprotected
 """What is to be done about one order of several that belong together."""
 
 
@@ -91,45 +112,114 @@ def next_steps(parent: Entry | None, legs: Sequence[Entry], ways: Ways) -> tuple
 
     Args:
         parent: A bracket's entry; None for a group without one.
-        legs: The bracket's exits, or the group's orders, those that have ended and earlier rounds among them.
+        legs: The bracket's exits and what goes on for its entry, or the group's orders; those that have ended and
+            earlier rounds among them.
         ways: How they can be handled.
 
     Returns:
-        Steps in their order. None while one of them is on its way, or nobody knows what became of it.
+        Steps in their order. Of exits none while one of them is on its way, or nobody knows what became of it.
     """
     newest = tuple(entries_by_plan(legs).values())
     live = tuple(entry for entry in newest if entry.state.status not in DONE)
+    if parent is not None:
+        return _bracket(entered(parent, legs), [leg for leg in legs if not goes_on(leg)], ways)
     if any(entry.state.status is OrderStatus.SUBMITTED for entry in live):
         return ()
-    if parent is None and not _is_exit(newest):
+    if not end_one_position([leg.intent.order for leg in newest]):
         return _one_or_the_other(live, newest, ways) if live else ()
-    filled = max(leg.intent.order.quantity for leg in newest) if parent is None else parent.state.filled_qty
-    left = filled - sum((leg.state.filled_qty for leg in legs), _NOTHING)
+    left = _left_of_group(legs, newest)
     renewed = tuple(Renew(leg) for leg in newest if never_came(leg)) if left > 0 else ()
-    return (*renewed, *_exits(_Exits(parent, live, left, ways)))
+    return (*renewed, *_exits(_Exits(None, live, left, ways)))
 
 
-def _is_exit(legs: Sequence[Entry]) -> bool:
-    """Whether they end one and the same position: then together they trade no more than one of them asks for."""
-    ends = {OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.EXIT}
-    return (
-        len({(leg.intent.order.instrument, leg.intent.order.side) for leg in legs}) == 1
-        and {leg.intent.order.role for leg in legs} <= ends
-    )
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A bracket's entry with all that went on for it.
+
+    Attributes:
+        newest: The newest order of each, the entry first.
+        filled: What they have filled between them, earlier rounds among it.
+    """
+
+    newest: tuple[Entry, ...]
+    filled: Decimal
+
+    @property
+    def live(self) -> tuple[Entry, ...]:
+        """What of it may still fill."""
+        return tuple(entry for entry in self.newest if entry.state.status not in DONE)
+
+
+def entered(parent: Entry, legs: Sequence[Entry]) -> Entered:
+    """A bracket's entry with all that went on for it.
+
+    Args:
+        parent: The entry.
+        legs: What belongs to it, its exits among that.
+    """
+    orders = (parent, *(leg for leg in legs if goes_on(leg)))
+    filled = sum((entry.state.filled_qty for entry in orders), _NOTHING)
+    return Entered(tuple(entries_by_plan(orders).values()), filled)
+
+
+def _bracket(entry: Entered, exits: Sequence[Entry], ways: Ways) -> tuple[ContingentStep, ...]:
+    newest = tuple(entries_by_plan(exits).values())
+    live = tuple(leg for leg in newest if leg.state.status not in DONE)
+    begun = any(leg.state.triggered or leg.state.filled_qty > 0 for leg in exits)
+    # It comes before the exits' own steps, lest an exit that leaves trades with the entry's rest; and it waits for none
+    # that is on its way: no more is to be bought, whatever became of that.
+    over = [
+        Withdraw(each, "an exit of its position has begun to trade")
+        for each in entry.live
+        if begun and each.state.status in _CHANGEABLE
+    ]
+    if any(leg.state.status is OrderStatus.SUBMITTED for leg in live):
+        return tuple(over)
+    left = entry.filled - sum((leg.state.filled_qty for leg in exits), _NOTHING)
+    renewed = [Renew(leg) for leg in newest if never_came(leg)] if left > 0 else []
+    steps = [*over, *renewed, *_exits(_Exits(entry, live, left, ways))]
+    if left > 0 and not live and not renewed:
+        steps += _left_over(newest, left)
+    return tuple(steps)
+
+
+def _left_over(ended: Sequence[Entry], left: Decimal) -> list[ContingentStep]:
+    """What becomes of shares that were bought when the exits had ended: the one that traded goes on, a stop first."""
+    traded = [leg for leg in ended if leg.state.status is OrderStatus.FILLED]
+    stops = [leg for leg in traded if leg.intent.order.order_type.waits]
+    if traded:
+        return [Extend((stops or traded)[-1], left)]
+    # Of one that was refused a person has been told; of one that was taken back unseen there is nothing to tell.
+    begun = [leg for leg in ended if leg.state.triggered or leg.state.filled_qty > 0]
+    return [Unprotected(leg, left) for leg in begun[-1:] if leg.state.status not in _NEVER_THERE]
+
+
+def _left_of_group(legs: Sequence[Entry], newest: Sequence[Entry]) -> Decimal:
+    """What is left of a position that exits without an entry end between them.
+
+    It is no more than what was asked for, and no more than any of them is still for: one that was made smaller makes
+    the others smaller, and none is ever made larger again.
+    """
+    asked: dict[str, Decimal] = {}
+    for leg in legs:
+        # A later round was claimed for what was left then.
+        asked[leg.intent.plan_id] = max(asked.get(leg.intent.plan_id, _NOTHING), leg.intent.order.quantity)
+    left = min(asked.values()) - sum((leg.state.filled_qty for leg in legs), _NOTHING)
+    return min([left, *(leg.state.leaves_qty for leg in newest if leg.state.status not in _NEVER_THERE)])
 
 
 @dataclass(frozen=True, slots=True)
 class _Exits:
     """A position's exits: its entry, those that have not ended, what is left to end, and how."""
 
-    parent: Entry | None
+    entry: Entered | None
     live: tuple[Entry, ...]
     left: Decimal
     ways: Ways
 
     @property
     def entry_ended(self) -> bool:
-        return self.parent is None or self.parent.state.status in DONE
+        return self.entry is None or not self.entry.live
 
 
 def _exits(exits: _Exits) -> tuple[ContingentStep, ...]:
@@ -177,8 +267,8 @@ def _is_free(leg: Entry) -> bool:
 
 
 def _why_over(exits: _Exits) -> str:
-    if exits.parent is not None and not exits.parent.state.filled_qty:
-        return f"its entry is {exits.parent.state.status}, and nothing of it had traded"
+    if exits.entry is not None and not exits.entry.filled:
+        return f"its entry is {exits.entry.newest[-1].state.status}, and nothing of it had traded"
     return "the position has been closed"
 
 

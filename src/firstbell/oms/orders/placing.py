@@ -16,8 +16,10 @@ from firstbell.model.instructions import Instructions
 from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderOutcome, OrderRole, OrderType, Side
+from firstbell.oms.orders.contingency import entered
 from firstbell.oms.orders.key_orders import MOST_ORDERS, KeyOrders, part_key
 from firstbell.oms.orders.queue_position import volume_ahead
+from firstbell.oms.orders.requests import unequal
 from firstbell.oms.orders.response import OrderResponse
 from firstbell.oms.orders.terms_at_broker import why_not_taken
 from firstbell.oms.orders.trader import Denied
@@ -64,11 +66,20 @@ class _Ready:
 
 @dataclass(slots=True)
 class _Asked:
-    """A request on its way: its key, the order that it comes to, and the orders made of it so far."""
+    """A request on its way: its key, the order that it comes to, and the orders made of it so far.
+
+    Attributes:
+        key: Its key.
+        order: The order that it comes to at first.
+        bracket: Of a bracket's entry, its plan: what goes on for it belongs to that bracket too. Else None.
+        made: The orders made of it.
+        refusals: How many of them have been refused.
+    """
 
     key: str
     order: Order
     is_keyed: bool
+    bracket: ClientOrderId | None = None
     made: list[ClientOrderId] = field(default_factory=list)
     refusals: int = 0
 
@@ -86,12 +97,12 @@ class Placing:
         self._account = account
         self._keys = KeyOrders(trader.blotter, self.name_of)
 
-    def place(self, request: OrderRequest, belonging: Belonging = ALONE, *, checked: bool = True) -> OrderResponse:
+    def place(self, request: OrderRequest, *, is_entry: bool = False, checked: bool = True) -> OrderResponse:
         """Place a request.
 
         Args:
             request: What is asked for.
-            belonging: Which orders it belongs with.
+            is_entry: Whether it is a bracket's entry: then whatever goes on for it belongs to the bracket.
             checked: Whether the checks on what is asked for are made. What ends a position must be placeable whatever
                 the market does; limits and the final checks hold for it all the same.
 
@@ -107,8 +118,9 @@ class Placing:
                 return self._told(request, ready)
             began_ns, broker_ns = time.perf_counter_ns(), trader.sender.broker_ns
             key = request.key or uuid.uuid4().hex
-            order = self._order(request, key, belonging, ready)
-            response = self._pursue(_Asked(key, order, request.key is not None), order, ready.market)
+            order = self._order(request, key, ALONE, ready)
+            bracket = order.client_order_id if is_entry else None
+            response = self._pursue(_Asked(key, order, request.key is not None, bracket), order, ready.market)
             took_ns = time.perf_counter_ns() - began_ns - (trader.sender.broker_ns - broker_ns)
             trader.context.observe("overhead", max(took_ns, 0))
             return self._told(request, response)
@@ -173,8 +185,8 @@ class Placing:
             if lost and not self._is_known(key):
                 why = _denied(f"its exits cannot be had: {lost[0].message}", lost[0].error)
                 return (why, *self._never_sent(exits))
-            response = self.place(entry)
-            if not (response.is_success or response.is_unresolved):
+            response = self.place(entry, is_entry=True)
+            if not (response.is_success or response.is_unresolved or self._is_to_protect(key)):
                 exits = self._never_sent(exits)
             return (response, *exits)
 
@@ -186,18 +198,37 @@ class Placing:
                 self.hold(replace(request, key=request.key or f"{key}/{number}"), belonging, checked=True)
                 for number, request in enumerate(requests)
             ]
-            return tuple(responses if all(each.is_held for each in responses) else self._never_sent(responses))
+            if not all(each.is_held for each in responses):
+                return tuple(self._never_sent(responses))
+            # One may have been asked for by its symbol: only now it is known that they are of one instrument.
+            orders = [e.intent.order for r in responses if r.order_id and (e := self._trader.blotter.entry(r.order_id))]
+            if (why := unequal(orders)) is not None:
+                return tuple(self._never_sent(responses, why))
+            return tuple(responses)
 
     def _is_known(self, key: str) -> bool:
         """Whether an order of a key has been claimed before: then whoever asks, asks again for the same."""
         return self._trader.blotter.entry(self.name_of(key)) is not None
 
-    def _never_sent(self, held: Sequence[OrderResponse]) -> list[OrderResponse]:
+    def _is_to_protect(self, key: str) -> bool:
+        """Whether anything of a bracket's entry has traded, or may still: of it, or of what went on for it.
+
+        The one that was asked for now may have been denied while an earlier one of the same key is at its broker.
+        """
+        blotter, name = self._trader.blotter, self.name_of(key)
+        if (parent := blotter.plan(name)) is None:
+            return False
+        entry = entered(parent, blotter.family(name))
+        return bool(entry.live) or entry.filled > 0
+
+    def _never_sent(
+        self, held: Sequence[OrderResponse], why: str = "what it belongs with did not come"
+    ) -> list[OrderResponse]:
         """Let go of what was held back for an order that did not come."""
         responses = []
         for each in held:
             entry = None if each.order_id is None or not each.is_held else self._trader.blotter.entry(each.order_id)
-            responses.append(each if entry is None else self._trader.cancel(entry, "what it belongs with did not come"))
+            responses.append(each if entry is None else self._trader.cancel(entry, why))
         return responses
 
     def name_of(self, key: str) -> ClientOrderId:
@@ -229,6 +260,9 @@ class Placing:
                 context.intervene(str(response.order_id), f"it has come to {MOST_ORDERS} orders")
                 break
             named = replace(other, client_order_id=self.name_of(part_key(asked.key, len(asked.made))))
+            if asked.bracket is not None:
+                terms = replace(named.instructions, parent_id=asked.bracket, role=OrderRole.ENTRY)
+                named = replace(named, instructions=terms)
             _log.info("%s was refused: %s instead", response.order_id, tried)
             children.append(self._pursue(asked, named, market))
             if not children[-1].is_success:

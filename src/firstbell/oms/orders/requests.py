@@ -6,13 +6,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order_request import OrderRequest, positive_numbers
-from firstbell.model.terms import OrderRole, OrderType, Side, TimeInForce
+from firstbell.model.terms import OrderRole, OrderType, Side, TimeInForce, role_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from decimal import Decimal
 
+    from firstbell.model.order import Order
+
 _NUMBERS: Final = ("take_profit", "stop_loss", "stop_limit", "trailing_offset")
+_ENDS: Final = frozenset({OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.EXIT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +112,10 @@ class OcoRequest:
 
     Attributes:
         orders: The orders. Where all end one position (same instrument, same side, each a stop, a profit or an exit),
-            they trade no more than one of them asks for; else the first that trades takes back the others.
+            they share its quantity, so each is for all of it; else the first that trades takes back the others.
 
     Raises:
-        ValueError: They are fewer than two, or of several accounts.
+        ValueError: They are fewer than two, of several accounts, or exits of one position for unequal quantities.
     """
 
     orders: tuple[OrderRequest, ...]
@@ -122,3 +125,22 @@ class OcoRequest:
             raise ValueError("orders: one cancels the other, so there are at least two")
         if len({order.account for order in self.orders}) > 1:
             raise ValueError("orders: they are of one account")
+        if (why := unequal(self.orders)) is not None:
+            raise ValueError(f"orders: {why}")
+
+
+def end_one_position(orders: Sequence[Order | OrderRequest]) -> bool:
+    """Whether orders end one and the same position: then together they trade no more than each of them asks for."""
+    return (
+        len({(order.instrument, order.side) for order in orders}) == 1
+        and {role_of(order.role, order.side) for order in orders} <= _ENDS
+    )
+
+
+def unequal(orders: Sequence[Order | OrderRequest]) -> str | None:
+    """Why orders cannot end one position between them: they are not all for the same quantity. Else None."""
+    quantities = {order.quantity for order in orders}
+    if len(quantities) == 1 or not end_one_position(orders):
+        return None
+    told = ", ".join(str(each) for each in sorted(quantities))
+    return f"exits of one position are each for all of it; these are for {told}"

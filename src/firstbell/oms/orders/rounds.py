@@ -11,7 +11,19 @@ from firstbell.market import Phase
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, OrderStatus, ReportKind
 from firstbell.model.terms import OrderType, TimeInForce
-from firstbell.oms.orders.contingency import Adjust, Release, Renew, Resize, Ways, Withdraw, next_steps
+from firstbell.oms.orders.blotter import goes_on
+from firstbell.oms.orders.contingency import (
+    Adjust,
+    Extend,
+    Release,
+    Renew,
+    Resize,
+    Unprotected,
+    Ways,
+    Withdraw,
+    entered,
+    next_steps,
+)
 from firstbell.oms.orders.triggers import followed, is_hit, is_stale
 from firstbell.oms.policies.fallback import marketable_price
 from firstbell.oms.policies.partial_fills import CancelRemaining, PartialFillHandler, Reprice
@@ -51,6 +63,7 @@ class Rounds:
         self._partial = PartialFillHandler(trader.context.partial_fills)
         self._fills: dict[ClientOrderId, tuple[Decimal, int]] = {}
         self._resized: dict[ClientOrderId, int] = {}
+        self._told: dict[ClientOrderId, Decimal] = {}
 
     def round(self) -> None:
         """Look, and act.
@@ -110,10 +123,13 @@ class Rounds:
 
         A profit that is to rest at the broker is let go by its entry's trades, not by the market.
         """
+        terms = entry.intent.order.instructions
+        if terms.parent_id is None:
+            return entry.intent.order.order_type.waits or terms.group is not None
         parent = self._parent_of(entry)
-        if entry.intent.order.instructions.parent_id is None:
-            return entry.intent.order.order_type.waits or entry.intent.order.instructions.group is not None
-        return parent is not None and parent.state.filled_qty > 0 and not self._rests(entry)
+        if parent is None or self._rests(entry):
+            return False
+        return entered(parent, self._trader.blotter.family(terms.parent_id)).filled > 0
 
     def _fresh_quote(self, entry: Entry) -> Quote | None:
         order = entry.intent.order
@@ -159,7 +175,7 @@ class Rounds:
         """
         order, types = entry.intent.order, self._trader.broker.capabilities.order_types
         family = self._trader.blotter.family(order.instructions.group or order.instructions.parent_id or "")
-        alive = [each.intent.order.order_type for each in family if each.state.status not in DONE]
+        alive = [e.intent.order.order_type for e in family if e.state.status not in DONE and not goes_on(e)]
         stops_rest = any(kind.waits and kind in types for kind in alive)
         if order.order_type.waits:
             return order.order_type in types
@@ -179,10 +195,17 @@ class Rounds:
                 trader.context.journal.append([replace(report, quantity=step.quantity)])
             elif isinstance(step, Withdraw):
                 trader.cancel(entry, step.why)
+                now = trader.blotter.entry(name) or entry
+                return now.state.status in DONE or now.state.status is OrderStatus.PENDING_CANCEL
             elif isinstance(step, Resize):
                 return self._resize(entry, step.quantity)
             elif isinstance(step, Renew):
                 return trader.hold_anew(entry)
+            elif isinstance(step, Extend):
+                return trader.hold_further(entry, step.quantity)
+            elif isinstance(step, Unprotected):
+                self._tell(name, step.quantity)
+                return False
             else:
                 return self._release(step)
         except JournalError:
@@ -235,6 +258,12 @@ class Rounds:
             trader.context.intervene(order.client_order_id, f"it was let go and did not stay: {state.reason}")
         return True
 
+    def _tell(self, name: ClientOrderId, quantity: Decimal) -> None:
+        """Tell a person, once, that so many shares are held without an exit."""
+        if self._told.get(name) != quantity:
+            self._told[name] = quantity
+            self._trader.context.intervene(name, f"it has ended, and {quantity} shares are held without an exit")
+
     def _worst(self, side: Side, near: Decimal, market: Market) -> Decimal:
         """The worst price that the user allows and the exchange takes: there it waits for whoever comes."""
         worst = worst_price(side, near, self._trader.context.fallback.max_price_adjustment)
@@ -272,7 +301,8 @@ class Rounds:
         seen: dict[ClientOrderId, tuple[Decimal, int]] = {}
         for entry in self._trader.blotter.working():
             order, state = entry.intent.order, entry.state
-            if state.status is not OrderStatus.PARTIALLY_FILLED or order.instructions.parent_id is not None:
+            is_exit = order.instructions.parent_id is not None and not goes_on(entry)
+            if state.status is not OrderStatus.PARTIALLY_FILLED or is_exit:
                 continue
             filled, last_ns = self._fills.get(order.client_order_id, (state.filled_qty, now_ns))
             last_ns = last_ns if filled == state.filled_qty else now_ns

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import FirstbellError, Refused, RunError
 from firstbell.journal.base import HELD_NS, Claimed, Entry, Held, Intent
+from firstbell.model.identifiers import request_order_id
 from firstbell.model.instant import instant
 from firstbell.model.order import Changed, OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
@@ -297,6 +298,37 @@ class Trader:
             return False
         if state.triggered:
             self.sender.write(taken.intent.order.client_order_id, ReportKind.TRIGGERED)
+        return True
+
+    def hold_further(self, entry: Entry, quantity: Decimal) -> bool:
+        """Hold back a further exit like one that has traded in full, for shares that were bought afterwards.
+
+        Its name is made of the other's, so there is but one, whoever asks for it and however often.
+
+        Returns:
+            Whether it is held back now.
+
+        Raises:
+            JournalError: The journal cannot be read or written.
+        """
+        order, state, plan_id = entry.intent.order, entry.state, entry.intent.plan_id
+        name = request_order_id(order.day, order.broker_code, self.login.leader.username, f"{plan_id}/further")
+        if self.blotter.plan(name) is not None:
+            return False
+        further = replace(
+            order,
+            client_order_id=name,
+            # What it left at, where it had no limit, is no price of its own.
+            price=state.price if order.order_type.has_limit else order.price,
+            quantity=quantity,
+            day=self.context.today(),
+            instructions=replace(order.instructions, trigger_price=state.trigger_price),
+        )
+        taken = self.claim(further, held=True)
+        if isinstance(taken, OrderResponse):
+            _log.warning("%s shares are held without an exit: %s", quantity, taken.message)
+            return False
+        _log.warning("%s more shares were bought after %s had traded: %s is held back", quantity, plan_id, name)
         return True
 
     def _not_claimed(self, answer: ClaimAnswer, plan_id: ClientOrderId) -> OrderResponse:
