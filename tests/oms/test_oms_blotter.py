@@ -120,6 +120,39 @@ def test_a_family_that_lost_an_order_on_its_way_is_looked_after(journal, blotter
     assert blotter.families() == ("entry",)
 
 
+def test_a_bracket_that_has_bought_more_than_its_exits_sold_is_looked_after_though_all_of_it_is_done(journal, blotter):
+    ended(journal, "entry", kind=ReportKind.FILLED, filled=D(100))
+    ended(journal, "stop", side=Side.SELL, parent="entry", kind=ReportKind.FILLED, filled=D(100))
+    ended(journal, "other", filled=D(60))
+    ended(journal, "others", side=Side.SELL, parent="other", kind=ReportKind.FILLED, quantity=40, filled=D(40))
+    blotter.load()
+    assert blotter.families() == ("other",)
+
+
+def test_of_a_family_that_is_partly_forgotten_nothing_is_made_out(journal, blotter, monkeypatch):
+    monkeypatch.setattr("firstbell.oms.orders.blotter._REMEMBERED", 2)
+    # The exit that has sold ended first, and is forgotten first.
+    ended(journal, "stop", side=Side.SELL, parent="entry", kind=ReportKind.FILLED, filled=D(60))
+    ended(journal, "profit", side=Side.SELL, parent="entry", kind=ReportKind.FILLED, filled=D(40))
+    ended(journal, "entry", kind=ReportKind.FILLED, filled=D(100))
+    blotter.load()
+    assert blotter.known("stop") is None
+    assert names(blotter.family("entry")) == ["profit"]
+    assert blotter.families() == ()
+
+
+def test_the_exits_of_an_entry_that_is_open_are_read_and_kept_though_they_are_done(journal, blotter, monkeypatch):
+    monkeypatch.setattr("firstbell.oms.orders.blotter._REMEMBERED", 1)
+    claim(journal, "entry", day=YESTERDAY)
+    ended(journal, "stop", side=Side.SELL, parent="entry", day=YESTERDAY, kind=ReportKind.FILLED, filled=D(40))
+    for number in range(3):
+        ended(journal, f"done{number}")
+    blotter.load()
+    assert names(blotter.family("entry")) == ["stop"]
+    tell(journal, "entry", ReportKind.SUBMITTED, ReportKind.ACCEPTED, ReportKind.CANCELED, cum_qty=D(70))
+    assert blotter.families() == ("entry",)
+
+
 def test_limits_count_what_is_bought_and_asked_for_today(journal, blotter):
     claim(journal, "a", quantity=100)
     claim(journal, "b", quantity=50)

@@ -218,6 +218,22 @@ def test_the_rest_of_an_exit_is_never_given_up(tmp_path, stepped_clock):
     desk.close()
 
 
+def test_the_rest_of_what_went_on_for_an_entry_is_given_up_like_an_entrys(tmp_path, stepped_clock):
+    cancel = PartialFillConfig(strategy=CompletionStrategy.CANCEL_REMAINING)
+    desk = Desk(tmp_path, stepped_clock, partial_fills=cancel)
+    desk.quote(4860, 4870)
+    desk.trade(4865, 10)
+    desk.refuse(Reason.NOT_ENOUGH_MONEY, only=1)
+    entry, *_ = bracket(desk)
+    desk.refuse(None)
+    desk.trade(4865, 500)
+    desk.rounds(2)
+    child = now(desk, entry.children[0])
+    assert (child.status, child.filled_qty) == (S.CANCELED, 500)
+    assert newest(desk, "take_profit").state.quantity == 500
+    desk.close()
+
+
 def test_of_two_entries_the_triggered_one_leaves_when_the_other_is_off_the_book(desk):
     low, high = request(price=4850, quantity=500), request(order_type="stop_limit", price=4900, trigger_price=4890)
     first, second = desk.manager.place_oco(OcoRequest(orders=(low, high)))

@@ -60,6 +60,8 @@ class Blotter:
         self._value = _NOTHING
         self._orders = 0
         self._families: dict[str, list[ClientOrderId]] = {}
+        self._partly_forgotten = Marks()
+        """The hashes of the families of which something done is forgotten: what they have sold is not known here."""
         self._plans: dict[ClientOrderId, ClientOrderId] = {}
 
     def new_day(self, day: date) -> None:
@@ -211,19 +213,21 @@ class Blotter:
             return tuple(
                 name
                 for name, members in self._families.items()
-                if any(each in self._open or ((done := self._done.get(each)) and never_came(done)) for each in members)
-                or self._is_unprotected(name, members)
+                if any(each in self._open for each in members)
+                or (hash(name) not in self._partly_forgotten and self._is_left_over(name, members))
             )
 
-    def _is_unprotected(self, name: str, members: Iterable[ClientOrderId]) -> bool:
+    def _is_left_over(self, name: str, members: Iterable[ClientOrderId]) -> bool:
+        """Whether orders of a family that are all done leave something to do."""
+        entries = [entry for each in members if (entry := self.known(each)) is not None]
+        if any(never_came(entry) for entry in entries):
+            return True
         parent = self.known(self._plans.get(ClientOrderId(name), ClientOrderId(name)))
         if parent is None:
             return False
-        left = parent.state.filled_qty
-        for each in members:
-            entry = self.known(each)
-            if entry is not None:
-                left += entry.state.filled_qty if goes_on(entry) else -entry.state.filled_qty
+        bought = [parent, *(entry for entry in entries if goes_on(entry))]
+        sold = [entry for entry in entries if not goes_on(entry)]
+        left = sum(entry.state.filled_qty for entry in bought) - sum(entry.state.filled_qty for entry in sold)
         return left > 0
 
     def used(self, but_for: ClientOrderId | None = None) -> tuple[Decimal, int]:
@@ -270,6 +274,8 @@ class Blotter:
             if self._plans.get(entry.intent.plan_id) == name:
                 del self._plans[entry.intent.plan_id]
             if family is not None:
+                if hash(family) not in self._partly_forgotten:
+                    self._partly_forgotten.add(hash(family))
                 self._families[family].remove(name)
                 if not self._families[family]:
                     del self._families[family]

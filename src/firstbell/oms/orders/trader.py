@@ -321,7 +321,6 @@ class Trader:
             # What it left at, where it had no limit, is no price of its own.
             price=state.price if order.order_type.has_limit else order.price,
             quantity=quantity,
-            day=self.context.today(),
             instructions=replace(order.instructions, trigger_price=state.trigger_price),
         )
         taken = self.claim(further, held=True)
