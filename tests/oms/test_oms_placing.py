@@ -417,13 +417,13 @@ def test_a_bracket_that_is_asked_for_again_keeps_what_protects_it(desk):
     assert len(desk.at_venue()) == 2
 
 
-def test_a_bracket_that_is_denied_when_it_is_asked_for_again_keeps_what_protects_it(desk):
+def test_a_bracket_that_is_asked_for_again_beyond_a_limit_keeps_what_protects_it(desk):
     desk.manager.place_bracket(bracket())
     desk.trade(4865, 1000)
     desk.rounds(2)
     desk.reopened(limits=Limits(max_total_value=D(1_000_000)))
     entry, *_ = desk.manager.place_bracket(bracket())
-    assert entry.status is S.DENIED
+    assert entry.status is S.PARTIALLY_FILLED
     desk.rounds(2)
     assert {e.intent.order.role: e.state.quantity for e in desk.manager.orders()} == {
         OrderRole.ENTRY: 3000, OrderRole.TAKE_PROFIT: 1000, OrderRole.STOP_LOSS: 1000

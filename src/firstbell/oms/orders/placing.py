@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from firstbell.config import AccountSettings
-    from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.model.instrument import Instrument
     from firstbell.model.order_request import OrderRequest
