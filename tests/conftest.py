@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from itertools import islice
 
 import pytest
 from hypothesis import settings
@@ -13,6 +15,22 @@ from stepped_clock import SteppedClock
 # A machine that is busy with other tests is slow, and nothing is wrong.
 settings.register_profile("firstbell", deadline=None)
 settings.load_profile("firstbell")
+
+
+_WAITING = {"e2e", "kills"}
+"""Rooms whose tests wait for a bell most of their time."""
+
+
+def pytest_collection_modifyitems(items):
+    """Where several processes run the tests, each begins with its share of those that wait: one would end with all."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    waiting = [item for item in items if _WAITING & {*item.path.parts}]
+    others = iter([item for item in items if not _WAITING & {*item.path.parts}])
+    if processes > 1 and len(waiting) < len(items):
+        shares = [waiting[number::processes] for number in range(processes)]
+        length = len(items) // processes
+        ordered = [item for share in shares for item in (*share, *islice(others, length - len(share)))]
+        items[:] = [*ordered, *others]
 
 
 @pytest.fixture(autouse=True)
