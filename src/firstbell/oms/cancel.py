@@ -55,8 +55,14 @@ def cancel(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id:
     if entry.is_held_back:
         withdraw(entry, journal, clock, run_id)
         return journal.entry(name) or entry
-    ask(entry, broker, journal, clock, run_id)
-    found = Inquiry(broker, journal, clock, run_id).look([name])
+    inquiry = Inquiry(broker, journal, clock, run_id)
+    try:
+        ask(entry, broker, journal, clock, run_id)
+    except Refused:
+        # It may have traded meanwhile: the list tells.
+        inquiry.look([name])
+        raise
+    found = inquiry.look([name])
     return found[0] if found else entry
 
 

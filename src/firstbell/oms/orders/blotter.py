@@ -224,7 +224,9 @@ class Blotter:
             return True
         parent = self.known(self._plans.get(ClientOrderId(name), ClientOrderId(name)))
         if parent is None:
-            return False
+            # Of a group less has traded than any of its orders was for.
+            asked = [entry.intent.order.quantity for entry in entries if entry.intent.order.instructions.group == name]
+            return sum(entry.state.filled_qty for entry in entries) < min(asked, default=_NOTHING)
         bought = [parent, *(entry for entry in entries if goes_on(entry))]
         sold = [entry for entry in entries if not goes_on(entry)]
         left = sum(entry.state.filled_qty for entry in bought) - sum(entry.state.filled_qty for entry in sold)

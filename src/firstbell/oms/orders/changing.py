@@ -81,7 +81,7 @@ class Changing:
             except (BrokerError, CaptchaError) as error:
                 return self._refused(entry, error)
             now = trader.blotter.entry(entry.intent.order.client_order_id) or entry
-            if now.state.changing:
+            if now.state.changing and now.state.status not in DONE:
                 words = "the change has been asked for, and it is not known yet what became of it"
                 return replace(response, message=words, is_made=False)
             if wanted.is_of(now.state):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from firstbell.journal.base import Entry
+    from firstbell.model.terms import OrderRole
 
 _NOTHING: Final = Decimal(0)
 _CHANGEABLE: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
@@ -129,7 +130,8 @@ def next_steps(parent: Entry | None, legs: Sequence[Entry], ways: Ways) -> tuple
         return _one_or_the_other(live, newest, ways) if live else ()
     left = _left_of_group(legs, newest)
     renewed = tuple(Renew(leg) for leg in newest if never_came(leg)) if left > 0 else ()
-    return (*renewed, *_exits(_Exits(None, live, left, ways)))
+    lost = _unprotected(newest, left) if left > 0 and not live and not renewed else ()
+    return (*renewed, *lost, *_exits(_Exits(None, live, left, ways)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,13 +187,25 @@ def _bracket(entry: Entered, exits: Sequence[Entry], ways: Ways) -> tuple[Contin
 
 def _left_over(ended: Sequence[Entry], left: Decimal) -> list[ContingentStep]:
     """What becomes of shares that were bought when the exits had ended: the one that traded goes on, a stop first."""
-    traded = [leg for leg in ended if leg.state.status is OrderStatus.FILLED]
-    stops = [leg for leg in traded if leg.intent.order.order_type.waits]
-    if traded:
-        return [Extend((stops or traded)[-1], left)]
-    # Of one that was refused a person has been told; of one that was taken back unseen there is nothing to tell.
-    begun = [leg for leg in ended if leg.state.triggered or leg.state.filled_qty > 0]
-    return [Unprotected(leg, left) for leg in begun[-1:] if leg.state.status not in _NEVER_THERE]
+    # Each exit with the further ones that went on for it.
+    chains: dict[OrderRole, list[Entry]] = {}
+    for leg in ended:
+        chains.setdefault(leg.intent.order.role, []).append(leg)
+    last = [chain[-1] for chain in chains.values() if chain[0].state.status is OrderStatus.FILLED]
+    stops = [leg for leg in last if leg.intent.order.order_type.waits]
+    if not last:
+        return _unprotected(ended, left)
+    chosen = (stops or last)[-1]
+    return [Extend(chosen, left)] if chosen.state.status is OrderStatus.FILLED else _unprotected([chosen], left)
+
+
+def _unprotected(ended: Sequence[Entry], left: Decimal) -> list[ContingentStep]:
+    """What there is to tell where exits that were at the broker have ended, and nothing goes on for them.
+
+    Of one that was refused a person has been told; of one that never left there is nothing to tell.
+    """
+    there = [leg for leg in ended if leg.state.triggered or leg.state.venue_order_id is not None]
+    return [Unprotected(leg, left) for leg in there[-1:] if leg.state.status not in _NEVER_THERE]
 
 
 def _left_of_group(legs: Sequence[Entry], newest: Sequence[Entry]) -> Decimal:

@@ -11,7 +11,8 @@ from firstbell.model.order_status import DONE, OrderStatus
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import OrderRole
 from firstbell.oms.lists import MIN_ABSENCE_NS, has_grown, late_reason, listed_on, reading
-from firstbell.oms.orders.blotter import entries_by_plan, family_of, never_came
+from firstbell.oms.orders.blotter import entries_by_plan, family_of, goes_on, never_came
+from firstbell.oms.orders.contingency import entered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,7 +44,7 @@ class LateTrades:
         self._login = login
         self._ended: dict[ClientOrderId, int] = {}
         self._sums: dict[date, dict[VenueOrderId, Decimal]] = {}
-        """What each row of a day's last list had traded: what is forgotten here is looked up once for each sum."""
+        """What each row of a day's last list had traded: each sum is looked at once."""
 
     def days(self) -> frozenset[date]:
         """The days whose lists have to be read though nothing open may be on them.
@@ -63,18 +64,20 @@ class LateTrades:
         Raises:
             JournalError: The orders that the blotter has forgotten cannot be read.
         """
-        known, before = _by_venue_name(self._blotter.done()), self._sums.get(day, {})
-        sums = {row.venue_order_id: row.filled_qty for row in rows if row.filled_qty}
-        told, unseen = [], []
-        for row in rows:
-            entry = known.get(row.venue_order_id)
-            if entry is not None:
-                if has_grown(entry.state, row) and listed_on(entry) == day:
+        before, sums = self._sums.get(day, {}), {row.venue_order_id: row.filled_qty for row in rows if row.filled_qty}
+        told = []
+        if news := [row for row in rows if row.filled_qty and before.get(row.venue_order_id) != row.filled_qty]:
+            known, unseen = _by_venue_name(self._blotter.done()), []
+            for row in news:
+                entry = known.get(row.venue_order_id)
+                if entry is None:
+                    unseen.append(row)
+                elif has_grown(entry.state, row) and listed_on(entry) == day:
                     told.append((entry, row))
-            elif row.filled_qty and before.get(row.venue_order_id) != row.filled_qty:
-                unseen.append(row)
-        if unseen:
             told += self._forgotten(day, unseen)
+            for _, row in told:
+                # Should it not be written down, it is news once more.
+                del sums[row.venue_order_id]
         self._sums = {each: held for each, held in self._sums.items() if each == self._context.today()} | {day: sums}
         return [report for entry, row in told if (report := self._report(entry, row))]
 
@@ -135,14 +138,18 @@ def why_to_look(entry: Entry, siblings: Sequence[Entry]) -> str | None:
         return f"{late}: the orders of its group have traded {total} together, more than they were to"
     parent_id = entry.intent.order.instructions.parent_id or entry.intent.plan_id
     legs = [each for each in siblings if each.intent.order.instructions.parent_id == parent_id]
+    exits = [leg for leg in legs if not goes_on(leg)]
     parent = entries_by_plan(siblings).get(parent_id)
-    if parent is None or not legs:
+    if parent is None or not exits:
         return None
-    left = parent.state.filled_qty - sum((leg.state.filled_qty for leg in legs), _NOTHING)
+    left = entered(parent, legs).filled - sum((leg.state.filled_qty for leg in exits), _NOTHING)
     if left < 0:
         return f"{late}: its bracket's exits have traded {-left} more than its entry"
-    # What never came to its broker is held back anew.
-    cared_for = any(leg.state.status not in DONE or never_came(leg) for leg in entries_by_plan(legs).values())
+    # What never came to its broker is held back anew, and for one that has traded in full there comes a further one.
+    cared_for = any(
+        leg.state.status not in DONE or leg.state.status is OrderStatus.FILLED or never_came(leg)
+        for leg in entries_by_plan(exits).values()
+    )
     if left > 0 and not cared_for:
         return f"{late}: its bracket's exits have ended, so {left} shares are unprotected"
     return None

@@ -96,8 +96,9 @@ class Watch:
         for entry in self._blotter.open():
             if not entry.is_held_back:
                 days[listed_on(entry)].append(entry)
-        for day in self._late.days():
-            days.setdefault(day, [])
+        if self._context.today() not in days:
+            for day in self._late.days():
+                days.setdefault(day, [])
         for day, entries in days.items():
             try:
                 rows = self._read(day)
