@@ -100,6 +100,16 @@ def test_a_broker_that_says_no_leaves_the_order_as_it_was(journal, stepped_clock
     assert "s3cret" not in state.reason
 
 
+def test_after_a_no_the_list_tells_what_has_traded_meanwhile(journal, stepped_clock):
+    entry = placed(journal, *ACCEPTED)
+    book = Book(journal, Refused("it has traded"))
+    book.row = row(working=False, filled=100)
+    with pytest.raises(Refused):
+        cancel(entry, book, journal, stepped_clock, "later")
+    state = journal.entry("a").state
+    assert (state.status, state.filled_qty) == (OrderStatus.FILLED, 100)
+
+
 @pytest.mark.parametrize("error", [NotSent("refused"), CaptchaError("none")])
 def test_a_request_that_did_not_leave_leaves_the_order_as_it_was(journal, stepped_clock, error):
     entry = placed(journal, *ACCEPTED)

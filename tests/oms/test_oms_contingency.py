@@ -450,6 +450,26 @@ def test_what_nothing_protects_any_more_is_told_unless_it_was_taken_back_unseen_
     assert steps(bought(40, S.FILLED), partly) == [(Unprotected, "stop", 30)]
     assert steps(bought(40, S.FILLED), stop(status=S.CANCELED, held=False, now=40)) == []
     assert steps(bought(40, S.FILLED), stop(status=S.DENIED, triggered=True)) == []
+    # One that rested at its broker and has gone from there, though nothing of it had traded.
+    gone = profit(status=S.CANCELED, held=False, now=40, venue_order_id="7")
+    assert steps(bought(40, S.FILLED), gone) == [(Unprotected, "profit", 40)]
+
+
+def test_a_further_exit_that_ends_before_it_has_traded_in_full_is_told():
+    out = stop(status=S.FILLED, held=False, now=40, filled=40, triggered=True)
+    gone = stop(status=S.CANCELED, held=False, now=60, filled=20, triggered=True)
+    further = replace(gone, intent=replace(gone.intent, plan_id="further"))
+    assert steps(bought(100, S.FILLED), out, further) == [(Unprotected, "further", 40)]
+    unseen = stop(status=S.DENIED, now=60, triggered=True)
+    assert steps(bought(100, S.FILLED), out, replace(unseen, intent=replace(unseen.intent, plan_id="further"))) == []
+
+
+def test_of_a_group_that_has_left_its_broker_with_something_left_it_is_told():
+    rested = profit(status=S.CANCELED, held=False, venue_order_id="7")
+    hit = stop(status=S.CANCELED, held=False, filled=20, triggered=True, venue_order_id="8")
+    assert steps(None, rested, hit) == [(Unprotected, "stop", 80)]
+    assert steps(None, rested, stop(status=S.FILLED, held=False, filled=100, venue_order_id="8")) == []
+    assert steps(None, profit(status=S.DENIED), stop(status=S.DENIED)) == []
 
 
 def test_the_price_of_an_exit_at_the_broker_does_not_count_against_one_that_is_held_back():

@@ -14,6 +14,7 @@ from firstbell.model.order_status import OrderStatus
 from firstbell.oms.orders import blotter
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.oms.reconcile import Reconciler
+from firstbell.simulator.rules import Reason
 
 D = Decimal
 S = OrderStatus
@@ -194,6 +195,39 @@ def test_exits_that_are_there_still_protect_what_shows_up_late_and_nobody_is_tol
     assert state(desk, entry.order_id).filled_qty == 700
     assert state(desk, profit.order_id).quantity == 700
     assert desk.interventions == []
+
+
+def test_what_went_on_for_a_refused_entry_counts_as_what_the_entry_has_bought(desk, late):
+    desk.refuse(Reason.NOT_ENOUGH_MONEY, only=1)
+    entry, *_ = bracket(desk)
+    (child,) = entry.children
+    desk.refuse(None)
+    canceled(desk, late, child)
+    desk.rounds()
+    late.hidden.clear()
+    desk.rounds(5)
+    ((name, why),) = desk.interventions
+    assert (name, state(desk, name).filled_qty) == (child.order_id, 400)
+    assert "400 shares are unprotected" in why
+
+
+def test_what_shows_up_late_after_an_exit_has_traded_in_full_gets_a_further_one_and_nobody_is_told(desk, late):
+    entry, _profit, _stop = bracket(desk)
+    desk.trade(4862, 400)
+    desk.rounds(2)
+    serial, listed = entry.venue_order_id, late._listed
+    desk.trade(4862, 300)
+    late._listed = lambda day: tuple(
+        replace(row, filled_qty=D(400)) if row.venue_order_id == serial else row for row in listed(day)
+    )
+    desk.manager.cancel(entry.order_id)
+    desk.trade(4950, 10_000 + 400)
+    desk.rounds(2)
+    late._listed = listed
+    desk.rounds(3)
+    assert state(desk, entry.order_id).filled_qty == 700
+    assert desk.interventions == []
+    assert [each.state.quantity for each in desk.manager.orders()] == [300]
 
 
 def test_of_a_group_of_entries_a_person_is_told_when_a_second_one_turns_out_to_have_traded(desk, late):
