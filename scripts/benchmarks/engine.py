@@ -164,7 +164,12 @@ class Bench:
 
     def next_market(self) -> None:
         """Go on in another market, in which nothing has traded."""
+        with self.market._turn() as venue:  # noqa: SLF001 - the market's own door
+            serial = venue.exchange.next_serial
         self.market = self.broker.market = self._market()
+        with self.market._turn() as venue:  # noqa: SLF001
+            # No broker calls two orders of a day the same.
+            venue.exchange.next_serial = serial
         self.broker.forget_token()
 
     def _market(self) -> PaperMarket:
