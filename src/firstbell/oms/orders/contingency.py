@@ -159,7 +159,10 @@ def entered(parent: Entry, legs: Sequence[Entry]) -> Entered:
         parent: The entry.
         legs: What belongs to it, its exits among that.
     """
-    orders = (parent, *(leg for leg in legs if goes_on(leg)))
+    others = [leg for leg in legs if goes_on(leg)]
+    if not others:
+        return Entered((parent,), parent.state.filled_qty)
+    orders = (parent, *others)
     filled = sum((entry.state.filled_qty for entry in orders), _NOTHING)
     return Entered(tuple(entries_by_plan(orders).values()), filled)
 

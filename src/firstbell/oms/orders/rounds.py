@@ -129,7 +129,8 @@ class Rounds:
         parent = self._parent_of(entry)
         if parent is None or self._rests(entry):
             return False
-        return entered(parent, self._trader.blotter.family(terms.parent_id)).filled > 0
+        # Mostly it is the entry itself that has traded; what went on for it is looked for only where it is not.
+        return parent.state.filled_qty > 0 or entered(parent, self._trader.blotter.family(terms.parent_id)).filled > 0
 
     def _fresh_quote(self, entry: Entry) -> Quote | None:
         order = entry.intent.order
