@@ -177,6 +177,9 @@ PLACED: Final = frozenset(
 )
 """States that an order reaches only through the broker's accepting it."""
 
+NEVER_PLACED: Final = DONE - PLACED
+"""States in which an order is over, and certainly never was at its broker."""
+
 
 class IllegalMove(ValueError):  # noqa: N818 - a move, and an illegal one
     """A report does not fit the order's state. The order keeps its state; the report is evidence, so keep it too."""

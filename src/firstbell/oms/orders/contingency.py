@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from firstbell.model.order_status import DONE, OrderStatus
+from firstbell.model.order_status import DONE, NEVER_PLACED, OrderStatus
 from firstbell.oms.orders.blotter import entries_by_plan, goes_on, never_came
 from firstbell.oms.orders.requests import end_one_position
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 _NOTHING: Final = Decimal(0)
 _CHANGEABLE: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
-_NEVER_THERE: Final = frozenset({OrderStatus.REJECTED, OrderStatus.DENIED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +207,7 @@ def _unprotected(ended: Sequence[Entry], left: Decimal) -> list[ContingentStep]:
     Of one that was refused a person has been told; of one that never left there is nothing to tell.
     """
     there = [leg for leg in ended if leg.state.triggered or leg.state.venue_order_id is not None]
-    return [Unprotected(leg, left) for leg in there[-1:] if leg.state.status not in _NEVER_THERE]
+    return [Unprotected(leg, left) for leg in there[-1:] if leg.state.status not in NEVER_PLACED]
 
 
 def _left_of_group(legs: Sequence[Entry], newest: Sequence[Entry]) -> Decimal:
@@ -222,7 +221,7 @@ def _left_of_group(legs: Sequence[Entry], newest: Sequence[Entry]) -> Decimal:
         # A later round was claimed for what was left then.
         asked[leg.intent.plan_id] = max(asked.get(leg.intent.plan_id, _NOTHING), leg.intent.order.quantity)
     left = min(asked.values()) - sum((leg.state.filled_qty for leg in legs), _NOTHING)
-    return min([left, *(leg.state.leaves_qty for leg in newest if leg.state.status not in _NEVER_THERE)])
+    return min([left, *(leg.state.leaves_qty for leg in newest if leg.state.status not in NEVER_PLACED)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.identifiers import ClientOrderId
-from firstbell.model.order_status import PLACED, OrderStatus
+from firstbell.model.order_status import NEVER_PLACED, PLACED
 from firstbell.oms.orders.blotter import entries_by_plan
 from firstbell.oms.orders.response import OrderResponse, response_of
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 MOST_ORDERS: Final = 30
 """So many orders one request may come to, all its fallbacks together."""
-_NEVER_THERE: Final = frozenset({OrderStatus.REJECTED, OrderStatus.DENIED})
 _ASKED_BEFORE: Final = "it was asked for before; nothing was sent"
 
 
@@ -79,7 +78,7 @@ class KeyOrders:
         if first is None:
             return None
         is_there = first.state.status in PLACED or first.state.unresolved
-        if not is_there and all(entry.state.status in _NEVER_THERE for entry in newest.values()):
+        if not is_there and all(entry.state.status in NEVER_PLACED for entry in newest.values()):
             return None
         children = tuple(response_of(entry) for entry in newest.values())
         return replace(response_of(first, message=_ASKED_BEFORE), children=children)

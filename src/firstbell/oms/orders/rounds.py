@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.errors import BrokerError, CaptchaError, FirstbellError, JournalError
 from firstbell.market import Phase
 from firstbell.model.instant import instant
-from firstbell.model.order_status import DONE, OrderStatus, ReportKind
+from firstbell.model.order_status import DONE, NEVER_PLACED, OrderStatus, ReportKind
 from firstbell.model.terms import OrderType, TimeInForce
 from firstbell.oms.orders.blotter import goes_on
 from firstbell.oms.orders.contingency import (
@@ -255,7 +255,7 @@ class Rounds:
             found = marketable_price(replace(order, price=price), market, trader.context.fallback)
             price = found if found is not None else self._worst(order.side, price, market)
         state = trader.release(step.entry, step.quantity, price, instrument)
-        if state.status in {OrderStatus.REJECTED, OrderStatus.DENIED}:
+        if state.status in NEVER_PLACED:
             trader.context.intervene(order.client_order_id, f"it was let go and did not stay: {state.reason}")
         return True
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.money import grouped
-from firstbell.model.order_status import DONE, PLACED, OrderStatus
+from firstbell.model.order_status import DONE, NEVER_PLACED, PLACED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from firstbell.model.order import OrderState
 
 _NOTHING: Final = Decimal(0)
-_FREE: Final = frozenset({OrderStatus.REJECTED, OrderStatus.DENIED})
-"""Ends after which all of an order is certainly free again: it was never on the book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,8 @@ class Exposure:
         filled = working = unresolved = ended = _NOTHING
         for state in orders:
             filled += state.filled_qty
-            if state.status in _FREE:
+            if state.status in NEVER_PLACED:
+                # All of it is certainly free again.
                 continue
             if state.status not in PLACED:
                 unresolved += max(state.order.quantity, state.quantity)
