@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from e2e_venue import Venue, end, environment
@@ -20,6 +21,7 @@ def open_venue(tmp_path):
         def start(*options: str) -> Venue:
             config = tmp_path / "config.ini"
             command = [sys.executable, "-m", "firstbell", "exchange", "--json", "--write-config", str(config)]
+            began = time.monotonic()
             process = subprocess.Popen(
                 [*command, *options],
                 stdin=subprocess.DEVNULL,
@@ -30,7 +32,7 @@ def open_venue(tmp_path):
             )
             stack.callback(process.communicate)
             stack.callback(process.send_signal, signal.SIGINT)
-            venue = Venue(json.loads(process.stdout.readline()), tmp_path, config)
+            venue = Venue(json.loads(process.stdout.readline()), tmp_path, config, time.monotonic() - began)
             stack.callback(end, venue)
             return venue
 

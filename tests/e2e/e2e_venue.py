@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,10 @@ import requests
 
 SRC = Path(__file__).parents[2] / "src"
 LOCUSTFILE = SRC / "firstbell" / "sniper" / "locustfile.py"
+_USUAL_START_S = 1.0
+_STARTS = 5
+"""A run is ready after the work of about so many starts of an exchange."""
+_MOST_LATER_S = 20
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -27,12 +32,18 @@ def environment(**more: str) -> dict[str, str]:
 
 @dataclass
 class Venue:
-    """One simulated exchange and the config that leads to it."""
+    """One simulated exchange and the config that leads to it.
+
+    `started_s` is how long the exchange took to start, in seconds; `rings` is the monotonic instant that `in_seconds`
+    told last.
+    """
 
     said: dict
     folder: Path
     config: Path
+    started_s: float = 0.0
     procs: list = field(default_factory=list)
+    rings: float = 0.0
 
     @property
     def bell(self) -> datetime:
@@ -86,7 +97,9 @@ class Venue:
         return json.loads(newest.read_text(encoding="utf-8"))
 
     def in_seconds(self, seconds: float) -> str:
-        """A time for --at, so many seconds from now at the exchange."""
+        """A time for --at, so many seconds from now at the exchange; later where the machine is slow just now."""
+        seconds += min(_STARTS * max(0.0, self.started_s - _USUAL_START_S), _MOST_LATER_S)
+        self.rings = time.monotonic() + seconds
         return f"{datetime.now(self.bell.tzinfo) + timedelta(seconds=seconds):%H:%M:%S.%f}"
 
     def edit(self, old: str, new: str) -> None:

@@ -152,7 +152,7 @@ def test_refused_before_anything_is_sent(open_venue, nodes, postgres_url):
     venue = open_venue("--accounts", "1", "--bell-in", "1s")
     made = nodes(venue)
     on_sqlite = made.master(venue.in_seconds(60), 1)
-    assert on_sqlite.wait(timeout=30) == 2
+    assert on_sqlite.wait(timeout=60) == 2
     assert "set journal = postgresql://" in made.said("master")
     made.journal_in(postgres_url)
     command = [sys.executable, "-m", "locust", "-f", LOCUSTFILE, "--headless", "--master"]
@@ -165,7 +165,7 @@ def test_refused_before_anything_is_sent(open_venue, nodes, postgres_url):
         "worker with no key at all": made.worker("bad-key", key="quite-a-secret"),
     }
     for who, process in refused.items():
-        assert process.wait(timeout=30) == 2, who
+        assert process.wait(timeout=60) == 2, who
     for name in ("keyless", "no-key", "bad-key"):
         assert "`firstbell key` makes one" in made.said(name)
         assert "quite-a-secret" not in made.said(name)
@@ -176,18 +176,17 @@ def test_two_machines_share_the_accounts_and_strangers_do_not_come_in(open_venue
     venue = open_venue(*SIX, "--fault", "token_ends_at_bell:n=2")
     made = nodes(venue)
     made.journal_in(postgres_url)
-    bell = time.monotonic() + 16
     master = made.master(venue.in_seconds(16), 2)
     stranger = made.worker("stranger", key=new_key())
     made.worker("one")
     made.worker("two")
-    assert stranger.wait(timeout=30) == 2
+    assert stranger.wait(timeout=60) == 2
     assert "it has another FIRSTBELL_KEY" in made.said("stranger")
     until(lambda: armed(venue, 6), master)
-    time.sleep(max(0.0, bell - 6.5 - time.monotonic()))
+    time.sleep(max(0.0, venue.rings - 6.5 - time.monotonic()))
     late = made.worker("late")
     assert master.wait(timeout=60) == 0, made.said("master")
-    assert late.wait(timeout=20) == 0
+    assert late.wait(timeout=60) == 0
     document = venue.results()
     assert len(judge(venue, document)) == 6
     assert document["summary"]["accepted"] == 6
@@ -256,10 +255,9 @@ def test_a_dead_machines_orders_are_handed_over_or_asked_for(open_venue, nodes, 
 def test_what_a_worker_had_is_handed_over_when_it_dies_before_the_bell(open_venue, before_s):
     venue = open_venue(*SIX)
     venue.edit("[firstbell]\n", "[firstbell]\ngive_up_after = 8s\n")
-    bell = time.monotonic() + 15
     process = venue.start("run", "--at", venue.in_seconds(15), "--processes", "2", "--json")
     until(lambda: armed(venue, 6), process)
-    time.sleep(max(0.0, bell - before_s - time.monotonic()))
+    time.sleep(max(0.0, venue.rings - before_s - time.monotonic()))
     forks_of(process)[0].kill()
     out, err = process.communicate(timeout=60)
     document = json.loads(out)
@@ -286,15 +284,14 @@ def test_what_a_worker_had_sent_when_it_died_is_asked_for_and_never_sent_again(o
 
 def test_workers_fire_nothing_when_their_master_has_died(open_venue):
     venue = open_venue(*SIX)
-    bell = time.monotonic() + 13
     process = venue.start("run", "--at", venue.in_seconds(13), "--processes", "2", "--json")
     until(lambda: armed(venue, 6), process)
     (master,) = psutil.Process(process.pid).children()
     workers = master.children()
     master.kill()
     psutil.wait_procs(workers, timeout=20)
-    process.communicate(timeout=30)
-    while time.monotonic() < bell + 1:
+    process.communicate(timeout=60)
+    while time.monotonic() < venue.rings + 1:
         time.sleep(0.2)
     assert venue.submissions() == []
     document = json.loads(venue.firstbell("results", "--json").stdout)
@@ -330,13 +327,12 @@ def test_a_worker_of_another_machine_may_join_forks_shortly_before_the_bell(open
     venue = open_venue(*SIX)
     made = nodes(venue)
     made.journal_in(postgres_url)
-    bell = time.monotonic() + 15
     port = ["--master-bind-port", str(made.port), "--master-port", str(made.port)]
     process = venue.start(
         "run", "--at", venue.in_seconds(15), "--processes", "2", "--json", "--", *port, FIRSTBELL_KEY=KEY
     )
     until(lambda: armed(venue, 6), process)
-    time.sleep(max(0.0, bell - 6.5 - time.monotonic()))
+    time.sleep(max(0.0, venue.rings - 6.5 - time.monotonic()))
     made.worker("third")
     out, err = process.communicate(timeout=60)
     document = json.loads(out)

@@ -57,7 +57,8 @@ def test_a_messenger_that_hangs_limits_or_refuses_changes_nothing(told_venue, se
     assert {str(order["serial"]) for order in told_venue.accepted()} == {
         row["venue_order_id"] for row in document["orders"]
     }
-    assert all(attempt["lateness_us"] < 500_000 for row in document["orders"] for attempt in row["attempts"])
+    # A hung messenger holds its caller up for many seconds; a busy machine does so for a moment.
+    assert all(attempt["lateness_us"] < 3_000_000 for row in document["orders"] for attempt in row["attempts"])
     assert ended - datetime.fromisoformat(document["bell"]).timestamp() < 25
     assert server.calls
     assert quiet_broken(told_venue, server) == []
@@ -71,9 +72,9 @@ def test_everything_is_told_once_and_nothing_around_the_bell(told_venue, server,
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     said = "\n".join(server.told)
-    armed = re.search(r"Armed\n3 of 3 go; the bell is at \d\d:\d\d:\d\d on", said)
+    # "Warmed up" comes before it where there is time.
+    armed = re.search(r"Armed\n3 of 3 go; the bell is at \d\d:\d\d:\d\d on .*(?:\ngo Order_Account.*){3}", said)
     assert armed, said
-    assert said.count("\ngo Order_Account") == 3
     for row in told_venue.results()["orders"]:
         assert said.count(f"id {row['venue_order_id']}, ours {row['client_order_id']}") == 1
     assert said.count("Confirmed") >= 1
@@ -89,7 +90,7 @@ def test_a_halt_from_the_chat_ends_a_run_and_a_cancel_is_told(told_venue, server
     server.write("/status")
     server.until_told()
     server.write("/halt wrong price <b>")
-    _, err = process.communicate(timeout=40)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 4, err
     assert told_venue.submissions() == []
     said = "\n".join(server.told)

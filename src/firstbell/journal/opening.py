@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firstbell.journal.address import Address
-from firstbell.journal.postgres import PostgresJournal
 from firstbell.journal.sqlite import SqliteJournal
 
 if TYPE_CHECKING:
@@ -29,4 +28,7 @@ def open_journal(where: Address | str | None, path: Path, clock: Clock) -> Journ
     """
     if where is None:
         return SqliteJournal(path, clock)
+    # Its driver takes a tenth of a command's start, and most have no use for it.
+    from firstbell.journal.postgres import PostgresJournal  # noqa: PLC0415
+
     return PostgresJournal(Address.of(where) if isinstance(where, str) else where, clock)
