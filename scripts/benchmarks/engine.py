@@ -333,7 +333,7 @@ def alerts(folder: Path, count: int) -> dict[str, Any]:
         messenger = Alerts.of(told.office)
         if messenger is None:
             raise SystemExit("the messenger is not configured")
-        told.office.journal.subscribe(messenger.subscriber())
+        told.office.journal.follow(messenger.follower())
         taken: dict[int, list[int]] = {0: [], 1: []}
         chance = random.Random(1)  # noqa: S311 - an order of turns  # nosec B311
         for number in range(count):

@@ -21,10 +21,32 @@ from firstbell.journal.opening import open_journal
 from firstbell.journal.owner import this_process
 from firstbell.model.instructions import Instructions
 from firstbell.model.order import OrderState
+from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderRole, OrderType, Side
 
 LINE = "Order_A (shahr): buy 170,018 MHRN IRO1MHRN0001 at 5,860"
 OURS = f"ours {NAME}"
+ID = f"id 77, {OURS}"
+SENT = (report(K.SUBMITTED),)
+AT_BROKER = (*SENT, report(K.ACCEPTED, venue_order_id="77"))
+
+
+def tell(alerts, *reports, its=None):
+    """Tell of reports, as the journal does."""
+    state = OrderState(order() if its is None else its)
+    for each in reports:
+        before, state = state, state.after(each)
+        alerts(each, before, state)
+    return state
+
+
+def told_of(said, *reports, its=None):
+    """What is told of the last of some reports on an order."""
+    state = OrderState(order() if its is None else its)
+    for each in reports[:-1]:
+        state = state.after(each)
+    OrderAlerts(said.append, symbols={"IRO1MHRN0001": "MHRN"})(reports[-1], state, state.after(reports[-1]))
+    return [(message.title, message.lines) for message in said]
 
 
 @pytest.fixture
@@ -38,91 +60,203 @@ def alerts(said):
 
 
 @pytest.mark.parametrize(
-    ("kind", "facts", "title", "more"),
+    ("before", "last", "title", "line", "more"),
     [
-        (K.ACCEPTED, {"venue_order_id": "77"}, "Confirmed", (f"id 77, {OURS}",)),
-        (K.REJECTED, {"reason": "no\n money"}, "Rejected", ("no money", OURS)),
-        (K.DENIED, {"reason": "max_order_value: 10 > 5"}, "Not sent", ("max_order_value: 10 > 5", OURS)),
-        (K.UNRESOLVED, {}, "Unresolved", ("Nobody has said what became of it; its broker's lists are asked.", OURS)),
+        (SENT, report(K.ACCEPTED, venue_order_id="77"), "Confirmed", LINE, (ID,)),
+        (SENT, report(K.REJECTED, reason="no\n money"), "Rejected", LINE, ("no money", OURS)),
+        ((), report(K.DENIED, reason="max: 10 > 5"), "Not sent", LINE, ("max: 10 > 5", OURS)),
         (
-            K.PARTIALLY_FILLED,
-            {"fill": fill("1", 5000), "cum_qty": Decimal(12000)},
-            "Filled in part",
-            ("5,000 at 5,860; 12,000 of 170,018 so far", OURS),
+            SENT,
+            report(K.UNRESOLVED),
+            "Unresolved",
+            LINE,
+            ("Nobody has said what became of it; its broker's lists are asked.", OURS),
         ),
-        (K.FILLED, {"fill": fill("2", 170018, 5850)}, "Filled", ("170,018 at 5,850", OURS)),
-        (K.TRIGGERED, {}, "Stop triggered", (OURS,)),
-        (K.CANCELED, {}, "Canceled", (OURS,)),
-        (K.EXPIRED, {}, "Expired", (OURS,)),
+        (AT_BROKER, report(K.TRIGGERED), "Stop triggered", LINE, (ID,)),
+        (AT_BROKER, report(K.CANCELED, reason="as asked"), "Canceled", LINE, ("as asked", ID)),
+        (AT_BROKER, report(K.EXPIRED), "Expired", LINE, (ID,)),
+        ((), report(K.WITHDRAWN), "Taken back", LINE, (OURS,)),
         (
-            K.REPLACED,
-            {"price": Decimal("5850.50"), "quantity": Decimal(9)},
+            (*AT_BROKER, report(K.PENDING_REPLACE)),
+            report(K.REPLACED, price=Decimal("5850.50"), quantity=Decimal(9)),
             "Changed",
-            ("now quantity 9, price 5,850.5", OURS),
+            "Order_A (shahr): buy 9 MHRN IRO1MHRN0001 at 5,850.5",
+            ("before: quantity 170,018, price 5,860", ID),
         ),
-        (K.WITHDRAWN, {}, "Taken back", (OURS,)),
-        (K.CANCEL_REJECTED, {"reason": "too late"}, "Not canceled", ("too late", OURS)),
-        (K.REPLACE_REJECTED, {"reason": "frozen"}, "Not changed", ("frozen", OURS)),
+        (AT_BROKER, report(K.REPLACED), "Changed", LINE, (ID,)),
+        (
+            (*AT_BROKER, report(K.PENDING_CANCEL)),
+            report(K.CANCEL_REJECTED, reason="too late"),
+            "Not canceled",
+            LINE,
+            ("too late", ID),
+        ),
+        (
+            (*AT_BROKER, report(K.PENDING_REPLACE)),
+            report(K.REPLACE_REJECTED, reason="frozen"),
+            "Not changed",
+            LINE,
+            ("frozen", ID),
+        ),
     ],
 )  # fmt: skip
-def test_what_is_said_of_each_report(alerts, said, kind, facts, title, more):
-    alerts(report(kind, **facts), order())
-    assert [(message.title, message.lines) for message in said] == [(title, (LINE, *more))]
+def test_what_is_said_of_each_report(said, before, last, title, line, more):
+    assert told_of(said, *before, last) == [(title, (line, *more))]
+
+
+def part(trade_id, quantity, price=5860):
+    return report(K.PARTIALLY_FILLED, fill=fill(trade_id, quantity, price))
+
+
+def total(kind, quantity):
+    return report(kind, cum_qty=Decimal(quantity))
 
 
 @pytest.mark.parametrize(
-    "kind", [K.INITIALIZED, K.SUBMITTED, K.REFUSED, K.PENDING_CANCEL, K.PENDING_REPLACE, K.TAKEN_OVER]
-)
-def test_steps_on_the_way_are_not_told(alerts, said, kind):
-    alerts(report(kind), order())
-    assert said == []
+    ("reports", "told"),
+    [
+        (
+            # The broker calls each trade a part; the last one completes the order.
+            (part("1", 400, 5850), part("2", 600, 5849)),
+            [
+                ("Filled in part", "400 at 5,850; 400 of 1,000 so far"),
+                ("Filled", "600 at 5,849; 1,000 in all, at 5,849.4 on average"),
+            ],
+        ),
+        ((part("1", 1000, 5850),), [("Filled", "1,000 at 5,850")]),
+        (
+            (part("1", 400), part("1", 400), total(K.PARTIALLY_FILLED, 400)),
+            [("Filled in part", "400 at 5,860; 400 of 1,000 so far")],
+        ),
+        (
+            # Sums first, and then the trades that are in them.
+            (total(K.PARTIALLY_FILLED, 400), total(K.FILLED, 1000), part("1", 400, 5850), part("2", 600, 5849)),
+            [
+                ("Filled in part", "400 of 1,000 so far"),
+                ("Filled", "1,000 in all, at prices that nobody has told yet"),
+                ("Price", "1,000 in all, told of before, at 5,849.4 on average"),
+            ],
+        ),
+        (
+            (total(K.PARTIALLY_FILLED, 400), part("1", 400, 5850), part("2", 600, 5849)),
+            [
+                ("Filled in part", "400 of 1,000 so far"),
+                ("Filled", "600 at 5,849; 1,000 in all, at 5,849.4 on average"),
+            ],
+        ),
+        (
+            # The last one first.
+            (report(K.FILLED, fill=fill("2", 600, 5849)), part("1", 400, 5850)),
+            [
+                ("Filled", "600 at 5,849; 600 of 1,000 so far"),
+                ("Filled", "400 at 5,850; 1,000 in all, at 5,849.4 on average"),
+            ],
+        ),
+        (
+            (part("1", 400), report(K.CANCELED, cum_qty=Decimal(400))),
+            [
+                ("Filled in part", "400 at 5,860; 400 of 1,000 so far"),
+                ("Canceled", "400 of it had traded, at 5,860 on average"),
+            ],
+        ),
+        (
+            (report(K.CANCELED, cum_qty=Decimal(400)), part("1", 400)),
+            [
+                ("Filled in part", "400 of 1,000 so far"),
+                ("Canceled", "400 of it had traded"),
+                ("Price", "400 in all, told of before, at 5,860 on average"),
+            ],
+        ),
+        (
+            (report(K.CANCELED, cum_qty=Decimal(1000)),),
+            [("Filled", "1,000 in all, at prices that nobody has told yet")],
+        ),
+        (
+            # Changed to what has traded already.
+            (part("1", 400), report(K.PENDING_REPLACE), report(K.REPLACED, quantity=Decimal(400))),
+            [
+                ("Filled in part", "400 at 5,860; 400 of 1,000 so far"),
+                ("Filled", "400 in all, at 5,860 on average"),
+                ("Changed", "before: quantity 1,000"),
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_what_has_traded_is_told_once_and_by_what_it_makes_of_the_order(alerts, said, reports, told):
+    whole = replace(order(), quantity=Decimal(1000))
+    tell(alerts, *AT_BROKER, *reports, its=whole)
+    assert [(message.title, message.lines[1]) for message in said] == [("Confirmed", ID), *told]
+    assert {message.lines[-1] for message in said} == {ID}, "each names the order as its broker does"
 
 
-def test_every_kind_of_report_is_either_told_or_a_step(alerts, said):
-    for kind in K:
-        alerts(report(kind), order())
-    assert len(said) == len(K) - 6
+def test_an_order_is_told_with_the_terms_that_it_has_now(alerts, said):
+    changed = report(K.REPLACED, price=Decimal(5850), quantity=Decimal(600))
+    tell(
+        alerts,
+        report(K.REPLACED, quantity=Decimal(334)),
+        *SENT,
+        AT_BROKER[-1],
+        changed,
+        part("1", 5),
+        report(K.CANCELED),
+    )
+    assert [(message.title, message.lines[0].partition("buy ")[2]) for message in said] == [
+        ("Changed", "334 MHRN IRO1MHRN0001 at 5,860"),
+        ("Confirmed", "334 MHRN IRO1MHRN0001 at 5,860"),
+        ("Changed", "600 MHRN IRO1MHRN0001 at 5,850"),
+        ("Filled in part", "600 MHRN IRO1MHRN0001 at 5,850"),
+        ("Canceled", "600 MHRN IRO1MHRN0001 at 5,850"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "kind"),
+    [
+        ((), K.INITIALIZED), ((), K.SUBMITTED), (SENT, K.REFUSED), (AT_BROKER, K.PENDING_CANCEL),
+        (AT_BROKER, K.PENDING_REPLACE), ((), K.TAKEN_OVER),
+    ],
+)  # fmt: skip
+def test_steps_on_the_way_are_not_told(said, before, kind):
+    assert told_of(said, *before, report(kind)) == []
 
 
 def test_the_same_thing_is_told_once(alerts, said):
-    for _ in range(2):
-        alerts(report(K.ACCEPTED), order())
-        alerts(report(K.ACCEPTED, venue_order_id="77"), order())
-        alerts(report(K.PARTIALLY_FILLED, fill=fill("1", 5)), order())
-        alerts(report(K.PARTIALLY_FILLED, fill=fill("2", 5)), order())
-        alerts(report(K.PARTIALLY_FILLED, cum_qty=Decimal(20)), order())
-        alerts(report(K.UNRESOLVED), order())
-    alerts(report(K.ACCEPTED, "fb-other"), order("fb-other"))
-    assert [message.title for message in said] == ["Confirmed", *["Filled in part"] * 3, "Unresolved", "Confirmed"]
+    tell(alerts, *SENT, report(K.UNRESOLVED), report(K.UNRESOLVED), report(K.ACCEPTED), AT_BROKER[-1], AT_BROKER[-1])
+    other = replace(order(), client_order_id="fb-other")
+    tell(alerts, report(K.SUBMITTED, "fb-other"), report(K.ACCEPTED, "fb-other"), its=other)
+    assert [message.title for message in said] == ["Unresolved", "Confirmed", "Confirmed"]
 
 
 def test_a_trailing_stop_that_follows_the_market_is_no_news(alerts, said):
     trailing = order(order_type=OrderType.TRAILING_STOP, instructions=Instructions(trailing_offset=Decimal(100)))
-    alerts(report(K.REPLACED, trigger_price=Decimal(5700)), trailing)
+    tell(alerts, report(K.REPLACED, trigger_price=Decimal(5700)), its=trailing)
     assert said == []
-    alerts(report(K.REPLACED, quantity=Decimal(100)), trailing)
+    tell(alerts, report(K.REPLACED, quantity=Decimal(100)), its=trailing)
     assert said[0].title == "Changed"
 
 
 def test_only_what_is_wanted_is_told(said):
     alerts = OrderAlerts(said.append, [AlertKind.FAILED])
-    for kind in K:
-        alerts(report(kind), order())
+    tell(alerts, report(K.DENIED))
+    tell(alerts, *SENT, report(K.UNRESOLVED), AT_BROKER[-1], part("1", 5), report(K.CANCELED))
+    tell(alerts, *SENT, report(K.REJECTED))
     assert {message.title for message in said} == {"Rejected", "Not sent", "Unresolved"}
     assert {message.importance for message in said} == {Importance.HIGH}
 
 
 def test_a_fault_in_telling_does_not_reach_the_journal(caplog):
-    OrderAlerts(lambda _: None)(report(K.ACCEPTED), None)
+    OrderAlerts(lambda _: None)(report(K.ACCEPTED), None, None)
     assert "a fault of firstbell's own" in caplog.text
 
 
 def test_telling_a_report_takes_microseconds(alerts):
     taken_ns = []
     for number in range(2000):
-        each, its = report(K.ACCEPTED, f"fb-{number}", venue_order_id=str(number)), order(f"fb-{number}")
+        each = report(K.ACCEPTED, f"fb-{number}", venue_order_id=str(number))
+        before = OrderState(order(f"fb-{number}")).after(report(K.SUBMITTED, f"fb-{number}"))
+        after = before.after(each)
         began = time.perf_counter_ns()
-        alerts(each, its)
+        alerts(each, before, after)
         taken_ns.append(time.perf_counter_ns() - began)
     assert statistics.median(taken_ns) < 50_000
 
@@ -213,7 +347,7 @@ def test_a_summary_says_what_went_wrong_first():
 
 
 def test_what_is_said_survives_being_set_for_telegram(alerts, said):
-    alerts(report(K.REJECTED, reason="<موجودی> & \u202eکافی"), order())
+    tell(alerts, *SENT, report(K.REJECTED, reason="<موجودی> & \u202eکافی"))
     assert pages(said)[0].text.splitlines()[2] == "&lt;موجودی&gt; &amp; \\u202eکافی"
 
 
@@ -232,7 +366,11 @@ def test_a_tail_hands_on_each_report_of_its_run_once(journal, tmp_path):
     claimed(journal, "fb-old", "earlier")
     journal.append([report(K.SUBMITTED, "fb-old"), report(K.UNRESOLVED, "fb-old")])
     heard = []
-    tail = Tail(open_journal(None, tmp_path / "journal.db", SystemClock()), "run", lambda each, _: heard.append(each))
+    tail = Tail(
+        open_journal(None, tmp_path / "journal.db", SystemClock()),
+        "run",
+        lambda each, before, after: heard.append((each, before, after)),
+    )
     assert tail.look() == ()
     assert heard == []
     claimed(journal, "fb-1")
@@ -251,7 +389,9 @@ def test_a_tail_hands_on_each_report_of_its_run_once(journal, tmp_path):
         tail.look()
     journal.append([report(K.FILLED, "fb-1", fill=fill("1", 170018))])
     tail.look()
-    assert [(each.client_order_id, each.kind.value) for each in heard] == [
+    assert all(after == before.after(each) for each, before, after in heard)
+    assert heard[-1][2].status is OrderStatus.FILLED
+    assert [(each.client_order_id, each.kind.value) for each, _, _ in heard] == [
         ("fb-1", "INITIALIZED"), ("fb-2", "INITIALIZED"),
         ("fb-1", "SUBMITTED"), ("fb-1", "ACCEPTED"), ("fb-2", "SUBMITTED"),
         ("fb-old", "ACCEPTED"), ("fb-2", "UNRESOLVED"), ("fb-1", "PARTIALLY_FILLED"),
@@ -259,8 +399,8 @@ def test_a_tail_hands_on_each_report_of_its_run_once(journal, tmp_path):
     ]  # fmt: skip
 
 
-def test_a_subscriber_of_a_journal_has_durable_reports_told(journal, alerts, said):
-    journal.subscribe(alerts)
+def test_a_follower_of_a_journal_has_durable_reports_told(journal, alerts, said):
+    journal.follow(alerts)
     claimed(journal, NAME)
     journal.append([report(K.SUBMITTED), report(K.ACCEPTED, venue_order_id="77")])
     assert [message.title for message in said] == ["Confirmed"]

@@ -189,6 +189,22 @@ def test_subscribers_hear_of_durable_reports_only(journal):
     assert heard == [(ReportKind.INITIALIZED, "Order_A")]
 
 
+def test_followers_hear_of_each_report_with_its_order_before_and_after_it(journal, place):
+    heard = []
+    journal.follow(lambda *told: heard.append(told))
+    journal.claim(intent(), "run", this_process())
+    other = place.open()
+    other.append([report(ReportKind.SUBMITTED)])
+    other.close()
+    # What another process has written meanwhile is in it, and each report of several has its own.
+    journal.append([report(ReportKind.ACCEPTED), report(ReportKind.CANCELED)])
+    assert [(each.kind, before.status, after.status) for each, before, after in heard] == [
+        (ReportKind.INITIALIZED, OrderStatus.INITIALIZED, OrderStatus.INITIALIZED),
+        (ReportKind.ACCEPTED, OrderStatus.SUBMITTED, OrderStatus.ACCEPTED),
+        (ReportKind.CANCELED, OrderStatus.ACCEPTED, OrderStatus.CANCELED),
+    ]
+
+
 def test_a_run_begins_once(journal):
     journal.begin_run(RunRecord("run", AT, (), "/results"))
     with pytest.raises(JournalError, match=r"(?i)unique"):

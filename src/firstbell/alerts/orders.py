@@ -1,30 +1,30 @@
-"""From execution reports to alerts: a subscriber of the journal that is quick and never raises."""
+"""From execution reports to alerts: a follower of the journal that is quick and never raises.
+
+What is told goes by what a report has made of its order, not by the report's kind alone: the trade that completes an
+order is told as that, whatever the broker called it, and what the order has come to already is not told again.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from firstbell.alerts import words
 from firstbell.alerts.base import Importance
 from firstbell.config.models import AlertKind
 from firstbell.model.money import grouped
-from firstbell.model.order_status import ReportKind
+from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
 from firstbell.model.terms import OrderType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from decimal import Decimal
 
     from firstbell.alerts.base import Message
-    from firstbell.model.order import Order
+    from firstbell.model.order import OrderState
     from firstbell.model.report import ExecutionReport
 
 _log = logging.getLogger(__name__)
-
-_REMEMBERED: Final = 20_000
-"""Orders of which is known what has been told."""
 
 _K = ReportKind
 _A = AlertKind
@@ -34,8 +34,6 @@ _TITLES: Final[dict[ReportKind, tuple[AlertKind, str, Importance]]] = {
     _K.REJECTED: (_A.FAILED, "Rejected", Importance.HIGH),
     _K.DENIED: (_A.FAILED, "Not sent", Importance.HIGH),
     _K.UNRESOLVED: (_A.FAILED, "Unresolved", Importance.HIGH),
-    _K.PARTIALLY_FILLED: (_A.FILLS, "Filled in part", Importance.NORMAL),
-    _K.FILLED: (_A.FILLS, "Filled", Importance.NORMAL),
     _K.TRIGGERED: (_A.STOPS, "Stop triggered", Importance.HIGH),
     _K.CANCELED: (_A.CHANGES, "Canceled", Importance.NORMAL),
     _K.EXPIRED: (_A.CHANGES, "Expired", Importance.LOW),
@@ -44,13 +42,19 @@ _TITLES: Final[dict[ReportKind, tuple[AlertKind, str, Importance]]] = {
     _K.CANCEL_REJECTED: (_A.CHANGES, "Not canceled", Importance.HIGH),
     _K.REPLACE_REJECTED: (_A.CHANGES, "Not changed", Importance.HIGH),
 }
-"""Of the others there is nothing to tell: they are steps on the way."""
-_ONCE: Final = frozenset({_K.ACCEPTED, _K.UNRESOLVED, _K.TRIGGERED})
-"""Told once an order: they come again when its name is learned, or while it is asked for."""
+"""Of the others there is nothing to tell but what has traded: they are steps on the way."""
+_ENDS: Final = {
+    _K.REJECTED: OrderStatus.REJECTED,
+    _K.DENIED: OrderStatus.DENIED,
+    _K.CANCELED: OrderStatus.CANCELED,
+    _K.EXPIRED: OrderStatus.EXPIRED,
+    _K.WITHDRAWN: OrderStatus.DENIED,
+}
+"""What these make of an order, unless all of it has traded."""
 
 
 class OrderAlerts:
-    """A `firstbell.journal.base.Subscriber` that has reports told.
+    """A `firstbell.journal.base.Follower` that has reports told.
 
     Args:
         post: Takes a message, and neither blocks nor raises.
@@ -67,72 +71,79 @@ class OrderAlerts:
         self._post = post
         self._events = frozenset(events)
         self._symbols: Mapping[str, str] = symbols if symbols is not None else {}
-        self._told: OrderedDict[str, set[str]] = OrderedDict()
 
-    def __call__(self, report: ExecutionReport, order: Order) -> None:
-        """Tell of one report, if it is worth it."""
+    def __call__(self, report: ExecutionReport, before: OrderState, after: OrderState) -> None:
+        """Tell of one report what is worth it: what has traded by it, then what else it has made of the order."""
         try:
-            message = self._message(report, order)
+            messages = [*self._messages(report, before, after)]
         except Exception:  # noqa: BLE001 - whoever writes a report must never suffer for what is said about it
             _log.exception("a fault of firstbell's own: a report on %s was not told", report.client_order_id)
             return
-        if message is not None:
+        for message in messages:
             self._post(message)
 
-    def _message(self, report: ExecutionReport, order: Order) -> Message | None:
+    def _messages(self, report: ExecutionReport, before: OrderState, after: OrderState) -> Iterator[Message]:
+        symbol = self._symbols.get(after.order.instrument)
         found = _TITLES.get(report.kind)
-        if found is None or found[0] not in self._events or self._is_known(report, order):
-            return None
-        _, title, importance = found
-        return words.about(
-            title, report, order, self._symbols.get(order.instrument), *_more(report, order), importance=importance
-        )
-
-    def _is_known(self, report: ExecutionReport, order: Order) -> bool:
-        """Whether this has been told already, in whatever other report."""
-        if report.kind is ReportKind.REPLACED and order.order_type is OrderType.TRAILING_STOP and _only_follows(report):
-            return True
-        news = _news(report)
-        if news is None:
-            return False
-        told = self._told.setdefault(report.client_order_id, set())
-        self._told.move_to_end(report.client_order_id)
-        while len(self._told) > _REMEMBERED:
-            self._told.popitem(last=False)
-        if news in told:
-            return True
-        told.add(news)
-        return False
+        is_told = found is not None and _is_news(report, before, after)
+        if _A.FILLS in self._events and (said := _trades(report, before, after)) is not None:
+            # Where the report has more to say than that, its reason stands there.
+            yield words.about(said[0], after, symbol, said[1], reason=None if is_told else report.reason)
+        if found is not None and is_told and found[0] in self._events:
+            _, title, importance = found
+            more = _more(report, before, after)
+            yield words.about(title, after, symbol, *more, reason=report.reason, importance=importance)
 
 
-def _news(report: ExecutionReport) -> str | None:
-    """What is new in a report, so that it can be recognized when it comes again; None where it always is."""
-    if report.kind in _ONCE:
-        return report.kind.value
-    if report.fill is not None:
-        return f"trade {report.fill.trade_id}"
-    return None if report.cum_qty is None else f"sum {report.cum_qty}"
+def _trades(report: ExecutionReport, before: OrderState, after: OrderState) -> tuple[str, str] | None:
+    """What a report tells of trades, and under which title; None where it tells nothing that was not known.
+
+    A trade that is in a sum which was told already is no news: of those there is only, at the end, what they cost.
+    """
+    is_filled = after.status is OrderStatus.FILLED
+    if after.filled_qty > before.filled_qty or (is_filled and before.status is not OrderStatus.FILLED):
+        fill = report.fill if after.filled_qty > before.filled_qty else None
+        return "Filled" if is_filled else "Filled in part", words.traded(fill, after)
+    is_priced = after.priced_qty > before.priced_qty and before.priced_qty < before.filled_qty
+    if is_priced and after.status in DONE and (price := words.average(after)) is not None:
+        return "Price", f"{grouped(after.filled_qty)} in all, told of before, {price}"
+    return None
 
 
-def _only_follows(report: ExecutionReport) -> bool:
-    return report.price is None and report.quantity is None
+def _is_news(report: ExecutionReport, before: OrderState, after: OrderState) -> bool:
+    """Whether a report says something of its order, its trades aside, that was not known."""
+    match report.kind:
+        case ReportKind.ACCEPTED:
+            # It comes again when the order's name is learned.
+            return before.status not in PLACED
+        case ReportKind.UNRESOLVED:
+            return not before.unresolved
+        case ReportKind.TRIGGERED:
+            return not before.triggered
+        case ReportKind.REPLACED:
+            is_trailing = after.order.order_type is OrderType.TRAILING_STOP
+            return not (is_trailing and report.price is None and report.quantity is None)
+        case kind if kind in _ENDS:
+            return after.status is _ENDS[kind] and before.status is not after.status
+    return True
 
 
-def _more(report: ExecutionReport, order: Order) -> tuple[str, ...]:
-    if report.kind in {ReportKind.PARTIALLY_FILLED, ReportKind.FILLED}:
-        said = words.traded(report, order)
-        return (said,) if said else ()
+def _more(report: ExecutionReport, before: OrderState, after: OrderState) -> tuple[str, ...]:
     if report.kind is ReportKind.UNRESOLVED:
         return ("Nobody has said what became of it; its broker's lists are asked.",)
     if report.kind is ReportKind.REPLACED:
-        return (f"now {_changes(report)}",)
+        return _changes(before, after)
+    if report.kind in _ENDS and after.filled_qty:
+        price = words.average(after)
+        return (f"{grouped(after.filled_qty)} of it had traded{'' if price is None else f', {price}'}",)
     return ()
 
 
-def _changes(report: ExecutionReport) -> str:
-    named: tuple[tuple[str, Decimal | None], ...] = (
-        ("quantity", report.quantity),
-        ("price", report.price),
-        ("trigger price", report.trigger_price),
+def _changes(before: OrderState, after: OrderState) -> tuple[str, ...]:
+    named: tuple[tuple[str, Decimal | None, Decimal | None], ...] = (
+        ("quantity", before.quantity, after.quantity),
+        ("price", before.price, after.price),
+        ("trigger price", before.trigger_price, after.trigger_price),
     )
-    return ", ".join(f"{name} {grouped(number)}" for name, number in named if number is not None) or "as asked for"
+    changed = [f"{name} {grouped(was)}" for name, was, now in named if was is not None and was != now]
+    return (f"before: {', '.join(changed)}",) if changed else ()

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from firstbell.model.order import OrderState
 from firstbell.model.order_status import OrderStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from firstbell.journal.base import Entry, Journal, Subscriber
+    from firstbell.journal.base import Entry, Follower, Journal
     from firstbell.model.identifiers import ClientOrderId, RunId
-    from firstbell.model.order import OrderState
 
 
 class Tail:
@@ -30,7 +30,7 @@ class Tail:
         JournalError: The journal cannot be read.
     """
 
-    def __init__(self, journal: Journal, run_id: RunId, tell: Subscriber) -> None:
+    def __init__(self, journal: Journal, run_id: RunId, tell: Follower) -> None:
         self._journal = journal
         self._run_id = run_id
         self._tell = tell
@@ -61,12 +61,14 @@ class Tail:
         name = entry.intent.order.client_order_id
         if self._seen.get(name) == entry.state:
             return
+        told, after = self._told.get(name, 0), OrderState(entry.intent.order)
         reports = self._journal.reports(name)
-        for report in reports[self._told.get(name, 0) :]:
-            self._told[name] = self._told.get(name, 0) + 1
+        for number, report in enumerate(reports):
+            before, after = after, after.after(report)
             # What a command writes meanwhile, a cancel among others, it tells by itself.
-            if report.run_id == self._run_id:
-                self._tell(report, entry.intent.order)
+            if number >= told and report.run_id == self._run_id:
+                self._tell(report, before, after)
+        self._told[name] = len(reports)
         self._seen[name] = entry.state
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from firstbell.alerts.base import Importance, Message
 from firstbell.model.money import exact, grouped
+from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderRole, OrderType
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from firstbell.model.order import Order, OrderState
-    from firstbell.model.report import ExecutionReport
+    from firstbell.model.report import Fill
 
 MOST_LINES: Final = 40
 """Orders or accounts that one message lists; of the others it says how many there are."""
@@ -72,23 +73,41 @@ def ids(order: Order, venue_order_id: str | None) -> str:
 
 def about(
     title: str,
-    report: ExecutionReport,
-    order: Order,
+    state: OrderState,
     symbol: str | None,
     *more: str,
+    reason: str | None = None,
     importance: Importance = Importance.NORMAL,
 ) -> Message:
-    """What happened to an order: the order, what more there is to say, why, and its names."""
-    reason = [_cut(report.reason)] if report.reason else []
-    return Message(title, (order_line(order, symbol), *more, *reason, ids(order, report.venue_order_id)), importance)
+    """What happened to an order: the order with its terms as they are now, what more there is, why, and its names."""
+    order = state.order
+    why = [_cut(reason)] if reason else []
+    return Message(title, (order_line(order, symbol, state), *more, *why, ids(order, state.venue_order_id)), importance)
 
 
-def traded(report: ExecutionReport, order: Order) -> str:
-    """What has traded, as far as the report says: now, and in all."""
-    now = "" if report.fill is None else f"{grouped(report.fill.last_qty)} at {grouped(report.fill.last_px)}"
-    quantity = order.quantity if report.quantity is None else report.quantity
-    so_far = "" if report.cum_qty is None else f"{grouped(report.cum_qty)} of {grouped(quantity)} so far"
-    return "; ".join(words for words in (now, so_far) if words)
+def traded(fill: Fill | None, state: OrderState) -> str:
+    """What has traded: now, where a trade says so, and in all.
+
+    Args:
+        fill: The trade that is told of; None where only a sum is.
+        state: The order after it.
+    """
+    now = "" if fill is None else f"{grouped(fill.last_qty)} at {grouped(fill.last_px)}"
+    filled = grouped(state.filled_qty)
+    if state.status is not OrderStatus.FILLED or state.filled_qty < state.quantity:
+        in_all = f"{filled} of {grouped(state.quantity)} so far"
+    elif fill is not None and fill.last_qty == state.filled_qty:
+        in_all = ""
+    else:
+        in_all = f"{filled} in all, {average(state) or 'at prices that nobody has told yet'}"
+    return "; ".join(words for words in (now, in_all) if words)
+
+
+def average(state: OrderState) -> str | None:
+    """At what price an order has traded on average; None while some of its trades have no price."""
+    if state.avg_px is None or state.priced_qty != state.filled_qty:
+        return None
+    return f"at {grouped(round(state.avg_px, 2))} on average"
 
 
 def halted(words: str, *, reducing: bool = False) -> Message:

@@ -89,7 +89,7 @@ class Alerts:
         if kind in self.settings.events:
             self.dispatcher.post(message)
 
-    def subscriber(self) -> OrderAlerts:
+    def follower(self) -> OrderAlerts:
         """Has reports on orders told."""
         return OrderAlerts(self.dispatcher.post, self.settings.events, self.symbols)
 
@@ -168,7 +168,7 @@ def tell_orders(office: Office) -> None:
     """Have every report that this process writes told, where the config wants alerts; the end of a command waits."""
     alerts = Alerts.of(office)
     if alerts is not None:
-        office.journal.subscribe(alerts.subscriber())
+        office.journal.follow(alerts.follower())
         office.before_closing(partial(alerts.close, _SHORT_CLOSE_S))
 
 

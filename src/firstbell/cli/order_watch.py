@@ -53,7 +53,7 @@ def watch(shell: Shell, *, live: bool, until_done: bool) -> int:
             ask_quickly(shell, office, run_id, unresolved)
         teller = _Teller(shell, alerts)
         if alerts is not None:
-            office.journal.subscribe(alerts.subscriber())
+            office.journal.follow(alerts.follower())
             alerts.stand_for_all()
         desk = OrderDesk(office, run_id=run_id, live=live, intervene=teller.intervene, alert=teller.position)
     except BaseException:

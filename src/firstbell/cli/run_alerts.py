@@ -61,7 +61,7 @@ class RunAlerts:
         if self._alerts is None:
             return
         try:
-            self._tail = Tail(office.journal, record.run_id, self._alerts.subscriber())
+            self._tail = Tail(office.journal, record.run_id, self._alerts.follower())
         except FirstbellError as error:
             _log.warning("nothing is told of this run's orders: %s", error)
         self._schedule_quiet()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Subscriber = Callable[[ExecutionReport, Order], None]
     """Called after a report is durable, with the order it is of. It must be quick and must not raise."""
+    Follower = Callable[[ExecutionReport, OrderState, OrderState], None]
+    """The same, with the order as it stood before the report and as it stands after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,10 @@ class Journal(Protocol):
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Have every later report handed on, once it is durable."""
+        ...
+
+    def follow(self, follower: Follower) -> None:
+        """Have every later report handed on with what it has made of its order, once it is durable."""
         ...
 
     def close(self) -> None:

@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from datetime import date
 
     from firstbell.clock import Clock
-    from firstbell.journal.base import ClaimAnswer, Entry, Intent, Note, Owner, RunRecord, Subscriber
+    from firstbell.journal.base import ClaimAnswer, Entry, Follower, Intent, Note, Owner, RunRecord, Subscriber
     from firstbell.journal.store import Row, Session, Store
     from firstbell.model.identifiers import ClientOrderId, RunId
     from firstbell.model.order import Order
 
-    Told = list[tuple[ExecutionReport, Order]]
+    Told = list[tuple[ExecutionReport, OrderState, OrderState]]
+    """Reports, each with its order before and after it."""
     _States = dict[ClientOrderId, Known]
 
 _AT_ONCE = 5_000
@@ -73,6 +74,7 @@ class SqlJournal:
         self._store = store
         self._clock = clock
         self._subscribers: list[Subscriber] = []
+        self._followers: list[Follower] = []
         self._known = KnownStates()
         self._settled: dict[tuple[str, Owner], int] = {}
         """Login and claimant → the row of orders up to which none can stand against him ever again."""
@@ -85,6 +87,10 @@ class SqlJournal:
     def subscribe(self, subscriber: Subscriber) -> None:
         """Have every later report of this process handed on, once it is durable."""
         self._subscribers.append(subscriber)
+
+    def follow(self, follower: Follower) -> None:
+        """Have every later report of this process handed on with what it has made of its order."""
+        self._followers.append(follower)
 
     def close(self) -> None:
         """Let go of the store; the next call opens it again."""
@@ -196,7 +202,7 @@ class SqlJournal:
         here = this_process().host
         verdict = decide(held, owner, now_ns, session.alive, out_of_sight_ns=out_of_sight_ns, here=here)
         if held is not None and verdict.report is not None:
-            self._tell(session, told, held.intent.order, run_id, verdict.report, verdict.reason)
+            self._tell(session, told, held.state, run_id, verdict.report, verdict.reason)
             held = _read(session, newest)[0]
         if held is not None and verdict.answer is Decision.PLACED:
             return AlreadyPlaced(held), told, None
@@ -210,7 +216,7 @@ class SqlJournal:
         claimed_at = instant(self._clock.wall_ns())
         row = order_row(intent, order, round_=round_, run_id=run_id, owner=owner, claimed_at=claimed_at)
         session.add("orders", [row])
-        self._tell(session, told, order, run_id, ReportKind.INITIALIZED, None)
+        self._tell(session, told, OrderState(order), run_id, ReportKind.INITIALIZED, None)
         return Claimed(order), told, held if verdict.report is not None else None
 
     def _against(self, session: Session, intent: Intent, owner: Owner, now_ns: int) -> Entry | None:
@@ -251,11 +257,11 @@ class SqlJournal:
         return Held(entry, ours=False)
 
     def _tell(
-        self, session: Session, told: Told, order: Order, run_id: RunId, kind: ReportKind, reason: str | None
+        self, session: Session, told: Told, before: OrderState, run_id: RunId, kind: ReportKind, reason: str | None
     ) -> None:
-        report = self._report(order, run_id, kind, reason)
+        report = self._report(before.order, run_id, kind, reason)
         session.add("reports", [report_row(report)])
-        told.append((report, order))
+        told.append((report, before, before.after(report)))
 
     def _report(self, order: Order, run_id: RunId, kind: ReportKind, reason: str | None) -> ExecutionReport:
         at = instant(self._clock.wall_ns())
@@ -269,9 +275,11 @@ class SqlJournal:
         return self._store.read(lambda session: session.rows(query, values))
 
     def _hand_on(self, told: Told) -> None:
-        for report, order in told:
+        for report, before, after in told:
             for subscriber in self._subscribers:
-                subscriber(report, order)
+                subscriber(report, after.order)
+            for follower in self._followers:
+                follower(report, before, after)
 
 
 def _read(session: Session, rows: Sequence[Row]) -> tuple[Entry, ...]:
@@ -306,7 +314,7 @@ def _append(session: Session, known: _States, reports: Sequence[ExecutionReport]
         except IllegalMove as error:
             raise ReportMisfit(f"{name}: {error}") from error
         now[name] = Known(before.plan_id, before.reports + 1, state)
-        told.append((report, state.order))
+        told.append((report, before.state, state))
     session.add("reports", [report_row(report) for report in reports])
     return told, now
 
