@@ -18,7 +18,7 @@ from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
-from firstbell.oms.cancel import cancel
+from firstbell.oms.cancel import cancel, why_not_canceled
 
 AT = datetime(2026, 11, 21, 5, 15, tzinfo=UTC)
 DAY = date(2026, 11, 21)
@@ -117,6 +117,17 @@ def test_a_request_that_did_not_leave_leaves_the_order_as_it_was(journal, steppe
         cancel(entry, Book(journal, error), journal, stepped_clock, "later")
     state = journal.entry("a").state
     assert (state.status, state.reason) == (OrderStatus.ACCEPTED, "the request did not leave")
+
+
+@pytest.mark.parametrize("error", [Refused("1502"), NotSent("refused"), CaptchaError("none")])
+def test_whatever_stands_against_a_second_cancel_the_first_one_may_have_been_made(journal, stepped_clock, error):
+    entry = placed(journal, *ACCEPTED, ReportKind.PENDING_CANCEL)
+    with pytest.raises(type(error)):
+        cancel(entry, Book(journal, error), journal, stepped_clock, "later")
+    assert journal.entry("a").state.status is OrderStatus.PENDING_CANCEL
+    words = why_not_canceled(OrderStatus.PENDING_CANCEL, str(error))
+    assert "it is not known yet what became of it" in words
+    assert words.endswith(f"asked again: {error}")
 
 
 def test_an_unanswered_request_stays_pending_while_the_list_shows_it_at_work(journal, stepped_clock, caplog):

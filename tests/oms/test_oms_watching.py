@@ -9,7 +9,7 @@ import pytest
 from oms_desk import Desk, request
 
 from firstbell.brokers.base import Outcome
-from firstbell.errors import CaptchaError, NoAnswer
+from firstbell.errors import CaptchaError, NoAnswer, Refused
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
@@ -94,7 +94,7 @@ def test_a_change_that_nobody_answered_is_read_from_the_list(desk):
     assert (state.status, state.price) == (S.ACCEPTED, 4850)
 
 
-def test_a_change_that_was_never_heard_is_given_up_after_a_while(desk):
+def test_a_change_that_was_never_heard_is_given_up_once_lists_that_lag_must_show_it(desk):
     name = desk.manager.place(request()).order_id
 
     def lost(*_args):
@@ -103,15 +103,65 @@ def test_a_change_that_was_never_heard_is_given_up_after_a_while(desk):
     desk.broker.replace = lost
     desk.manager.replace(name, price=D(4850))
     assert desk.manager.entry(name).state.status is S.PENDING_REPLACE
-    desk.rounds(2)
+    desk.rounds(36)
     assert desk.manager.entry(name).state.status is S.PENDING_REPLACE
-    desk.rounds(5)
+    desk.rounds(2)
     state = desk.manager.entry(name).state
     assert (state.status, state.price) == (S.ACCEPTED, 4860)
     assert "its old terms" in state.reason
 
 
-def test_a_cancel_that_was_never_heard_can_be_asked_for_again(desk):
+def lagging(desk, seconds):
+    """Have the broker's list show what was there so long ago."""
+    orders, told = desk.broker.orders, []
+
+    def old(day):
+        now_ns = desk.clock.monotonic_ns()
+        told.append((now_ns, orders(day)))
+        return [told[0][1], *(rows for at_ns, rows in told if at_ns <= now_ns - seconds * 1_000_000_000)][-1]
+
+    desk.broker.orders = old
+    desk.at_venue()
+
+
+def test_a_change_that_was_heard_and_not_answered_is_not_known_until_a_list_that_lags_shows_it(desk):
+    name = desk.manager.place(request()).order_id
+    desk.rounds()
+    change = desk.broker.replace
+
+    def heard(*args):
+        change(*args)
+        raise NoAnswer("silence")
+
+    desk.broker.replace = heard
+    lagging(desk, 62)
+    said = [desk.manager.replace(name, quantity=D(2000))]
+    for _ in range(30):
+        desk.rounds()
+        said.append(desk.manager.track(name))
+    assert {each.status for each in said} == {S.PENDING_REPLACE}
+    desk.rounds(2)
+    state = desk.manager.entry(name).state
+    assert (state.status, state.quantity) == (S.ACCEPTED, 2000)
+    assert "REPLACE_REJECTED" not in reports(desk, name)
+
+
+# --- cancels that no list shows
+
+
+def count_cancels(desk, cancel):
+    """Have the broker take cancels like this; the seconds at which it was asked."""
+    asked = []
+
+    def counted(name):
+        asked.append(desk.clock.monotonic_ns() // 1_000_000_000)
+        return cancel(name)
+
+    desk.broker.cancel = counted
+    return asked
+
+
+def test_a_cancel_that_was_never_heard_is_asked_for_again(desk):
     name = desk.manager.place(request()).order_id
     cancel = desk.broker.cancel
 
@@ -119,13 +169,93 @@ def test_a_cancel_that_was_never_heard_can_be_asked_for_again(desk):
         raise NoAnswer("silence")
 
     desk.broker.cancel = lost
-    desk.manager.cancel(name)
+    assert desk.manager.cancel(name).is_unresolved
     desk.rounds(2)
     assert desk.manager.entry(name).state.status is S.PENDING_CANCEL
-    desk.rounds(5)
-    assert desk.manager.entry(name).state.status is S.ACCEPTED
     desk.broker.cancel = cancel
-    assert desk.manager.cancel(name).status is S.CANCELED
+    desk.rounds(2)
+    assert desk.manager.entry(name).state.status is S.CANCELED
+
+
+def test_a_cancel_is_asked_for_again_ever_more_seldom_and_at_last_given_up(desk):
+    name = desk.manager.place(request()).order_id
+    asked = count_cancels(desk, silent)
+    desk.manager.cancel(name)
+    desk.rounds(150, 1)
+    assert [at - asked[0] for at in asked] == [0, 5, 15, 35, 75]
+    assert desk.manager.entry(name).state.status is S.PENDING_CANCEL
+    desk.rounds(5, 1)
+    state = desk.manager.entry(name).state
+    assert (state.status, len(asked)) == (S.ACCEPTED, 5)
+    assert "still shows it working" in state.reason
+    # Another cancel begins anew.
+    desk.manager.cancel(name)
+    desk.rounds(6, 1)
+    assert len(asked) == 7
+
+
+def test_a_cancel_that_was_made_stays_unknown_while_lists_lag_though_others_are_refused(desk):
+    name = desk.manager.place(request()).order_id
+    desk.rounds()
+    cancel = desk.broker.cancel
+    lagging(desk, 62)
+
+    def once(name):
+        if len(asked) > 1:
+            raise Refused("1502")
+        cancel(name)
+
+    asked = count_cancels(desk, once)
+    said = [desk.manager.cancel(name)]
+    for second in range(60):
+        desk.rounds(1, 1)
+        if second % 7 == 0:
+            said.append(desk.manager.cancel(name))
+        assert desk.manager.entry(name).state.status is S.PENDING_CANCEL
+    assert all((each.is_success, each.is_unresolved, each.error) == (False, True, None) for each in said)
+    assert "it is not known yet what became of it" in said[-1].message
+    assert said[-1].message.endswith("asked again: 1502")
+    desk.rounds(4, 1)
+    assert desk.manager.entry(name).state.status is S.CANCELED
+    assert "CANCEL_REJECTED" not in reports(desk, name)
+
+
+def test_a_cancel_that_another_process_has_seen_through_meanwhile_is_not_asked_for_again(desk):
+    name = desk.manager.place(request()).order_id
+    asked = count_cancels(desk, silent)
+    desk.manager.cancel(name)
+    orders = desk.broker.orders
+
+    def seen(day):
+        rows = orders(day)
+        at = instant(desk.clock.wall_ns())
+        desk.journal.append([ExecutionReport(name, "other", ReportKind.CANCELED, at)])
+        desk.broker.orders = orders
+        return rows
+
+    desk.rounds(2)
+    desk.broker.orders = seen
+    desk.rounds(1)
+    assert (desk.manager.entry(name).state.status, len(asked)) == (S.CANCELED, 1)
+    assert desk.broker.orders is orders
+
+
+def test_a_cancel_that_was_refused_says_nothing_of_a_change_before_it(desk):
+    name = desk.manager.place(request()).order_id
+    desk.broker.replace = silent
+    desk.manager.replace(name, quantity=D(2000))
+
+    def no(_name):
+        raise Refused("not now")
+
+    desk.broker.cancel = no
+    response = desk.manager.cancel(name)
+    assert (response.status, response.is_success, response.is_unresolved) == (S.PENDING_REPLACE, False, True)
+    assert response.message == "not now"
+    desk.rounds(36)
+    assert desk.manager.entry(name).state.status is S.PENDING_REPLACE
+    desk.rounds(2)
+    assert desk.manager.entry(name).state.status is S.ACCEPTED
 
 
 # --- what is not said is not known, and what is said is counted once

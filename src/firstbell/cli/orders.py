@@ -156,16 +156,15 @@ def cancel(shell: Shell, *, order: str) -> int:
         except (BrokerError, CaptchaError) as error:
             now, refusal = find(office, entry.intent.order.client_order_id), redact(str(error))
         put_back(office.journal, office.clock, [now.run_id], office.calendar.tz)
-    why = why_not_canceled(now.state.status)
+    message = why_not_canceled(now.state.status, refusal)
     is_asked = now.state.status is OrderStatus.PENDING_CANCEL
-    message = refusal if why is not None and refusal is not None else why
     if shell.json:
         shell.print_json({**facts(now), "message": message})
     else:
         print_entries(shell, [now], now.intent.order.client_order_id)
         if message is not None:
             shell.out.print(f"[red]Not canceled{' yet' if is_asked else ''}:[/] {escape(message)}")
-    if why is None:
+    if message is None:
         return 0
     return 3 if is_asked else 1
 

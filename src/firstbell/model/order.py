@@ -29,13 +29,14 @@ _COUNTED: Final = frozenset(
     }
 )
 """Where a sum that has reached the quantity means that it is filled."""
+_ASKS: Final = frozenset({ReportKind.PENDING_CANCEL, ReportKind.PENDING_REPLACE})
 _SAYS_NOTHING: Final = frozenset({ReportKind.SUBMITTED, ReportKind.REPLACED})
 """Of whether a broker has an order of which nobody knows that."""
 _CHANGE_ENDS: Final = frozenset({ReportKind.REPLACED, ReportKind.REPLACE_REJECTED})
 """What a broker says of a change."""
 
 LISTS_LAG: Final = timedelta(seconds=75)
-"""So long after a change a list may still show an order's terms from before: lists are known to lag by 62 s."""
+"""So long after a cancel or a change a list may still show an order as before: lists are known to lag by 62 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ class OrderState:
         submitted_at: When the first word of its leaving was written down.
         changing: Whether a change was asked for and nobody has said yet what became of it.
         former: The terms from before its last changes at its broker, as long as lists may still show them.
+        asked_at: When a cancel or a change was last asked for.
     """
 
     order: Order
@@ -169,6 +171,7 @@ class OrderState:
     submitted_at: datetime | None = None
     changing: bool = False
     former: tuple[Former, ...] = ()
+    asked_at: datetime | None = None
 
     @property
     def price(self) -> Decimal:
@@ -250,6 +253,7 @@ class OrderState:
             submitted_at=self.submitted_at or (report.at if report.kind is ReportKind.SUBMITTED else None),
             changing=changing,
             former=_former(self, report),
+            asked_at=report.at if report.kind in _ASKS else self.asked_at,
         )
 
 
@@ -267,8 +271,11 @@ def _former(state: OrderState, report: ExecutionReport) -> tuple[Former, ...]:
 def _settled(status: OrderStatus, filled_qty: Decimal, quantity: Decimal, *, changing: bool) -> OrderStatus:
     """The status that what has traded by now demands: the same whichever of its reports came first, or got lost.
 
-    While a change is asked for, no sum says that all has traded: the order may have grown.
+    While a change is asked for, no sum says that all has traded: the order may have grown. And a refused cancel says
+    nothing of a change that was asked for before it.
     """
+    if changing and status is OrderStatus.ACCEPTED:
+        return OrderStatus.PENDING_REPLACE
     if status not in _COUNTED or not filled_qty:
         return status
     if filled_qty >= quantity and not changing:

@@ -26,13 +26,19 @@ ASKED = "canceled, as asked"
 _OFF_THE_BOOK: Final = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.DENIED})
 
 
-def why_not_canceled(status: OrderStatus) -> str | None:
-    """In words, why an order that was asked to be canceled is not known to be; None where it is off the book."""
+def why_not_canceled(status: OrderStatus, refusal: str | None = None) -> str | None:
+    """In words, why an order that was asked to be canceled is not known to be; None where it is off the book.
+
+    Args:
+        status: Where it stands.
+        refusal: What the broker, or what stood in the way, said this time; None where nothing did.
+    """
     if status in _OFF_THE_BOOK:
         return None
     if status is OrderStatus.PENDING_CANCEL:
-        return "the cancel has been asked for, and it is not known yet what became of it: the order may still trade"
-    return f"it was not canceled: it is {status}"
+        words = "the cancel has been asked for, and it is not known yet what became of it: the order may still trade"
+        return words if refusal is None else f"{words}; asked again: {refusal}"
+    return refusal or f"it was not canceled: it is {status}"
 
 
 def cancel(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id: RunId) -> Entry:
@@ -86,7 +92,8 @@ def ask(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id: Ru
 
     Raises:
         RunError: The order cannot be canceled as it stands.
-        Refused: The broker said no; the order stands as before.
+        Refused: The broker said no; the order stands as before: where a cancel had been asked for already,
+            `PENDING_CANCEL`, for the refusal may just mean that it has been made.
         NotSent: The request did not leave; the order stands as before.
         CaptchaError: Likewise, for want of a log-in.
         JournalError: It could not be written down.
@@ -101,15 +108,18 @@ def ask(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id: Ru
         at = instant(clock.wall_ns())
         journal.append([ExecutionReport(order.client_order_id, run_id, kind, at, reason=reason)])
 
+    is_first = entry.state.status is not OrderStatus.PENDING_CANCEL
     broker.login()
     report(ReportKind.PENDING_CANCEL, why)
     try:
         broker.cancel(name)
     except Refused as error:
-        report(ReportKind.CANCEL_REJECTED, redact(str(error)))
+        if is_first:
+            report(ReportKind.CANCEL_REJECTED, redact(str(error)))
         raise
     except (NotSent, CaptchaError):
-        report(ReportKind.CANCEL_REJECTED, "the request did not leave")
+        if is_first:
+            report(ReportKind.CANCEL_REJECTED, "the request did not leave")
         raise
     except NoAnswer:
         # It may have been heard: the list decides, now or at the next look.

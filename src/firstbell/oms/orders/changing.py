@@ -11,7 +11,7 @@ from firstbell.log import redact
 from firstbell.model.instant import instant
 from firstbell.model.money import grouped
 from firstbell.model.order_request import OrderRequest
-from firstbell.model.order_status import DONE
+from firstbell.model.order_status import DONE, OrderStatus
 from firstbell.model.terms import OrderRole
 from firstbell.oms.cancel import why_not_canceled
 from firstbell.oms.orders.blotter import entries_by_plan
@@ -57,10 +57,13 @@ class Changing:
                 response = trader.cancel(entry)
             except (BrokerError, CaptchaError) as error:
                 response = self._refused(entry, error)
-            words = why_not_canceled(response.status)
+            words = why_not_canceled(response.status, None if response.error is None else response.message)
             if words is None:
                 return replace(response, error=None, is_made=True)
-            return replace(response, message=words if response.error is None else response.message, is_made=False)
+            if response.status is OrderStatus.PENDING_CANCEL:
+                # A cancel that was asked for before may have been made, whatever was said of this one.
+                response = replace(response, error=None)
+            return replace(response, message=words, is_made=False)
 
     def replace(self, entry: Entry, wanted: Changed) -> OrderResponse:
         """Change an order; `OrderResponse.is_success` says whether it has these terms now.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from firstbell.model.order import LISTS_LAG
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.lists import reading
@@ -26,20 +28,25 @@ _ASKED: Final = {
     OrderStatus.PENDING_REPLACE: (ReportKind.REPLACE_REJECTED, "the list shows its old terms, long after the change"),
 }
 _LOOKS: Final = 4
-_LONG_NS: Final = 10_000_000_000
-"""So many looks over so long a time, in ns, and what was asked for has not been heard."""
+_LONG_NS: Final = LISTS_LAG // timedelta(microseconds=1) * 1_000
+"""So many looks over so long a time, in ns, and what was asked for has not been heard: lists lag by less."""
 
 
 @dataclass(slots=True)
 class Waiting:
     """How long the list has shown nothing of what was asked for, order by order."""
 
-    _since: dict[ClientOrderId, tuple[int, int]] = field(default_factory=dict)
+    _since: dict[ClientOrderId, tuple[int, int, datetime | None]] = field(default_factory=dict)
 
-    def is_over(self, name: ClientOrderId, at_ns: int) -> bool:
-        """Count one more look at the list that shows nothing of it; whether that has gone on for too long."""
-        looks, since_ns = self._since.get(name, (0, at_ns))
-        self._since[name] = (looks + 1, since_ns)
+    def is_over(self, name: ClientOrderId, at_ns: int, asked_at: datetime | None) -> bool:
+        """Count one more look at the list that shows nothing of it; whether that has gone on for too long.
+
+        Asked for again it is waited for anew: a list may show that as late as the first time.
+        """
+        looks, since_ns, before = self._since.get(name, (0, at_ns, asked_at))
+        if before != asked_at:
+            looks, since_ns = 0, at_ns
+        self._since[name] = (looks + 1, since_ns, asked_at)
         return looks + 1 >= _LOOKS and at_ns - since_ns >= _LONG_NS
 
     def ended(self, name: ClientOrderId) -> None:
@@ -85,7 +92,7 @@ def reports_of(
         state = state.after(told[-1])
     if state.status not in _ASKED or not row.working:
         waiting.ended(name)
-    elif waiting.is_over(name, at_ns):
+    elif waiting.is_over(name, at_ns, state.asked_at):
         waiting.ended(name)
         kind, why = _ASKED[state.status]
         told.append(replace(report(name, kind), reason=why))

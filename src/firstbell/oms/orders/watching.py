@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 from firstbell.errors import BrokerError, CaptchaError
 from firstbell.journal.base import ReportMisfit
 from firstbell.model.instant import instant
-from firstbell.model.order_status import DONE, PLACED, ReportKind
+from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry
 from firstbell.oms.lists import has_grown, listed_on
+from firstbell.oms.orders.asking_again import AskingAgain
 from firstbell.oms.orders.loose_trades import is_alone, may_be_of
 from firstbell.oms.orders.row_reports import Waiting, reports_of
 
@@ -63,6 +64,7 @@ class Watch:
         self._has_price = has_price
         self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id)
         self._waiting = Waiting()
+        self._again = AskingAgain(context, broker, blotter)
         self._unpriced: dict[ClientOrderId, int] = {}
         self._tried: set[ClientOrderId] = set()
         self._names_orders: bool | None = None
@@ -86,6 +88,7 @@ class Watch:
     def look(self) -> None:
         """One round: the list is compared with what works and what has ended, the unresolved asked for, trades priced.
 
+        A cancel that the list does not show is asked for again, now and then.
         A list that cannot be read changes nothing.
 
         Raises:
@@ -99,6 +102,7 @@ class Watch:
         if self._context.today() not in days:
             for day in self._late.days():
                 days.setdefault(day, [])
+        shown: list[ClientOrderId] = []
         for day, entries in days.items():
             try:
                 rows = self._read(day)
@@ -108,10 +112,11 @@ class Watch:
                 continue
             self.failures = 0
             now = self._with_trades(entries, rows) if day == self._context.today() else entries
-            self._compare(now, rows)
+            shown += self._compare(now, rows)
             self._ask(now, rows)
             self._count_late(day, rows)
         self._price()
+        self._again.look(shown)
 
     def _read(self, day: date) -> tuple[VenueOrder, ...]:
         self._broker.login()
@@ -174,11 +179,17 @@ class Watch:
             (name, fill) for name, entry in orders.items() for fill in _countable(entry.state, of_order.get(name, ()))
         ]
 
-    def _compare(self, entries: Sequence[Entry], rows: Sequence[VenueOrder]) -> None:
+    def _compare(self, entries: Sequence[Entry], rows: Sequence[VenueOrder]) -> list[ClientOrderId]:
+        """Write down what rows tell of orders that their broker has.
+
+        Returns:
+            Those that are to be canceled and that the list shows at work.
+        """
         by_name = {row.venue_order_id: row for row in rows}
         by_ours = {row.client_order_id: row for row in rows if row.client_order_id is not None}
         at_ns, at = self._context.clock.monotonic_ns(), instant(self._context.clock.wall_ns())
         told: list[list[ExecutionReport]] = []
+        shown: list[ClientOrderId] = []
         for entry in entries:
             state = entry.state
             if state.status not in PLACED:
@@ -188,12 +199,15 @@ class Watch:
             if row is None:
                 _log.info("%s works, and is not in the list of the day", entry.intent.order.client_order_id)
                 continue
+            if row.working and state.status is OrderStatus.PENDING_CANCEL:
+                shown.append(entry.intent.order.client_order_id)
             has_price = self._has_price(entry.intent.order)
             if reports := reports_of(row, state, self._report, self._waiting, at_ns, has_price=has_price, at=at):
                 told.append(reports)
             if row.filled_qty > state.priced_qty:
                 self._unpriced.setdefault(entry.intent.order.client_order_id, 0)
         self._write(told)
+        return shown
 
     def _ask(self, entries: Sequence[Entry], rows: tuple[VenueOrder, ...]) -> None:
         nameless = [e for e in entries if e.state.status in PLACED and e.state.venue_order_id is None]
