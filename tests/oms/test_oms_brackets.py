@@ -550,6 +550,8 @@ def test_a_stop_whose_process_died_while_it_left_on_a_later_day_sells_once(desk,
     assert desk.held() == (10 if after else 20)
     assert not [each for each in desk.journal.entries() if each.state.unresolved]
     assert len([row for row in desk.at_venue() if row.side == "sell"]) == int(after)
+    told = [why for _, why in desk.interventions if "never came to its broker" in why]
+    assert len(told) == (0 if after else 1)
 
 
 # --- killed at any of its deeds

@@ -298,7 +298,10 @@ def test_a_refused_resizing_of_an_exit_is_asked_for_again_only_after_a_pause(des
     desk.broker.replace = refuse
     desk.trade(4865, 100)
     desk.rounds(5, pause_s=1)
-    assert len(asked) == 1
+    # After a second, after two, after four.
+    assert len(asked) == 3
+    desk.rounds(3, pause_s=1)
+    assert len(asked) == 4
 
 
 # --- nothing to change

@@ -71,7 +71,7 @@ def write_instructions(instructions: Instructions) -> str | None:
     if instructions == PLAIN:
         return None
     facts: dict[str, Any] = {}
-    for name in ("trigger_price", "trailing_offset"):
+    for name in ("trigger_price", "trailing_offset", "asked_price"):
         number = getattr(instructions, name)
         if number is not None:
             facts[name] = str(number)
@@ -103,6 +103,7 @@ def read_instructions(text: str | None) -> Instructions:
         role=None if role is None else OrderRole(role),
         parent_id=None if parent_id is None else ClientOrderId(parent_id),
         group=facts.maybe_text("group"),
+        asked_price=facts.maybe_number("asked_price"),
     )
 
 

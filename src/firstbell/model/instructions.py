@@ -25,6 +25,8 @@ class Instructions:
         parent_id: The entry that it protects, in a bracket: it works for no more than that one has filled. Of an order
             that is an entry itself: the one that was refused, and for which it goes on.
         group: The name that orders have in common of which one's filling cancels the others.
+        asked_price: Of an order that goes on for a refused one at another price: the price that was asked for at first.
+            How much worse a price may become is counted from there.
 
     Raises:
         ValueError: A price or an offset is not a positive finite number, or the end has no time zone.
@@ -36,9 +38,14 @@ class Instructions:
     role: OrderRole | None = None
     parent_id: ClientOrderId | None = None
     group: str | None = None
+    asked_price: Decimal | None = None
 
     def __post_init__(self) -> None:
-        for name, number in (("trigger price", self.trigger_price), ("trailing offset", self.trailing_offset)):
+        for name, number in (
+            ("trigger price", self.trigger_price),
+            ("trailing offset", self.trailing_offset),
+            ("asked price", self.asked_price),
+        ):
             if number is not None and not (number.is_finite() and number > 0):
                 raise ValueError(f"an order's {name} is a positive number, not {number!r}")
         if self.expires_at is not None and self.expires_at.tzinfo is None:

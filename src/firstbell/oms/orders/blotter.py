@@ -303,10 +303,17 @@ def goes_on(entry: Entry) -> bool:
 
 
 def never_came(entry: Entry) -> bool:
-    """Whether an order was to be sent and certainly is not at its broker, though nobody has refused it."""
+    """Whether an order was to be sent and certainly is not at its broker, though nobody has refused it.
+
+    It was lost on its way, or its host could not be reached for so long that it was given up.
+    """
     state = entry.state
-    refused = any(attempt.outcome is AttemptOutcome.REJECTED for attempt in state.attempts)
-    return state.status is OrderStatus.REJECTED and state.venue_order_id is None and not refused
+    if state.venue_order_id is not None:
+        return False
+    outcomes = {attempt.outcome for attempt in state.attempts}
+    if state.status is OrderStatus.DENIED:
+        return outcomes == {AttemptOutcome.NOT_SENT}
+    return state.status is OrderStatus.REJECTED and AttemptOutcome.REJECTED not in outcomes
 
 
 def entries_by_plan(entries: Iterable[Entry]) -> dict[ClientOrderId, Entry]:

@@ -260,6 +260,8 @@ class Placing:
                 context.intervene(str(response.order_id), f"it has come to {MOST_ORDERS} orders")
                 break
             named = replace(other, client_order_id=self.name_of(part_key(asked.key, len(asked.made))))
+            if named.price != asked.order.price:
+                named = replace(named, instructions=replace(named.instructions, asked_price=asked.order.price))
             if asked.bracket is not None:
                 terms = replace(named.instructions, parent_id=asked.bracket, role=OrderRole.ENTRY)
                 named = replace(named, instructions=terms)
@@ -312,7 +314,13 @@ class Placing:
 
     def _order(self, request: OrderRequest, key: str, belonging: Belonging, ready: _Ready) -> Order:
         market, price, trigger = ready.market, ready.price, request.trigger_price
-        if request.order_type is OrderType.TRAILING_STOP and trigger is None and request.trailing_offset is not None:
+        if (
+            request.order_type is OrderType.TRAILING_STOP
+            and trigger is None
+            and request.trailing_offset is not None
+            # A bracket's trails from where the market is when its entry trades.
+            and belonging.parent_id is None
+        ):
             away = request.trailing_offset if request.side is Side.BUY else -request.trailing_offset
             trigger = max(price + away, market.instrument.band.low)
         return Order(

@@ -10,8 +10,8 @@ from firstbell.errors import BrokerError, CaptchaError, FirstbellError, JournalE
 from firstbell.market import Phase
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, NEVER_PLACED, OrderStatus, ReportKind
-from firstbell.model.terms import OrderType, TimeInForce
-from firstbell.oms.orders.blotter import goes_on
+from firstbell.model.terms import OrderType, Side, TimeInForce
+from firstbell.oms.orders.blotter import goes_on, never_came
 from firstbell.oms.orders.contingency import (
     Adjust,
     Extend,
@@ -24,20 +24,21 @@ from firstbell.oms.orders.contingency import (
     entered,
     next_steps,
 )
+from firstbell.oms.orders.pauses import Pauses
 from firstbell.oms.orders.triggers import followed, is_hit, is_stale
 from firstbell.oms.policies.fallback import marketable_price
 from firstbell.oms.policies.partial_fills import CancelRemaining, PartialFillHandler, Reprice
 from firstbell.oms.policies.pricing import Market, fitted, worst_price
+from firstbell.risk.trading_state import TradingState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import timedelta
     from decimal import Decimal
 
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.model.quote import Quote
-    from firstbell.model.terms import Side
     from firstbell.oms.orders.contingency import ContingentStep
     from firstbell.oms.orders.trader import Trader
 
@@ -45,8 +46,6 @@ _log = logging.getLogger(__name__)
 
 _STEPS: Final = 8
 """So often what orders ask for next is looked at in one round: each step may call for another."""
-_AGAIN_NS: Final = 15_000_000_000
-"""A change of an exit's quantity that was refused is asked for again after so long, in ns."""
 
 
 class Rounds:
@@ -62,8 +61,10 @@ class Rounds:
         self._stale_after = stale_after
         self._partial = PartialFillHandler(trader.context.partial_fills)
         self._fills: dict[ClientOrderId, tuple[Decimal, int]] = {}
-        self._resized: dict[ClientOrderId, int] = {}
+        self._pauses = Pauses()
         self._told: dict[ClientOrderId, Decimal] = {}
+        self._on_their_way: dict[ClientOrderId, bool] = {}
+        self._in_vain: set[ClientOrderId] = set()
 
     def round(self) -> None:
         """Look, and act.
@@ -79,6 +80,7 @@ class Rounds:
             if trader.health.may_ask(urgent=bool(trader.blotter.unresolved())):
                 trader.watch.look()
             trader.take_over()
+            self._look_after_lost_stops()
             self.act()
             self._complete()
 
@@ -195,13 +197,11 @@ class Rounds:
                 report = trader.sender.report(name, ReportKind.REPLACED)
                 trader.context.journal.append([replace(report, quantity=step.quantity)])
             elif isinstance(step, Withdraw):
-                trader.cancel(entry, step.why)
-                now = trader.blotter.entry(name) or entry
-                return now.state.status in DONE or now.state.status is OrderStatus.PENDING_CANCEL
+                return self._withdraw(entry, step.why)
             elif isinstance(step, Resize):
                 return self._resize(entry, step.quantity)
             elif isinstance(step, Renew):
-                return trader.hold_anew(entry)
+                return self._renew(entry)
             elif isinstance(step, Extend):
                 return trader.hold_further(entry, step.quantity)
             elif isinstance(step, Unprotected):
@@ -216,19 +216,51 @@ class Rounds:
             return False
         return True
 
+    def _withdraw(self, entry: Entry, why: str) -> bool:
+        """Take one back; what was refused, or is not off the book all the same, is asked for again after a pause."""
+        name = entry.intent.order.client_order_id
+
+        def ask() -> bool:
+            self._trader.cancel(entry, why)
+            now = self._trader.blotter.entry(name) or entry
+            return now.state.status in DONE or now.state.status is OrderStatus.PENDING_CANCEL
+
+        return self._paced(("cancel", name), ask)
+
     def _resize(self, entry: Entry, quantity: Decimal) -> bool:
         """Change a quantity at the broker; what was denied or refused is asked for again only after a pause."""
-        name, now_ns = entry.intent.order.client_order_id, self._trader.context.clock.monotonic_ns()
-        if self._trader.context.interrupt.is_set() or now_ns < self._resized.get(name, now_ns):
+        name = entry.intent.order.client_order_id
+
+        def ask() -> bool:
+            self._trader.replace(entry, quantity=quantity)
+            now = self._trader.blotter.entry(name) or entry
+            # Whatever was said of it: where it was not done, the pause holds.
+            return now.state.quantity == quantity
+
+        return not self._trader.context.interrupt.is_set() and self._paced(("resize", name), ask)
+
+    def _renew(self, entry: Entry) -> bool:
+        """Hold one back anew; one whose host could not be reached goes again at once, then after longer and longer."""
+        what, now_ns = ("renew", entry.intent.plan_id), self._trader.context.clock.monotonic_ns()
+        if not self._pauses.may(what, now_ns):
             return False
-        self._resized[name] = now_ns + _AGAIN_NS
-        self._trader.replace(entry, quantity=quantity)
-        now = self._trader.blotter.entry(name) or entry
-        if now.state.quantity != quantity:
-            # Whatever was said of it: it was not done, and the pause holds.
+        self._pauses.failed(what, now_ns)
+        return self._trader.hold_anew(entry)
+
+    def _paced(self, what: tuple[str, ClientOrderId], ask: Callable[[], bool]) -> bool:
+        """Ask for something, unless it has just failed; whether it was done."""
+        now_ns = self._trader.context.clock.monotonic_ns()
+        if not self._pauses.may(what, now_ns):
             return False
-        del self._resized[name]
-        return True
+        done = False
+        try:
+            done = ask()
+        finally:
+            if done:
+                self._pauses.done(what)
+            else:
+                self._pauses.failed(what, now_ns)
+        return done
 
     def _let_triggered_go(self) -> None:
         """Let go of what has been triggered and belongs with nothing else."""
@@ -236,6 +268,26 @@ class Rounds:
             terms = entry.intent.order.instructions
             if entry.state.triggered and terms.group is None and terms.parent_id is None:
                 self._release(Release(entry, entry.state.quantity))
+
+    def _look_after_lost_stops(self) -> None:
+        """Hold back anew what waited alone, was let go by this process, and certainly never came to its broker.
+
+        Of what another process had let go a person is told: that may have been hours ago.
+        """
+        blotter = self._trader.blotter
+        for entry in blotter.unresolved():
+            if _waited_alone(entry):
+                self._on_their_way.setdefault(entry.intent.plan_id, False)
+        for plan_id, let_go_here in tuple(self._on_their_way.items()):
+            entry = blotter.plan(plan_id)
+            if entry is not None and never_came(entry) and let_go_here:
+                if not blotter.unresolved():
+                    self._take(Renew(entry))
+            elif entry is None or entry.state.status in DONE or entry.state.venue_order_id is not None:
+                del self._on_their_way[plan_id]
+                if entry is not None and never_came(entry):
+                    why = f"its price had come, and it never came to its broker: {entry.state.reason}"
+                    self._trader.context.intervene(entry.intent.order.client_order_id, why)
 
     def _release(self, step: Release) -> bool:
         """Send what was held back, unless trading is halted: then it stays held back."""
@@ -249,14 +301,25 @@ class Rounds:
             return False
         price = step.entry.state.price
         if not order.order_type.has_limit:
-            # A stop asks for whatever price there is; where there is no market, for the worst that is allowed.
+            # A stop asks for whatever price there is; where there is no market, for the worst that is allowed. That is
+            # counted from where it waits now, wherever it waited when it was placed.
+            near = step.entry.state.trigger_price or order.price
             quote = trader.market.quote(order.instrument, fresh=True)
             market = Market(trader.context.market, instrument, quote)
-            found = marketable_price(replace(order, price=price), market, trader.context.fallback)
-            price = found if found is not None else self._worst(order.side, price, market)
+            found = marketable_price(replace(order, price=near), market, trader.context.fallback)
+            price = found if found is not None else self._worst(order.side, near, market)
+        plan_id = step.entry.intent.plan_id
+        if _waited_alone(step.entry):
+            self._on_their_way[plan_id] = True
         state = trader.release(step.entry, step.quantity, price, instrument)
-        if state.status in NEVER_PLACED:
-            trader.context.intervene(order.client_order_id, f"it was let go and did not stay: {state.reason}")
+        if state.status not in NEVER_PLACED:
+            self._pauses.done(("renew", plan_id))
+            self._in_vain.discard(plan_id)
+        elif plan_id not in self._in_vain:
+            self._in_vain.add(plan_id)
+            now = trader.blotter.entry(order.client_order_id)
+            again = "; it is tried again" if now is not None and never_came(now) else ""
+            trader.context.intervene(order.client_order_id, f"it was let go and did not stay: {state.reason}{again}")
         return True
 
     def _tell(self, name: ClientOrderId, quantity: Decimal) -> None:
@@ -311,6 +374,19 @@ class Rounds:
             self._complete_one(entry, last_ns, now_ns)
         self._fills = seen
 
+    def _reprice(self, entry: Entry, price: Decimal) -> bool:
+        name, context = entry.intent.order.client_order_id, self._trader.context
+        if entry.intent.order.side is Side.BUY and context.state() is not TradingState.ACTIVE:
+            # Nothing is bought any more, and so nothing is bought for more.
+            return False
+
+        def ask() -> bool:
+            self._trader.replace(entry, price=price)
+            now = self._trader.blotter.entry(name) or entry
+            return now.state.price == price
+
+        return self._paced(("reprice", name), ask)
+
     def _complete_one(self, entry: Entry, last_fill_ns: int, now_ns: int) -> None:
         order = entry.intent.order
         try:
@@ -322,13 +398,19 @@ class Rounds:
         decided = self._partial.decide(entry.state, market, last_fill_ns, now_ns)
         try:
             if isinstance(decided, Reprice) and order.order_type is OrderType.LIMIT:
-                self._trader.replace(entry, price=decided.price)
+                self._reprice(entry, decided.price)
             elif isinstance(decided, CancelRemaining):
-                self._trader.cancel(entry, "the rest of a partial fill, as configured")
+                self._withdraw(entry, "the rest of a partial fill, as configured")
         except JournalError:
             raise
         except FirstbellError as error:
             _log.warning("%s: %s", order.client_order_id, error)
+
+
+def _waited_alone(entry: Entry) -> bool:
+    """Whether it waited for its price and belongs with no others."""
+    terms = entry.intent.order.instructions
+    return entry.intent.order.order_type.waits and terms.group is None and terms.parent_id is None
 
 
 _AFTER_THE_OPEN: Final = frozenset({Phase.CONTINUOUS, Phase.AT_CLOSE, Phase.CLOSED})

@@ -12,13 +12,14 @@ from firstbell.market.ticks import tick_size
 from firstbell.model.instant import instant
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport
-from firstbell.model.terms import AttemptOutcome, OrderType
+from firstbell.model.terms import AttemptOutcome, OrderType, Side
 from firstbell.oms.attempts import Attempts, Desk
 from firstbell.oms.carrier import PlainCarrier
 from firstbell.oms.decision import Budget
 from firstbell.oms.final_check import FinalCheck
 from firstbell.oms.policies.retry import BackoffAim
-from firstbell.risk.checks import PLAN_CHECKS, Surroundings, deny
+from firstbell.risk.checks import PLAN_CHECKS, Denial, Surroundings, deny
+from firstbell.risk.trading_state import TradingState
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -125,7 +126,7 @@ class Sender:
         wanted = replace(order, price=price, quantity=quantity, order_type=OrderType.LIMIT)
         self._broker.login()
         self.write(order.client_order_id, ReportKind.PENDING_REPLACE)
-        why = self._why_no_change(wanted, instrument)
+        why = self._why_no_change(entry.state, wanted, instrument)
         if why is not None:
             self.write(order.client_order_id, ReportKind.REPLACE_REJECTED, reason=why)
             raise ChangeDenied(why)
@@ -161,11 +162,14 @@ class Sender:
         """A report of now."""
         return ExecutionReport(name, self._context.run_id, kind, instant(self._context.clock.wall_ns()), reason=reason)
 
-    def _why_no_change(self, wanted: Order, instrument: Instrument) -> str | None:
+    def _why_no_change(self, now: OrderState, wanted: Order, instrument: Instrument) -> str | None:
         if self._context.interrupt.is_set():
             return f"{self._context.interrupt.why} before the change"
-        around = self.surroundings(wanted, instrument)
-        return "; ".join(map(str, deny(wanted, around, PLAN_CHECKS))) or None
+        denials = deny(wanted, self.surroundings(wanted, instrument), PLAN_CHECKS)
+        grows = wanted.quantity > now.quantity or wanted.price > now.price
+        if wanted.side is Side.BUY and grows and (state := self._context.state()) is not TradingState.ACTIVE:
+            denials = (Denial("trading state", str(state), "smaller or cheaper buys only"), *denials)
+        return "; ".join(map(str, denials)) or None
 
     def _replace(self, name: str, wanted: Order) -> Outcome:
         clock, pacer = self._context.clock, self._pacer

@@ -288,7 +288,7 @@ class Trader:
         order = replace(
             entry.intent.order,
             client_order_id=entry.intent.plan_id,
-            price=state.price,
+            price=_own_price(state),
             quantity=state.quantity,
             instructions=replace(entry.intent.order.instructions, trigger_price=state.trigger_price),
         )
@@ -318,8 +318,7 @@ class Trader:
         further = replace(
             order,
             client_order_id=name,
-            # What it left at, where it had no limit, is no price of its own.
-            price=state.price if order.order_type.has_limit else order.price,
+            price=_own_price(state),
             quantity=quantity,
             instructions=replace(order.instructions, trigger_price=state.trigger_price),
         )
@@ -371,6 +370,11 @@ class Trader:
     def supplies(self) -> tuple[Entry, ...]:
         """The working orders whose time in force is kept here, and not by the broker."""
         return tuple(e for e in self.blotter.working() if is_supplied(e.intent.order, self.broker.capabilities))
+
+
+def _own_price(state: OrderState) -> Decimal:
+    """The price that an order has of its own: what one without a limit has left at is none."""
+    return state.price if state.order.order_type.has_limit else state.order.price
 
 
 def _not_now(why: str) -> OrderResponse:

@@ -152,6 +152,7 @@ class PartialFillHandler:
         if crosses(side, state.price, market):
             # It is on its way already.
             return None
-        worst = worst_price(side, state.order.price, self._config.max_price_adjustment)
+        asked = state.order.instructions.asked_price or state.order.price
+        worst = worst_price(side, asked, self._config.max_price_adjustment)
         price = crossing_price(side, worst, Decimal(0), market)
         return None if price is None else Reprice(price)

@@ -1,0 +1,32 @@
+"""Pauses between two tries at what was refused, each longer than the one before: nobody is asked without end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+_FIRST_NS: Final = 1_000_000_000
+_LONGEST_NS: Final = 16_000_000_000
+
+
+class Pauses:
+    """When what has failed may be tried again: after a second, then after twice as long each time, 16 s at most."""
+
+    def __init__(self) -> None:
+        self._until: dict[Hashable, tuple[int, int]] = {}
+
+    def may(self, what: Hashable, now_ns: int) -> bool:
+        """Whether it may be tried now, on the monotonic clock in ns."""
+        return now_ns >= self._until.get(what, (now_ns, 0))[0]
+
+    def failed(self, what: Hashable, now_ns: int) -> None:
+        """It has failed: the next try comes after a pause."""
+        _, before_ns = self._until.get(what, (0, 0))
+        pause_ns = min(before_ns * 2, _LONGEST_NS) or _FIRST_NS
+        self._until[what] = (now_ns + pause_ns, pause_ns)
+
+    def done(self, what: Hashable) -> None:
+        """It has come to what was wanted: nothing is waited for any more."""
+        self._until.pop(what, None)

@@ -1,0 +1,309 @@
+"""At which price a stop leaves, from where a trailing one trails, and what becomes of one that never came."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from oms_desk import Desk, request
+
+from firstbell.errors import NoAnswer, NotSent, Refused
+from firstbell.model.order_status import OrderStatus
+from firstbell.model.policies import CompletionStrategy
+from firstbell.model.terms import Side
+from firstbell.oms.orders.pauses import Pauses
+from firstbell.oms.orders.requests import BracketRequest
+from firstbell.oms.policies.fallback import FallbackConfig
+from firstbell.oms.policies.partial_fills import PartialFillConfig
+from firstbell.risk.trading_state import Halt, HaltFile, TradingState
+from firstbell.simulator.rules import Reason
+
+D = Decimal
+S = OrderStatus
+NEAR = FallbackConfig(max_price_adjustment=D("0.01"))
+"""A stop leaves at most one per cent from its trigger."""
+
+
+@pytest.fixture
+def near(tmp_path, stepped_clock):
+    made = Desk(tmp_path, stepped_clock, fallback=NEAR)
+    made.quote(4960, 4965)
+    made.trade(4965, 10)
+    yield made
+    made.close()
+
+
+def hold_stop(desk, trigger=4950, **terms):
+    order = {"side": "sell", "order_type": "stop", "price": None, "trigger_price": trigger, "quantity": 10, **terms}
+    return desk.manager.place(request(**order)).order_id
+
+
+def bracket(desk, **terms):
+    """A bracket whose entry has bought a thousand at 4,965; its responses."""
+    wanted = {"take_profit": 5000, "stop_loss": 4940, **terms}
+    placed = desk.manager.place_bracket(BracketRequest(entry=request(price=4965, key="b"), **wanted))
+    desk.quote(4960, 4965)
+    desk.trade(4965, 1000)
+    desk.rounds(2)
+    return placed
+
+
+def fall(desk, price, *, bid_quantity=D(100_000)):
+    desk.quote(price, price + 2, bid_quantity=bid_quantity)
+    desk.trade(price + 1, 10)
+
+
+def nobody_bids(desk, price):
+    """The market has fallen there, and nobody wants anything at any price."""
+    desk.quote(price, price + 2, bid_quantity=D(0))
+    desk.trade(price, 10)
+
+
+def newest(desk, role):
+    return [e for e in desk.journal.entries() if e.intent.order.role.value == role][-1]
+
+
+def raising(error, until=None):
+    """Something that fails with an error; `until` counts how often it has."""
+
+    def fail(*args, **kwargs):
+        del kwargs
+        if until is not None:
+            until.append(args)
+        raise error
+
+    return fail
+
+
+# --- at which price
+
+
+def test_a_stop_whose_trigger_was_moved_leaves_near_where_it_waits_now(near):
+    near.manager.place(request(price=4965, quantity=10))
+    near.rounds()
+    name = hold_stop(near, 4950)
+    assert near.manager.replace(name, trigger_price=D(4800)).is_success
+    fall(near, 4795)
+    near.rounds(2)
+    assert near.manager.entry(name).state.status is S.FILLED
+    assert near.manager.entry(name).state.avg_px == 4795
+    assert near.manager.entry(name).state.price >= 4800 * D("0.99")
+
+
+def test_a_brackets_stop_whose_trigger_was_moved_leaves_near_where_it_waits_now(near):
+    bracket(near)
+    assert near.manager.replace(
+        newest(near, "stop_loss").intent.order.client_order_id, trigger_price=D(4780)
+    ).is_success
+    fall(near, 4775)
+    near.rounds(3)
+    assert newest(near, "stop_loss").state.status is S.FILLED
+    assert near.held() == 0
+
+
+def test_a_trailing_stop_leaves_near_where_it_has_come_to(near):
+    near.manager.place(request(price=4965, quantity=10))
+    near.rounds()
+    terms = {"order_type": "trailing_stop", "trigger_price": None, "trailing_offset": 60}
+    name = hold_stop(near, **terms)
+    near.quote(4995, 5000)
+    near.trade(5000, 10)
+    near.rounds()
+    state = near.manager.entry(name).state
+    assert state.trigger_price == 4940
+    near.quote(4935, 4937, bid_quantity=D(0))
+    near.trade(4935, 10)
+    near.rounds(2)
+    # One per cent below the trigger that it has now: below the one that it had first it would be 4,855.95.
+    assert near.manager.entry(name).state.price == 4891
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_stop_that_was_lost_on_its_way_goes_again_at_the_same_price_and_no_further(near, alone):
+    if alone:
+        near.manager.place(request(price=4965, quantity=10))
+        near.rounds()
+        hold_stop(near, 4940)
+    else:
+        bracket(near)
+    sent, send = [], near.broker.send
+
+    def lose(prepared, *, timeout_s):
+        del timeout_s
+        sent.append(prepared.order.price)
+        raise NoAnswer("silence")
+
+    near.broker.send = lose
+    nobody_bids(near, 4930)
+    near.rounds(130)
+    assert len(sent) >= 3
+    assert {*sent} == {sent[0]}
+    assert sent[0] >= 4940 * D("0.99")
+    near.broker.send = send
+    near.quote(4925, 4930, bid_quantity=D(100_000))
+    near.rounds(60)
+    assert near.held() == 0
+    assert len([row for row in near.at_venue() if row.side is Side.SELL and row.filled_qty]) == 1
+
+
+# --- where a bracket's trailing stop begins
+
+
+def test_a_brackets_trailing_stop_trails_from_where_the_market_is_when_its_entry_trades(near):
+    asked = BracketRequest(entry=request(price=4850, key="b"), take_profit=5000, trailing_offset=30)
+    near.manager.place_bracket(asked)
+    near.rounds(2)
+    assert newest(near, "stop_loss").state.trigger_price is None
+    fall(near, 4848)
+    near.trade(4849, 1000)
+    near.rounds(2)
+    assert near.held() == 1000
+    assert newest(near, "stop_loss").state.trigger_price == 4819
+    assert newest(near, "stop_loss").is_held_back
+    fall(near, 4815)
+    near.rounds(3)
+    assert (newest(near, "stop_loss").state.status, near.held()) == (S.FILLED, 0)
+
+
+def test_a_trailing_stop_that_begins_at_a_stop_loss_waits_there(near):
+    bracket(near, stop_loss=4900, trailing_offset=100)
+    assert newest(near, "stop_loss").state.trigger_price == 4900
+
+
+# --- one that never came
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_stop_whose_host_cannot_be_reached_is_tried_until_it_can_be(near, alone):
+    if alone:
+        near.manager.place(request(price=4965, quantity=10))
+        near.rounds()
+        hold_stop(near, 4940)
+    else:
+        bracket(near)
+    tried, send = [], near.broker.send
+    near.broker.send = raising(NotSent("connection refused"), tried)
+    fall(near, 4930)
+    near.rounds(30, pause_s=0.3)
+    assert len(near.interventions) == 1
+    assert near.interventions[0][1].endswith("it is tried again")
+    in_a_burst = len({entry.intent.order.client_order_id for entry in near.journal.entries()})
+    # Nine seconds: at once, and again after one, two and four.
+    assert in_a_burst <= (2 if alone else 3) + 4
+    near.broker.send = send
+    near.rounds(20)
+    assert near.held() == 0
+    assert len([row for row in near.at_venue() if row.side is Side.SELL and row.filled_qty]) == 1
+    count = len(tried)
+    near.rounds(20)
+    assert len(tried) == count
+
+
+def test_a_stop_that_may_not_leave_is_told_of_and_not_tried_again(near):
+    near.manager.place(request(price=4965, quantity=10))
+    near.rounds()
+    name = hold_stop(near, 4940)
+    near.refuse(Reason.NOT_ENOUGH_SHARES)
+    fall(near, 4930)
+    near.rounds(20)
+    assert near.manager.entry(name).state.status is S.REJECTED
+    assert len(near.interventions) == 1
+    assert "tried again" not in near.interventions[0][1]
+    assert len([e for e in near.journal.entries() if e.intent.order.side is Side.SELL]) == 1
+
+
+def test_a_cancel_that_is_refused_is_asked_for_less_and_less_often(near):
+    bracket(near)
+    asked, cancel = [], near.broker.cancel
+    near.broker.cancel = raising(Refused("not now", host="paper", code=1), asked)
+    fall(near, 4930)
+    near.rounds(30, pause_s=1)
+    # After one second, two, four, eight and sixteen.
+    assert 4 <= len(asked) <= 6
+    near.broker.cancel = cancel
+    near.rounds(20)
+    assert near.held() == 0
+
+
+def test_pauses_grow_to_a_most_and_begin_anew():
+    pauses, second = Pauses(), 1_000_000_000
+    assert pauses.may("x", 0)
+    now, waited = 0, []
+    for _ in range(7):
+        pauses.failed("x", now)
+        assert not pauses.may("x", now)
+        before = now
+        while not pauses.may("x", now):
+            now += second
+        waited.append((now - before) // second)
+    assert waited == [1, 2, 4, 8, 16, 16, 16]
+    assert pauses.may("y", 0)
+    pauses.failed("x", now)
+    pauses.done("x")
+    assert pauses.may("x", now)
+
+
+# --- while trading only reduces
+
+
+@pytest.mark.parametrize("terms", [{"quantity": D(1200)}, {"price": D(4930)}, {"price": D(4930), "quantity": D(900)}])
+def test_while_trading_only_reduces_a_buy_becomes_no_larger_and_no_dearer(near, terms):
+    name = near.manager.place(request(price=4900)).order_id
+    HaltFile.of(near.folder, TradingState.REDUCING).write(Halt(None, "me", "enough lost"))
+    asked = []
+    near.broker.replace = raising(NotSent("no"), asked)
+    response = near.manager.replace(name, **terms)
+    assert (response.is_success, response.status, asked) == (False, S.ACCEPTED, [])
+    assert "trading state: REDUCING, allowed smaller or cheaper buys only" in response.message
+
+
+@pytest.mark.parametrize("terms", [{"quantity": D(800)}, {"price": D(4890)}, {"price": D(4890), "quantity": D(800)}])
+def test_while_trading_only_reduces_a_buy_may_become_smaller_and_cheaper(near, terms):
+    name = near.manager.place(request(price=4900)).order_id
+    HaltFile.of(near.folder, TradingState.REDUCING).write(Halt(None, "me", "enough lost"))
+    assert near.manager.replace(name, **terms).is_success
+    state = near.manager.entry(name).state
+    assert all(getattr(state, each) == value for each, value in terms.items())
+
+
+def test_while_trading_only_reduces_a_sell_may_be_changed_as_ever(near):
+    near.manager.place(request(price=4965, quantity=100))
+    near.rounds()
+    name = near.manager.place(request(side="sell", price=4990, quantity=10)).order_id
+    HaltFile.of(near.folder, TradingState.REDUCING).write(Halt(None, "me", "enough lost"))
+    assert near.manager.replace(name, price=D(4980), quantity=D(20)).is_success
+
+
+@pytest.mark.parametrize("reducing", [True, False])
+def test_the_rest_of_a_buy_is_not_pursued_while_trading_only_reduces(tmp_path, stepped_clock, reducing):
+    desk = Desk(tmp_path, stepped_clock, partial_fills=PartialFillConfig(strategy=CompletionStrategy.IMMEDIATE))
+    desk.quote(4860, 4870)
+    desk.trade(4865, 10)
+    name = desk.manager.place(request(price=4862)).order_id
+    desk.trade(4862, 100)
+    if reducing:
+        HaltFile.of(desk.folder, TradingState.REDUCING).write(Halt(None, "me", "enough lost"))
+    desk.quote(4880, 4890)
+    desk.rounds(3)
+    assert (desk.manager.entry(name).state.price == 4862) is reducing
+    desk.close()
+
+
+def test_the_rest_of_an_order_that_went_on_at_another_price_keeps_to_what_was_asked_for_first(tmp_path, stepped_clock):
+    fallback = FallbackConfig(max_price_adjustment=D("0.01"))
+    completion = PartialFillConfig(strategy=CompletionStrategy.IMMEDIATE, max_price_adjustment=D("0.01"))
+    desk = Desk(tmp_path, stepped_clock, fallback=fallback, partial_fills=completion)
+    desk.quote(4860, 4870, ask_quantity=D(50))
+    desk.trade(4865, 10)
+    desk.refuse(Reason.OUTSIDE_BAND, only=1)
+    asked = desk.manager.place(request(price=4850))
+    (other,) = asked.children
+    state = desk.manager.entry(other.order_id).state
+    # A hundredth above 4,850 is 4,898.5.
+    assert (state.order.price, state.order.instructions.asked_price) == (4898, 4850)
+    desk.rounds()
+    assert desk.manager.entry(other.order_id).state.filled_qty == 50
+    desk.quote(4900, 4910)
+    desk.rounds(3)
+    assert desk.manager.entry(other.order_id).state.price == 4898
+    desk.close()
