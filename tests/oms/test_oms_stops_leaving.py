@@ -8,9 +8,9 @@ import pytest
 from oms_desk import Desk, request
 
 from firstbell.errors import NoAnswer, NotSent, Refused
-from firstbell.model.order_status import OrderStatus
+from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.policies import CompletionStrategy
-from firstbell.model.terms import Side
+from firstbell.model.terms import OrderType, Side
 from firstbell.oms.orders.pauses import Pauses
 from firstbell.oms.orders.requests import BracketRequest
 from firstbell.oms.policies.fallback import FallbackConfig
@@ -48,8 +48,8 @@ def bracket(desk, **terms):
     return placed
 
 
-def fall(desk, price, *, bid_quantity=D(100_000)):
-    desk.quote(price, price + 2, bid_quantity=bid_quantity)
+def fall(desk, price):
+    desk.quote(price, price + 2, bid_quantity=D(100_000))
     desk.trade(price + 1, 10)
 
 
@@ -139,6 +139,9 @@ def test_a_stop_that_was_lost_on_its_way_goes_again_at_the_same_price_and_no_fur
     assert len(sent) >= 3
     assert {*sent} == {sent[0]}
     assert sent[0] >= 4940 * D("0.99")
+    # Nor is it valued anew, by what it left at, where the limits count it.
+    stops = [each.intent.order for each in near.journal.entries() if each.intent.order.order_type is OrderType.STOP]
+    assert len({order.price for order in stops}) == 1 < len(stops)
     near.broker.send = send
     near.quote(4925, 4930, bid_quantity=D(100_000))
     near.rounds(60)
@@ -286,6 +289,8 @@ def test_the_rest_of_a_buy_is_not_pursued_while_trading_only_reduces(tmp_path, s
     desk.quote(4880, 4890)
     desk.rounds(3)
     assert (desk.manager.entry(name).state.price == 4862) is reducing
+    told = [report.kind for report in desk.journal.reports(name)]
+    assert told.count(ReportKind.PENDING_REPLACE) == (0 if reducing else 1)
     desk.close()
 
 
