@@ -166,12 +166,15 @@ def accounts(house):
     return lambda text: house.context(text).settings.enabled
 
 
+DOWN = "down: try again, and ask the broker where it stays so"
+
+
 def test_warming_up_knows_the_same(accounts):
     both, down = accounts(SELL + BUY), NoAnswer("down")
     facts = read_facts(Warm(down, D(5)), both)
-    assert (facts.buying_power, facts.no_money, facts.holdings, facts.no_holdings) == (None, "down", {A: 5}, None)
+    assert (facts.buying_power, facts.no_money, facts.holdings, facts.no_holdings) == (None, DOWN, {A: 5}, None)
     facts = read_facts(Warm(D(7), down), both)
-    assert (facts.buying_power, facts.no_money, facts.holdings, facts.no_holdings) == (7, None, {}, "down")
+    assert (facts.buying_power, facts.no_money, facts.holdings, facts.no_holdings) == (7, None, {}, DOWN)
     sells = [account for account in both if account.side is Side.SELL]
     buys = [account for account in both if account.side is Side.BUY]
     for broker, asked in ((Warm(held=down), sells), (Warm(down), buys), (Warm(down, down), both)):

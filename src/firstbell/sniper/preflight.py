@@ -178,7 +178,10 @@ class Preflight:
 
 
 def fly(office: Office, progress: Callable[[str], None]) -> Preflight:
-    """Try everything. Several hosts at once; log-ins and reads as in a warm-up.
+    """Try everything. Several hosts at once; log-ins and reads as in a warm-up, but nothing is taken from the cache.
+
+    Each login is asked one question at least that only a living token is answered. Tokens are taken from the cache, and
+    one that is dead by then is replaced.
 
     Args:
         office: The opened rooms.
@@ -208,7 +211,7 @@ def fly(office: Office, progress: Callable[[str], None]) -> Preflight:
         if step == "done":
             progress(f"{login.leader.name} read")
 
-    warm = warm_up(office, told)
+    warm = warm_up(office, told, fresh=True)
     measured = Measured(measured_at=instant(office.clock.wall_ns()), hosts=_measured(hosts))
     halt = in_force(office.state_dir)
     return Preflight(hosts, tuple(AccountReport(row, _against(row, hosts, halt)) for row in warm), ntp, measured)

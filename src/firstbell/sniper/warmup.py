@@ -1,6 +1,7 @@
-"""Warming up: every login logged in, its money and instruments read, and its orders calculated, through the cache.
+"""Warming up: every login logged in, its money and instruments read, and its orders calculated.
 
-Several logins at once; what has to be polite per host is kept polite by the brokers' own locks, across processes too.
+It goes through the cache, unless whoever asks wants to know how things stand now. Several logins at once; what has to
+be polite per host is kept polite by the brokers' own locks, across processes too.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 import queue
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from firstbell.brokers.base import Estimate
 from firstbell.cache import JsonValue, Kind
 from firstbell.clock import exchange_now
-from firstbell.errors import BrokerError, FirstbellError, WrongPassword
+from firstbell.errors import BrokerError, FirstbellError, NoAnswer, WrongPassword
 from firstbell.model.money import exact
 from firstbell.model.terms import Side
 from firstbell.oms.logins import Login, logins_of
@@ -39,6 +41,7 @@ T = TypeVar("T")
 
 WORKERS: Final = 32
 """Logins warmed up at the same time."""
+_TRY_AGAIN: Final = "try again, and ask the broker where it stays so"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +68,40 @@ class WarmAccount:
         return self.why_not is None
 
 
-def warm_up(office: Office, progress: Progress, tokens_until: datetime | None = None) -> list[WarmAccount]:
+class Freshness:
+    """Which instruments have been asked for by now, where what is cached is not enough: each once in each broker."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._read: dict[tuple[str, InstrumentId], threading.Lock] = {}
+        self._is_read: set[tuple[str, InstrumentId]] = set()
+
+    def instrument(self, broker: Broker, isin: InstrumentId) -> Instrument:
+        """An instrument as the broker has described it to one of its logins since this began.
+
+        Raises:
+            FirstbellError: The broker cannot be asked, or knows none.
+        """
+        key = (broker.code, isin)
+        with self._lock:
+            lock = self._read.setdefault(key, threading.Lock())
+        with lock:
+            found = broker.instrument(isin, fresh=key not in self._is_read)
+            self._is_read.add(key)
+        return found
+
+
+def warm_up(
+    office: Office, progress: Progress, tokens_until: datetime | None = None, *, fresh: bool = False
+) -> list[WarmAccount]:
     """Warm up every enabled account.
 
     Args:
         office: The opened rooms.
         progress: Told of every step.
         tokens_until: Renew tokens that end before this; None to take any living one.
+        fresh: Ask the brokers even where the cache still has an answer: for the money, or the holdings, of each login,
+            and once for each instrument. A token that has died meanwhile is found out by that, and replaced.
 
     Returns:
         One row per account, in the config's order. What fails stands in its row; nothing is raised for it.
@@ -81,6 +111,7 @@ def warm_up(office: Office, progress: Progress, tokens_until: datetime | None = 
     for login in logins:
         waiting.put(login)
     done: queue.SimpleQueue[list[WarmAccount] | BaseException] = queue.SimpleQueue()
+    freshness = Freshness() if fresh else None
 
     def work() -> None:
         while True:
@@ -89,7 +120,7 @@ def warm_up(office: Office, progress: Progress, tokens_until: datetime | None = 
             except queue.Empty:
                 return
             try:
-                done.put(_warm_login(office, login, progress, tokens_until))
+                done.put(_warm_login(office, login, progress, tokens_until, freshness))
             except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
                 done.put(error)
 
@@ -105,7 +136,9 @@ def warm_up(office: Office, progress: Progress, tokens_until: datetime | None = 
     return [rows[account.name] for account in office.settings.enabled]
 
 
-def _warm_login(office: Office, login: Login, progress: Progress, tokens_until: datetime | None) -> list[WarmAccount]:
+def _warm_login(
+    office: Office, login: Login, progress: Progress, tokens_until: datetime | None, freshness: Freshness | None
+) -> list[WarmAccount]:
     broker = office.broker(login.leader)
     ends_at: datetime | None = None
     money: Decimal | None = None
@@ -116,14 +149,16 @@ def _warm_login(office: Office, login: Login, progress: Progress, tokens_until: 
             token = broker.login(lasting_until=tokens_until)
         ends_at = token.ends_at
         progress(login, "reading")
-        facts = read_facts(broker, login.accounts)
+        facts = read_facts(broker, login.accounts, freshness)
         money = facts.buying_power
+        # It may have been refused just now, and another one has taken its place.
+        ends_at = broker.login().ends_at
         progress(login, "calculating")
         calculator = remembered(broker, office, login)
         today = exchange_now(office.clock, office.calendar.tz).date()
         lines = _plan(office, login, facts, calculator, today)
     except FirstbellError as error:
-        return [WarmAccount(account, ends_at, money, None, str(error)) for account in login.accounts]
+        return [WarmAccount(account, ends_at, money, None, _said(error)) for account in login.accounts]
     finally:
         progress(login, "done")
     return [
@@ -146,18 +181,26 @@ def _plan(office: Office, login: Login, facts: Facts, calculator: Calculator, da
     )
 
 
-def read_facts(broker: Broker, accounts: tuple[AccountSettings, ...]) -> Facts:
-    """What the broker, or the cache, says of a login now; its buys and its sells each do without what they can."""
+def read_facts(broker: Broker, accounts: tuple[AccountSettings, ...], freshness: Freshness | None = None) -> Facts:
+    """What the broker, or the cache, says of a login now; its buys and its sells each do without what they can.
+
+    Args:
+        broker: The login's broker.
+        accounts: Its accounts.
+        freshness: What has been asked for by now, where the cache is not to be believed.
+    """
     buys = any(account.side is Side.BUY for account in accounts)
     sells = any(account.side is Side.SELL for account in accounts)
-    money, no_money = _unless_needless(broker.buying_power, needless=sells) if buys else (None, None)
+    ask = broker.buying_power if freshness is None else partial(broker.buying_power, fresh=True)
+    money, no_money = _unless_needless(ask, needless=sells) if buys else (None, None)
     instruments: dict[InstrumentId, Instrument] = {}
     unreadable: dict[InstrumentId, str] = {}
     for isin in dict.fromkeys(account.isin for account in accounts):
         try:
-            instruments[isin] = broker.instrument(isin)
+            read = broker.instrument if freshness is None else partial(freshness.instrument, broker)
+            instruments[isin] = read(isin)
         except FirstbellError as error:
-            unreadable[isin] = str(error)
+            unreadable[isin] = _said(error)
     found, no_holdings = (None, None)
     if sells:
         found, no_holdings = _unless_needless(broker.positions, needless=money is not None)
@@ -174,7 +217,12 @@ def _unless_needless(read: Callable[[], T], *, needless: bool) -> tuple[T | None
     except BrokerError as error:
         if not needless:
             raise
-        return None, str(error)
+        return None, _said(error)
+
+
+def _said(error: FirstbellError) -> str:
+    """What went wrong, with what can be done about it where the error itself does not say so."""
+    return f"{error}: {_TRY_AGAIN}" if isinstance(error, NoAnswer) else str(error)
 
 
 def remembered(broker: Broker, office: Office, login: Login) -> Calculator:
