@@ -6,6 +6,7 @@ import statistics
 import time
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from alerts_orders import NAME, K, fill, intent, order, report
@@ -21,6 +22,7 @@ from firstbell.journal.opening import open_journal
 from firstbell.journal.owner import this_process
 from firstbell.model.instructions import Instructions
 from firstbell.model.order import OrderState
+from firstbell.model.order_request import OrderRequest
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderRole, OrderType, Side
 
@@ -404,3 +406,35 @@ def test_a_follower_of_a_journal_has_durable_reports_told(journal, alerts, said)
     claimed(journal, NAME)
     journal.append([report(K.SUBMITTED), report(K.ACCEPTED, venue_order_id="77")])
     assert [message.title for message in said] == ["Confirmed"]
+
+
+def denied(**terms):
+    return OrderRequest(instrument="IRO1MHRN0001", side="sell", quantity=1000, **terms)
+
+
+ACCOUNT = SimpleNamespace(name="Order_A", broker_code="shahr")
+
+
+@pytest.mark.parametrize(
+    ("request_", "what"),
+    [
+        (denied(order_type="limit", price=9850), "sell 1,000 MHRN IRO1MHRN0001 at 9,850"),
+        (denied(order_type="market"), "sell 1,000 MHRN IRO1MHRN0001 at the market"),
+        (
+            denied(order_type="stop", trigger_price=4800, role="stop_loss"),
+            "stop loss: sell 1,000 MHRN IRO1MHRN0001 at the market, once 4,800 has traded",
+        ),
+    ],
+)
+def test_a_request_that_is_denied_is_told_and_matters_least(alerts, said, request_, what):
+    alerts.denied(ACCOUNT, request_, "price band:\n 9,850")
+    (message,) = said
+    assert (message.title, message.lines) == ("Denied", (f"Order_A (shahr): {what}", "price band: 9,850"))
+    assert message.importance is Importance.LOW, "a program that is denied all day drops nobody else's message"
+
+
+def test_who_does_not_want_to_hear_of_failures_hears_of_no_denials_and_a_fault_stops_nothing(said, caplog):
+    OrderAlerts(said.append, [AlertKind.FILLS]).denied(ACCOUNT, denied(order_type="market"), "no")
+    OrderAlerts(said.append).denied(ACCOUNT, None, "no")
+    assert said == []
+    assert "a fault of firstbell's own" in caplog.text

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from click.testing import CliRunner
 
 from alerts_server import CHAT, TOKEN, Server
 from firstbell.alerts.telegram import Telegram
+from firstbell.brokers.paper.broker import PaperBroker
 from firstbell.cli.alerting import Alerts, messenger_of, tell_of_halt, tell_orders
 from firstbell.cli.desk import OfficeDesk
+from firstbell.cli.main import cli
 from firstbell.clock import exchange_now
 from firstbell.config import load
 from firstbell.errors import RunError
-from firstbell.journal.base import Intent, RunLine, RunRecord
+from firstbell.journal.base import Intent, Owner, RunLine, RunRecord
 from firstbell.journal.owner import this_process
 from firstbell.model.order import Order
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport, Fill
 from firstbell.model.terms import Side
+from firstbell.oms import OrderDesk, OrderRequest, symbols
 from firstbell.oms.office import Office
 from firstbell.risk.trading_state import Halt, HaltFile, TradingState
 
@@ -210,6 +216,125 @@ def test_what_a_command_writes_is_told_when_it_ends(office, server):
     office.close()
     said = "\n".join(server.told)
     assert said.count("Confirmed") == said.count("Filled in part") == 1
+
+
+def test_an_alert_that_a_command_could_not_deliver_is_said_in_one_line(office, server, capsys):
+    server.always["sendMessage"] = "refuse 401 Unauthorized"
+    tell_orders(office)
+    bought(office)
+    office.close()
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("2 alerts were not told by Telegram: Telegram answered 401: Unauthorized. Look at [")
+
+
+def test_symbols_that_the_warm_up_has_read_are_told(office, server):
+    symbols.keep(office.state_dir, {"IRO1MHRN0001": "مهرگان"})
+    with Alerts.of(office) as alerts:
+        alerts.follow_orders()
+        bought(office)
+        assert OfficeDesk(office, lambda: None, alerts.symbols).orders().lines[0].count("مهرگان IRO1MHRN0001") == 1
+    assert "\n".join(server.told).count("buy 170,018 مهرگان IRO1MHRN0001 at 5,860") == 2
+
+
+def test_symbols_that_cannot_be_read_or_written_stop_nothing(tmp_path, caplog):
+    assert symbols.load(tmp_path) == {}
+    for damaged in ("[", "[]", '{"symbols": 5}', '{"symbols": {"A": 5}}'):
+        (tmp_path / symbols.FILE).write_text(damaged)
+        assert symbols.load(tmp_path) == {}
+    symbols.keep(tmp_path, {"A": "a"})
+    symbols.keep(tmp_path, {"B": "b"})
+    assert symbols.load(tmp_path) == {"A": "a", "B": "b"}
+    symbols.keep(tmp_path / symbols.FILE, {"C": "c"})
+    assert "cannot be written" in caplog.text
+
+
+PAPER = """
+[Order_Paper]
+username = me
+password = x
+broker_code = paper
+isin = IRO1FOLD0001
+[paper]
+liquidity = 0
+[telegram]
+bot_token = {token}
+chat_id = {chat}
+api_url = {url}
+"""
+LIMIT = ("--instrument", "IRO1FOLD0001", "--type", "limit", "--price", "4860", "--side")
+
+
+@pytest.fixture
+def paper(tmp_path, server):
+    path = tmp_path / "paper.ini"
+    path.write_text(PAPER.format(token=TOKEN, chat=CHAT, url=server.url))
+    path.chmod(0o600)
+    return path
+
+
+def run(config, *arguments):
+    return CliRunner().invoke(cli, ["-c", str(config), "--json", "orders", *arguments], standalone_mode=False)
+
+
+def test_what_the_watcher_finds_out_at_its_start_is_told_and_stands_in_its_stream(paper, server, monkeypatch):
+    monkeypatch.setattr("firstbell.cli.order_watch._work", lambda *_, **_more: None)
+    with Office(load(paper)) as office:
+        day = exchange_now(office.clock, office.calendar.tz).date()
+        order = Order("fb-1", "Order_Paper", "paper", "IRO1FOLD0001", Side.BUY, Decimal(4860), Decimal(100), day)
+        dead = Owner(this_process().host, 2**22 + 1, 1.0)
+        office.journal.claim(Intent(order, "login", "fb-1", 0, frozenset()), "run", dead)
+    done = run(paper, "watch")
+    assert done.exception is None
+    assert [json.loads(line)["report"] for line in done.stdout.splitlines()] == ["UNRESOLVED"]
+    assert [each.partition("\n")[0] for each in server.told] == ["Unresolved"]
+
+
+def test_where_a_person_has_to_look_is_said_on_the_terminal_in_json_in_the_log_and_to_the_chat(paper, server):
+    # Nothing is held, so nothing less could be sold instead.
+    done = run(paper, "place", *LIMIT, "sell", "--quantity", "1000")
+    assert done.return_value == 1
+    document = json.loads(done.stdout)
+    (order,), (look,) = document["orders"], document["to_look_at"]
+    assert look["name"] == order["client_order_id"]
+    assert f"Look at {look['name']}: {look['why']}"[:60] in done.stderr
+    assert f"{look['name']}: a person has to look: {look['why']}" in (
+        paper.parent / ".firstbell" / "logs" / "firstbell.log"
+    ).read_text(encoding="utf-8")
+    told = "\n".join(server.told)
+    assert told.count(f"A person has to look\n{look['name']}\n{look['why']}") == 1
+    placed = json.loads(run(paper, "place", *LIMIT, "buy", "--quantity", "10").stdout)
+    assert placed["to_look_at"] == []
+    name = placed["orders"][0]["client_order_id"]
+    assert json.loads(run(paper, "replace", name, "--price", "4850").stdout)["to_look_at"] == []
+    assert json.loads(run(paper, "cancel", name).stdout)["to_look_at"] == []
+    assert json.loads(run(paper, "reconcile", "--once").stdout)["to_look_at"] == []
+
+
+def test_a_cancel_that_came_too_late_says_which_shares_nothing_looks_after(paper, server, monkeypatch):
+    placed = json.loads(run(paper, "place", *LIMIT, "buy", "--quantity", "1000", "--take-profit", "4950").stdout)
+    entry, exit_ = (each["client_order_id"] for each in placed["orders"])
+    run(paper, "cancel", exit_)
+    listed = PaperBroker.orders
+    monkeypatch.setattr(
+        PaperBroker,
+        "orders",
+        lambda self, day: tuple(replace(row, filled_qty=Decimal(400)) for row in listed(self, day)),
+    )
+    done = run(paper, "cancel", entry)
+    (look,) = json.loads(done.stdout)["to_look_at"]
+    assert look["name"] == entry
+    assert "400 shares are unprotected" in look["why"]
+    assert "400 shares are unprotected" in "\n".join(server.told)
+
+
+def test_a_request_that_is_denied_is_told(paper, server):
+    with OrderDesk.open(paper) as desk:
+        tell_orders(desk.office)
+        terms = {"instrument": "IRO1FOLD0001", "order_type": "limit", "quantity": 100}
+        assert desk.orders.place(OrderRequest(side="buy", price=99_999, **terms)).order_id is None
+    (said,) = server.told
+    assert said.splitlines()[:2] == ["Denied", "Order_Paper (paper): buy 100 IRO1FOLD0001 at 99,999"]
+    assert "price band: 99,999" in said
 
 
 def test_a_halt_is_told_at_once_to_a_messenger_that_is_not_there_and_that_is_said(config, server, capsys):

@@ -73,6 +73,7 @@ class Dispatcher:
         self._failures = 0
         self._said: set[str] = set()
         self._told = self._lost = self._lost_said = self._in_hand = 0
+        self._trouble: str | None = None
 
     @property
     def told(self) -> int:
@@ -83,6 +84,16 @@ class Dispatcher:
     def lost(self) -> int:
         """How many messages were dropped or refused."""
         return self._lost
+
+    @property
+    def untold(self) -> int:
+        """How many of them the chat has not been told of either."""
+        return self._lost - self._lost_said
+
+    @property
+    def trouble(self) -> str | None:
+        """What stood against the last message that was not taken, in words; None where none was."""
+        return self._trouble
 
     @property
     def waiting(self) -> int:
@@ -243,13 +254,14 @@ class Dispatcher:
 
     def _say_once(self, words: str) -> None:
         """Into the run log, once until it goes well again."""
+        self._trouble = words
         if words not in self._said:
             self._said.add(words)
             _log.warning("%s", words)
 
     def _end(self, why: str) -> None:
         with self._changed:
-            self._ended = why
+            self._ended = self._trouble = why
             self._lost += self._outbox.clear() + self._in_hand
             self._in_hand = 0
             self._changed.notify_all()

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from firstbell.alerts.base import Message
+    from firstbell.config.models import AccountSettings
     from firstbell.model.order import OrderState
+    from firstbell.model.order_request import OrderRequest
     from firstbell.model.report import ExecutionReport
 
 _log = logging.getLogger(__name__)
@@ -81,6 +83,18 @@ class OrderAlerts:
             return
         for message in messages:
             self._post(message)
+
+    def denied(self, account: AccountSettings, request: OrderRequest, why: str) -> None:
+        """Tell of a request that was denied before it became an order; quick, and never raises."""
+        if _A.FAILED not in self._events:
+            return
+        try:
+            symbol = self._symbols.get(request.instrument)
+            message = words.denied(account.name, account.broker_code, request, symbol, why)
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception("a fault of firstbell's own: that a request of %s was denied was not told", account.name)
+            return
+        self._post(message)
 
     def _messages(self, report: ExecutionReport, before: OrderState, after: OrderState) -> Iterator[Message]:
         symbol = self._symbols.get(after.order.instrument)

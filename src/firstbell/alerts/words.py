@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from firstbell.model.order import Order, OrderState
+    from firstbell.model.order_request import OrderRequest
     from firstbell.model.report import Fill
 
 MOST_LINES: Final = 40
@@ -83,6 +84,19 @@ def about(
     order = state.order
     why = [_cut(reason)] if reason else []
     return Message(title, (order_line(order, symbol, state), *more, *why, ids(order, state.venue_order_id)), importance)
+
+
+def denied(account: str, broker_code: str, request: OrderRequest, symbol: str | None, why: str) -> Message:
+    """A request that was denied before it became an order: it has no names, and stands in the order log alone.
+
+    It matters least, so that a program that is denied again and again takes nobody else's place.
+    """
+    name = request.instrument if symbol in {None, "", request.instrument} else f"{symbol} {request.instrument}"
+    limit = "at the market" if request.price is None else f"at {grouped(request.price)}"
+    trigger = "" if request.trigger_price is None else f", once {grouped(request.trigger_price)} has traded"
+    role = "" if request.role is None else _ROLES.get(request.role, "")
+    what = f"{role}{request.side.value} {grouped(request.quantity)} {name} {limit}{trigger}"
+    return Message("Denied", (f"{account} ({broker_code}): {what}", _cut(why)), Importance.LOW)
 
 
 def traded(fill: Fill | None, state: OrderState) -> str:

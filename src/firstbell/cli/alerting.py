@@ -19,6 +19,7 @@ from firstbell.cli.desk import OfficeDesk
 from firstbell.config.models import AlertKind
 from firstbell.errors import FirstbellError
 from firstbell.log import complain
+from firstbell.oms import symbols
 from firstbell.risk.trading_state import TradingState, in_force, trading_state
 
 if TYPE_CHECKING:
@@ -58,13 +59,14 @@ class Alerts:
 
     def __init__(self, office: Office, messenger: Messenger) -> None:
         self.dispatcher = Dispatcher(messenger)
-        self.symbols: dict[str, str] = {}
+        self.symbols: dict[str, str] = symbols.load(office.state_dir)
         """What people call instruments, by their ids; whoever learns of one adds it."""
         self._office = office
         self._messenger = messenger
         self._halts = HaltWatch(office, self)
         self._listener: Listener | None = None
         self._stands_for_all = False
+        self._said_untold = 0
         self._held = contextlib.ExitStack()
         self.dispatcher.start()
 
@@ -93,6 +95,12 @@ class Alerts:
         """Has reports on orders told."""
         return OrderAlerts(self.dispatcher.post, self.settings.events, self.symbols)
 
+    def follow_orders(self) -> None:
+        """Have told what this process writes of orders from now on, and which requests are denied."""
+        told = self.follower()
+        self._office.journal.follow(told)
+        self._office.when_denied(told.denied)
+
     def stand_for_all(self) -> bool:
         """Be the one process of the state folder that tells of halts, and that hears commands where those are wanted.
 
@@ -111,7 +119,7 @@ class Alerts:
         self._stands_for_all = True
         if self.settings.commands:
             bookmark = Bookmark(folder / "heard.json", self._messenger.key, self._office.clock)
-            desk = OfficeDesk(self._office, self._halts.learn)
+            desk = OfficeDesk(self._office, self._halts.learn, self.symbols)
             self._listener = Listener(self._messenger, self.dispatcher, desk, bookmark, self._office.clock)
             self._listener.start()
         return True
@@ -122,10 +130,18 @@ class Alerts:
             self._halts.look()
 
     def close(self, timeout_s: float = CLOSE_S) -> bool:
-        """Hear nothing more, tell what is still to be told, and end; whether all of it was told."""
+        """Hear nothing more, tell what is still to be told, and end; whether all of it was told.
+
+        What was not, and what the chat does not know to be missing, is said on standard error.
+        """
         if self._listener is not None:
             self._listener.close()
         whole = self.dispatcher.close(timeout_s)
+        untold, self._said_untold = self.dispatcher.untold - self._said_untold, self.dispatcher.untold
+        if untold:
+            number = "1 alert was" if untold == 1 else f"{untold:,} alerts were"
+            why = self.dispatcher.trouble or "there was no more time"
+            complain(f"{number} not told by {self._messenger.name}: {why}")
         self._held.close()
         return whole
 
@@ -164,12 +180,17 @@ class HaltWatch:
         self._alerts.post(AlertKind.HALTS, _words_of(halt, "somebody at this machine"))
 
 
-def tell_orders(office: Office) -> None:
-    """Have every report that this process writes told, where the config wants alerts; the end of a command waits."""
+def tell_orders(office: Office) -> Alerts | None:
+    """Have told what this process writes of orders, where the config wants alerts; the end of a command waits.
+
+    Returns:
+        Who tells it, for what else there is to tell; None where nobody does.
+    """
     alerts = Alerts.of(office)
     if alerts is not None:
-        office.journal.follow(alerts.follower())
+        alerts.follow_orders()
         office.before_closing(partial(alerts.close, _SHORT_CLOSE_S))
+    return alerts
 
 
 def tell_of_halt(config: Path, halt: Halt | None, resumed_by: str | None) -> None:

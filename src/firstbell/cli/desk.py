@@ -15,7 +15,7 @@ from firstbell.risk.trading_state import in_force
 from firstbell.sniper.archive import current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from firstbell.journal.base import Entry
     from firstbell.oms.office import Office
@@ -27,9 +27,11 @@ class OfficeDesk:
     Args:
         office: The opened rooms of the config.
         changed: Called when a halt has been called or ended here.
+        symbols: What people call instruments, by their ids.
     """
 
-    def __init__(self, office: Office, changed: Callable[[], None]) -> None:
+    def __init__(self, office: Office, changed: Callable[[], None], symbols: Mapping[str, str] | None = None) -> None:
+        self._symbols: Mapping[str, str] = symbols if symbols is not None else {}
         self._office = office
         self._changed = changed
 
@@ -55,7 +57,7 @@ class OfficeDesk:
 
     def orders(self) -> Message:
         """The day's orders."""
-        return words.orders("Today's orders", [entry.state for entry in self._today()], {})
+        return words.orders("Today's orders", [entry.state for entry in self._today()], self._symbols)
 
     def positions(self) -> Message:
         """What is held through our orders."""

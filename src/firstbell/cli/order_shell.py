@@ -24,13 +24,21 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from firstbell.cli.shell import Shell
+    from firstbell.cli.telling import Teller
     from firstbell.journal.base import Entry
 
 
-def open_office(shell: Shell) -> Office:
-    """Open the rooms of the config, keep the order log, have people told of orders, and set up the run log."""
+def open_office(shell: Shell, teller: Teller | None = None) -> Office:
+    """Open the rooms of the config, keep the order log, have people told of orders, and set up the run log.
+
+    Args:
+        shell: The command's options.
+        teller: Whoever has more to tell them.
+    """
     office = quiet_office(shell)
-    tell_orders(office)
+    alerts = tell_orders(office)
+    if teller is not None:
+        teller.alerts = alerts
     return office
 
 

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.live import Live
-from rich.markup import escape
 
-from firstbell.alerts.base import Importance, Message
 from firstbell.cli.alerting import Alerts
 from firstbell.cli.order_shell import command_id, order_table, print_entries, quiet_office
 from firstbell.cli.resolving import ask_quickly, recovered
 from firstbell.cli.shell import Shell, shared_options
-from firstbell.config.models import AlertKind
+from firstbell.cli.telling import Teller
 from firstbell.model.money import plain
 from firstbell.oms.orders.order_desk import OrderDesk
 
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
     from firstbell.model.order import Order
     from firstbell.model.report import ExecutionReport
-    from firstbell.oms.positions.loss_limits import PositionAlert
+    from firstbell.oms.office import Office
 
 _DRAW_EVERY_S: Final = 0.5
 _UNRESOLVED: Final = 3
@@ -46,22 +44,16 @@ def watch(shell: Shell, *, live: bool, until_done: bool) -> int:
     Exit status: 0 all is well; 3 some order is unresolved; 4 trading is halted.
     """
     office = quiet_office(shell)
-    alerts = Alerts.of(office)
+    teller = Teller(shell)
+    teller.alerts = alerts = Alerts.of(office)
     try:
-        run_id = command_id(office)
-        if unresolved := recovered(shell, office, run_id):
-            ask_quickly(shell, office, run_id, unresolved)
-        teller = _Teller(shell, alerts)
-        if alerts is not None:
-            office.journal.follow(alerts.follower())
-            alerts.stand_for_all()
-        desk = OrderDesk(office, run_id=run_id, live=live, intervene=teller.intervene, alert=teller.position)
+        desk = _open_desk(shell, office, teller, live=live)
     except BaseException:
+        if alerts is not None:
+            alerts.close()
         office.close()
         raise
     with desk:
-        if shell.json:
-            office.journal.subscribe(_tell(shell))
         if alerts is not None:
             desk.metrics.watch(alerts=lambda: alerts.dispatcher.waiting)
         _work(shell, desk, alerts, until_done=until_done)
@@ -77,22 +69,18 @@ def watch(shell: Shell, *, live: bool, until_done: bool) -> int:
     return _HALTED if halted else 0
 
 
-class _Teller:
-    """Says where a person has to look: on the terminal, and to the chat."""
-
-    def __init__(self, shell: Shell, alerts: Alerts | None) -> None:
-        self._shell = shell
-        self._alerts = alerts
-
-    def intervene(self, name: str, why: str) -> None:
-        self._shell.err.print(f"[red]Look at {escape(name)}:[/] {escape(why)}")
-        if self._alerts is not None:
-            self._alerts.post(AlertKind.FAILED, Message("A person has to look", (name, why), Importance.HIGH))
-
-    def position(self, alert: PositionAlert) -> None:
-        self._shell.err.print(f"[yellow]{escape(alert.text)}[/]")
-        if self._alerts is not None:
-            self._alerts.post(AlertKind.STOPS, Message("Positions", (alert.text,), Importance.HIGH))
+def _open_desk(shell: Shell, office: Office, teller: Teller, *, live: bool) -> OrderDesk:
+    """Open the desk, and tell what is found out of orders from its very start on."""
+    if teller.alerts is not None:
+        teller.alerts.follow_orders()
+    if shell.json:
+        office.journal.subscribe(_tell(shell))
+    run_id = command_id(office)
+    if unresolved := recovered(shell, office, run_id):
+        ask_quickly(shell, office, run_id, unresolved)
+    if teller.alerts is not None:
+        teller.alerts.stand_for_all()
+    return OrderDesk(office, run_id=run_id, live=live, intervene=teller.intervene, alert=teller.position)
 
 
 def _work(shell: Shell, desk: OrderDesk, alerts: Alerts | None, *, until_done: bool) -> None:

@@ -16,6 +16,7 @@ from firstbell.cli.place import place, replace
 from firstbell.cli.resolving import ask_quickly, recovered
 from firstbell.cli.shell import Shell, shared_options
 from firstbell.cli.tables import add_columns, plain_table, print_results, print_table, print_unresolved
+from firstbell.cli.telling import Teller
 from firstbell.clock import exchange_now
 from firstbell.errors import BrokerError, CaptchaError, RunError
 from firstbell.log import redact
@@ -23,6 +24,7 @@ from firstbell.model.money import plain
 from firstbell.model.order_status import DONE, PLACED, OrderStatus
 from firstbell.oms.cancel import cancel as cancel_order
 from firstbell.oms.cancel import why_not_canceled
+from firstbell.oms.orders.late_trades import why_to_look
 from firstbell.oms.orders.queue_position import volume_ahead
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
 from firstbell.sniper import results
@@ -119,6 +121,14 @@ def _queue(ahead: QueuePosition) -> dict[str, Any]:
     return {"shares": plain(ahead.quantity), "orders": ahead.orders, "whole": ahead.is_whole}
 
 
+def _judge(office: Office, before: Entry, now: Entry, teller: Teller) -> None:
+    """Say where a person has to look after a cancel: it came too late for shares that nothing looks after now."""
+    if now.state.status in DONE and now.state.filled_qty > before.state.filled_qty:
+        siblings = office.journal.entries(day=now.intent.order.day, login=now.intent.login)
+        if (why := why_to_look(now, siblings)) is not None:
+            teller.intervene(now.intent.order.client_order_id, why)
+
+
 def _ahead(office: Office, entry: Entry) -> QueuePosition | None:
     """What stands before an order in the book; None where it does not work, or nobody can say."""
     broker = brokers_of(office).get(entry.intent.login)
@@ -145,7 +155,8 @@ def cancel(shell: Shell, *, order: str) -> int:
 
     Exit status: 0 it is off the book; 1 the broker refused, or it has traded; 3 it is not known yet.
     """
-    with open_office(shell) as office:
+    teller = Teller(shell)
+    with open_office(shell, teller) as office:
         entry = find(office, order)
         broker = brokers_of(office).get(entry.intent.login)
         if broker is None:
@@ -156,10 +167,11 @@ def cancel(shell: Shell, *, order: str) -> int:
         except (BrokerError, CaptchaError) as error:
             now, refusal = find(office, entry.intent.order.client_order_id), redact(str(error))
         put_back(office.journal, office.clock, [now.run_id], office.calendar.tz)
+        _judge(office, entry, now, teller)
     message = why_not_canceled(now.state.status, refusal)
     is_asked = now.state.status is OrderStatus.PENDING_CANCEL
     if shell.json:
-        shell.print_json({**facts(now), "message": message})
+        shell.print_json({**facts(now), "message": message, "to_look_at": teller.to_look_at})
     else:
         print_entries(shell, [now], now.intent.order.client_order_id)
         if message is not None:
@@ -181,7 +193,8 @@ def reconcile(shell: Shell, *, once: bool) -> int:
     bell. Absent from the list of the day for long enough, it is rejected. Prints the newest run; with --json its
     orders.json. Exit status as of `firstbell run`.
     """
-    with open_office(shell) as office:
+    teller = Teller(shell)
+    with open_office(shell, teller) as office:
         run_id, tz = command_id(office), office.calendar.tz
         recovered(shell, office, run_id)
         newest = office.journal.newest_run()
@@ -191,7 +204,7 @@ def reconcile(shell: Shell, *, once: bool) -> int:
         for why in outcome.unreachable.values():
             shell.err.print(f"[yellow]Not asked:[/] {escape(why)}")
         for name, why in outcome.to_look_at.items():
-            shell.err.print(f"[red]Look at {escape(name)}:[/] {escape(why)}")
+            teller.intervene(name, why)
         looked = [entry for name in outcome.looked if (entry := office.journal.entry(name)) is not None]
         runs = {entry.run_id for entry in looked} | (set() if newest is None else {newest.run_id})
         put_back(office.journal, office.clock, runs, tz)
@@ -199,7 +212,8 @@ def reconcile(shell: Shell, *, once: bool) -> int:
     # Orders that were placed by hand belong to no run.
     others = [entry for entry in looked if newest is None or entry.run_id != newest.run_id]
     if shell.json:
-        shell.print_json(document or {"orders": [facts(entry) for entry in others]})
+        shown = document or {"orders": [facts(entry) for entry in others]}
+        shell.print_json({**shown, "to_look_at": teller.to_look_at})
     else:
         if document is not None:
             print_results(shell, document)

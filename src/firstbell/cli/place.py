@@ -10,6 +10,7 @@ from rich.markup import escape
 from firstbell.cli.order_shell import command_id, facts, find, open_office, print_entries
 from firstbell.cli.resolving import ask_quickly, recovered
 from firstbell.cli.shell import Shell, shared_options
+from firstbell.cli.telling import Teller
 from firstbell.errors import RunError
 from firstbell.model.identifiers import AccountName, InstrumentId
 from firstbell.model.money import exact
@@ -97,20 +98,21 @@ def place(
 
     Exit status: 0 it is at the broker, or held back; 1 denied or refused; 3 unresolved; 4 halted.
     """
-    with open_office(shell) as office:
+    teller = Teller(shell)
+    with open_office(shell, teller) as office:
         tz = office.calendar.tz
         request = _request(asked, None if until is None else until.replace(tzinfo=tz))
         bracket = _bracket(request, take_profit, stop_loss, stop_limit, stop_trail)
         run_id = command_id(office)
         if unresolved := recovered(shell, office, run_id):
             ask_quickly(shell, office, run_id, unresolved)
-        manager = order_manager(office, run_id, live=live)
+        manager = order_manager(office, run_id, live=live, intervene=teller.intervene)
         responses = (manager.place(request),) if bracket is None else manager.place_bracket(bracket)
         if any(each.is_success and not each.is_held for each in responses):
             # It may have traded at once, and what belongs with it may leave now.
             manager.poll()
         halted = manager.interrupt.is_halt
-        _show(shell, manager, responses)
+        _show(shell, manager, responses, teller)
     if any(response.is_unresolved for response in responses):
         return _UNRESOLVED
     if responses[0].is_success:
@@ -139,13 +141,14 @@ def replace(
     for name, number in (("--price", price), ("--quantity", quantity), ("--trigger", trigger_price)):
         if number is not None and number <= 0:
             raise click.UsageError(f"{name}: {number} is not more than zero")
-    with open_office(shell) as office:
+    teller = Teller(shell)
+    with open_office(shell, teller) as office:
         name = find(office, order).intent.order.client_order_id
         # An order that is at its broker already was asked for there: changing it needs no second word.
-        manager = order_manager(office, command_id(office))
+        manager = order_manager(office, command_id(office), intervene=teller.intervene)
         response = manager.replace(name, price=price, quantity=quantity, trigger_price=trigger_price)
         halted = manager.interrupt.is_halt
-        _show(shell, manager, (response,))
+        _show(shell, manager, (response,), teller)
     if response.is_unresolved:
         return _UNRESOLVED
     if response.is_success:
@@ -187,9 +190,10 @@ def _bracket(
         raise click.UsageError(str(error)) from error
 
 
-def _show(shell: Shell, manager: OrderManager, responses: Sequence[OrderResponse]) -> None:
+def _show(shell: Shell, manager: OrderManager, responses: Sequence[OrderResponse], teller: Teller) -> None:
     if shell.json:
-        shell.print_json({"orders": [_facts(manager, response) for response in responses]})
+        orders = [_facts(manager, response) for response in responses]
+        shell.print_json({"orders": orders, "to_look_at": teller.to_look_at})
         return
     entries = [manager.entry(each.order_id) for each in _with_children(responses) if each.order_id is not None]
     if entries:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from firstbell.oms import symbols
 from firstbell.oms.logins import logins_of
 from firstbell.sniper.warmup import warm_up
 
@@ -53,4 +54,7 @@ def warm_with_progress(shell: Shell, office: Office, tokens_until: datetime | No
             if not drawn and step == "done":
                 shell.err.print(f"Warming up: {finished} of {len(logins)} logins")
 
-        return warm_up(office, progress, tokens_until)
+        rows = warm_up(office, progress, tokens_until)
+    named = {str(row.account.isin): row.line.instrument.symbol for row in rows if row.line and row.line.instrument}
+    symbols.keep(office.state_dir, named)
+    return rows

@@ -17,6 +17,7 @@ from firstbell.journal.opening import open_journal
 from firstbell.journal.order_files import OrderFiles
 from firstbell.journal.order_log import OrderLog
 from firstbell.journal.order_logger import OrderLogger
+from firstbell.log import redact
 from firstbell.market import calendar
 from firstbell.oms.in_hand import InHand
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Journal
     from firstbell.market import MarketCalendar
     from firstbell.model.identifiers import AccountName
+    from firstbell.model.order_request import OrderRequest
+
+    Denied = Callable[[AccountSettings, OrderRequest, str], None]
+    """Told of a request that was denied before it got a name: the account, the request, and why."""
 
 
 def journal_address(settings: Settings) -> Address | None:
@@ -71,6 +76,7 @@ class Office:
         self._late_log: LateOrderLog | None = None
         self._brokers: dict[tuple[str, str], Broker] = {}
         self._closers: list[Callable[[], object]] = []
+        self._told_of_denials: list[Denied] = []
 
     @property
     def state_dir(self) -> Path:
@@ -131,6 +137,20 @@ class Office:
                 solver = make_solver(self.settings.captcha, self.state_dir)
                 self._brokers[key] = open_broker(account, self.settings, cache, solver)
             return self._brokers[key]
+
+    def when_denied(self, call: Denied) -> None:
+        """Have somebody told of requests that are denied from now on. It must be quick and must not raise."""
+        self._told_of_denials.append(call)
+
+    def denied(self, account: AccountSettings, request: OrderRequest, why: str) -> None:
+        """Tell of a request that was denied before it got a name, and so stands in no journal."""
+        logger = self.order_logger(account.name)
+        if logger is not None:
+            logger.log_order_failed(
+                account.broker_code, request.instrument, request.side, request.quantity, request.price, redact(why)
+            )
+        for call in self._told_of_denials:
+            call(account, request, why)
 
     def before_closing(self, call: Callable[[], object]) -> None:
         """Have something done before anything here is closed."""

@@ -10,7 +10,6 @@ from firstbell.clock import exchange_now
 from firstbell.config.order_settings import TradingMode
 from firstbell.errors import RunError
 from firstbell.journal.owner import this_process
-from firstbell.log import redact
 from firstbell.market.always_open import always_open
 from firstbell.market.hours import Hours
 from firstbell.model.broker_codes import PAPER
@@ -29,9 +28,8 @@ from firstbell.risk.trading_state import trading_state
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from firstbell.config import AccountSettings, Settings
+    from firstbell.config import Settings
     from firstbell.model.identifiers import BrokerCode, RunId
-    from firstbell.model.order_request import OrderRequest
     from firstbell.oms.metrics import OrderMetrics
     from firstbell.oms.office import Office
     from firstbell.risk.trading_state import TradingState
@@ -103,13 +101,6 @@ def order_context(
     def hours_of(code: BrokerCode) -> Hours:
         return always if code == PAPER and paper_is_open else market
 
-    def denied(account: AccountSettings, request: OrderRequest, why: str) -> None:
-        logger = office.order_logger(account.name)
-        if logger is not None:
-            logger.log_order_failed(
-                account.broker_code, request.instrument, request.side, request.quantity, request.price, redact(why)
-            )
-
     return OrderContext(
         journal=office.journal,
         clock=clock,
@@ -132,7 +123,7 @@ def order_context(
         state=state or (lambda: trading_state(state_dir)),
         budget=RateBudget(settings.orders.max_attempts_per_minute, clock),
         observe=_nothing if metrics is None else metrics.observe,
-        denied=denied,
+        denied=office.denied,
         in_hand=office.in_hand,
         intervene=intervene or (lambda name, why: _log.error("%s: a person has to look: %s", name, why)),
     )
