@@ -29,6 +29,10 @@ unanswered one may be. No code may turn the second into the first.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+_SECRETS: Final = ("password", "token")
+"""How the keys end whose values are secrets."""
 
 
 class FirstbellError(Exception):
@@ -56,7 +60,9 @@ class Problem:
         if self.key:
             place = f"{place} {self.key}".strip()
         found = f" found {self.found};" if self.found else ""
-        return f"{place}:{found} {self.remedy}" if place else f"{found} {self.remedy}".strip()
+        # What follows on the name of a secret and a colon is taken for that secret wherever it is printed.
+        colon = " -" if self.key.endswith(_SECRETS) else ":"
+        return f"{place}{colon}{found} {self.remedy}" if place else f"{found} {self.remedy}".strip()
 
 
 class ConfigError(FirstbellError):

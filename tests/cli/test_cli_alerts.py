@@ -355,4 +355,4 @@ def test_without_token_or_chat_there_is_no_messenger(config, missing):
     path.write_text(text)
     settings = load(path)
     assert messenger_of(settings) is None
-    assert f"[telegram] {missing}: is not set; alerts need both" in settings.warnings
+    assert f"[telegram] {missing} is not set; alerts need both" in settings.warnings

@@ -140,7 +140,7 @@ def test_the_same_order_in_two_sections_is_told_with_its_instrument(written: Wri
 def test_one_login_has_one_password_and_it_is_told_once(written: Write) -> None:
     other = FOUR.replace("Account1", "A2").replace(A, f"{B}, {C}").replace("pl4nted", "0ther")
     (problem,) = told(written(FOUR + other))
-    assert problem.startswith(f"[Order_A2_Shahr] password: differs from the password of [{NAME}]")
+    assert problem.startswith(f"[Order_A2_Shahr] password - differs from the password of [{NAME}]")
     (problem,) = told(written(several(isin=f"{A}, {B}") + other.replace(B, "IRO1IKCO0001")))
     assert f"differs from the password of [{NAME}]," in problem
 

@@ -188,11 +188,11 @@ def test_a_disabled_accounts_secret_is_left_where_it_is(written: Write) -> None:
 
 CHANGES = [
     ("isin = IRO1MHRN0001", "", "[Order_Account1_Shahr] isin: is missing: What to trade"),
-    ("password = pl4nted", "password =", "[Order_Account1_Shahr] password: is empty"),
+    ("password = pl4nted", "password =", "[Order_Account1_Shahr] password - is empty"),
     ("username = 0012345678", "", "username: is missing"),
     ("username = 0012345678", "username = YOUR_USERNAME", "username: still the example's placeholder"),
-    ("pl4nted", "env:FB_UNSET", "password: the environment variable FB_UNSET is not set"),
-    ("pl4nted", "file:none", "password: "),
+    ("pl4nted", "env:FB_UNSET", "password - the environment variable FB_UNSET is not set"),
+    ("pl4nted", "file:none", "password - "),
     ("= shahr", "= shar", "broker_code: found 'shar'; did you mean shahr?"),
     ("IRO1MHRN0001", "iro1mhrn0001", "isin: found 'iro1mhrn0001'; write an ISIN"),
     ("IRO1MHRN0001", "\u200fIRO1MHRN0001", "isin: found '\\u200fIRO1MHRN0001'; write an ISIN"),
@@ -259,7 +259,12 @@ ADDITIONS = [
         "[broker.gs]\napi_url = https://h.example/?token=pl4nted",
         "[broker.gs] api_url: write the server's address alone",
     ),
-    ("[telegram]\nbot_token = env:FB_UNSET", "[telegram] bot_token: the environment variable FB_UNSET"),
+    ("[telegram]\nbot_token = env:FB_UNSET", "[telegram] bot_token - the environment variable FB_UNSET"),
+    ("[telegram]\nbot_token = pl4nted b", "[telegram] bot_token - is no bot's token; write it as BotFather gives it"),
+    ("[telegram]\nbot_token = 110201543:pl4n ted", "[telegram] bot_token - is no bot's token"),
+    ("[telegram]\nchat_id = pl4nted def", "[telegram] chat_id: write the chat's id, a whole number such as"),
+    ("[telegram]\nchat_id = 12 34", "[telegram] chat_id: write the chat's id"),
+    ("[telegram]\nchat_id = @", "[telegram] chat_id: write the chat's id"),
     ("[risk]\nmax_orders_per_account = 0", "max_orders_per_account: found '0'; write a whole number"),
 ]
 
@@ -307,7 +312,7 @@ def test_the_same_order_twice_names_both(written: Write) -> None:
 def test_one_login_has_one_password(written: Write) -> None:
     other = FOUR.replace("Account1", "A2").replace("MHRN", "FOLD").replace("pl4nted", "0ther-sekret")
     (problem,) = told(written(FOUR + other))
-    assert problem.startswith("[Order_A2_Shahr] password: differs from the password of [Order_Account1_Shahr]")
+    assert problem.startswith("[Order_A2_Shahr] password - differs from the password of [Order_Account1_Shahr]")
     assert "sekret" not in problem
 
 
@@ -388,6 +393,44 @@ def test_telegram_from_the_environment(written: Write, monkeypatch: pytest.Monke
     assert redact("1:sekret") == "***"
     monkeypatch.delenv("TELEGRAM_BOT_TOKEN")
     assert "bot_token" in "".join(load(path).warnings)
+
+
+def test_a_telegram_chat_may_have_a_name_and_persian_digits(written: Write) -> None:
+    for chat, read in (("@firstbell_alerts", "@firstbell_alerts"), ("-۱۰۰", "-100"), ("42", "42")):
+        assert load(written(f"{FOUR}[telegram]\nchat_id = {chat}\n")).telegram.chat_id == read
+
+
+def test_what_the_environment_says_wrongly_of_telegram_is_warned_of_and_not_used(
+    written: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "sekret bot")
+    monkeypatch.setenv("TELEGRAM_CHAT_ID", "abc def")
+    found = load(written(FOUR))
+    assert (found.telegram.bot_token, found.telegram.chat_id) == (None, None)
+    token, chat = found.warnings
+    assert token.startswith("the environment variable TELEGRAM_BOT_TOKEN is not used: is no bot's token")
+    assert chat.startswith("the environment variable TELEGRAM_CHAT_ID is not used: write the chat's id")
+    assert "sekret" not in token
+    assert redact("sekret bot") == "***"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("password = pl4nted\n", ""),
+        ("password = pl4nted", "password ="),
+        ("pl4nted", "YOUR_PASSWORD"),
+        ("pl4nted", "env:FB_UNSET"),
+        ("pl4nted", "file:none"),
+        ("password = pl4nted", "password = a\npassword = b"),
+        ("isin = IRO1MHRN0001", "isin = IRO1MHRN0001\n[telegram]\nbot_token = x y"),
+        ("isin = IRO1MHRN0001", "isin = IRO1MHRN0001\n[telegram]\nbot_token = env:FB_UNSET"),
+    ],
+)
+def test_what_is_wrong_with_a_secret_can_be_read_where_secrets_are_removed(written: Write, old: str, new: str) -> None:
+    assert old in FOUR
+    (problem,) = told(written(FOUR.replace(old, new)))
+    assert redact(problem) == problem
 
 
 def test_files_that_cannot_be_a_config(written: Write, tmp_path: Path) -> None:

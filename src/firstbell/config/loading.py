@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
@@ -33,10 +33,14 @@ from firstbell.config.private_file import read_private
 from firstbell.config.secret_values import Secret, is_reference, resolve
 from firstbell.config.section import Section
 from firstbell.config.validation_settings import ValidationSettings
+from firstbell.config.values import telegram_chat, telegram_token
 from firstbell.errors import ConfigError, Problem
 from firstbell.log import hide
 from firstbell.model.broker_codes import BROKER_CODES, EPHOENIX_CODES
 from firstbell.model.identifiers import BrokerCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 S = TypeVar("S", bound=Section)
 
@@ -247,12 +251,23 @@ def _hide_password_in(url: str) -> None:
 def _with_environment(section: Section | None) -> tuple[TelegramSettings, list[str]]:
     """Telegram's settings, what is not in the file being taken from the environment; and what to warn of."""
     telegram = section if isinstance(section, TelegramSettings) else TelegramSettings()
-    token = telegram.bot_token or SecretStr(os.environ.get(_TOKEN_VARIABLE, ""))
-    chat = telegram.chat_id or os.environ.get(_CHAT_VARIABLE) or None
+    warnings: list[str] = []
+    token = telegram.bot_token or SecretStr(_from_environment(_TOKEN_VARIABLE, telegram_token, warnings))
+    chat = telegram.chat_id or _from_environment(_CHAT_VARIABLE, telegram_chat, warnings) or None
     hide(token.get_secret_value())
-    warnings = []
     if bool(token.get_secret_value()) is not bool(chat):
         missing = "chat_id" if chat is None else "bot_token"
-        warnings.append(f"[telegram] {missing}: is not set; alerts need both")
+        warnings.append(f"[telegram] {missing} is not set; alerts need both")
     found = token if token.get_secret_value() else None
     return telegram.model_copy(update={"bot_token": found, "chat_id": chat}), warnings
+
+
+def _from_environment(name: str, read: Callable[[str], str], warnings: list[str]) -> str:
+    """A variable's value; empty where it is not set, or cannot be used: then that is warned of."""
+    value = os.environ.get(name, "")
+    hide(value if name == _TOKEN_VARIABLE else "")
+    try:
+        return read(value) if value else ""
+    except ValueError as error:
+        warnings.append(f"the environment variable {name} is not used: {error}")
+        return ""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -223,15 +224,27 @@ class BrokerSettings(Section):
         return ca_file
 
 
+def _bot_token(token: SecretStr | None) -> SecretStr | None:
+    if token is not None:
+        values.telegram_token(token.get_secret_value())
+    return token
+
+
+def _chat_id(value: object) -> str | None:
+    return None if value is None else values.telegram_chat(value)
+
+
 class TelegramSettings(Section):
     """``[telegram]``: where alerts go."""
 
-    bot_token: SecretStr | None = Field(
+    bot_token: Annotated[SecretStr | None, AfterValidator(_bot_token)] = Field(
         default=None,
         description="The bot's token; where that variable is not set either, there are no alerts.",
         json_schema_extra={"shown": "env:TELEGRAM_BOT_TOKEN"},
     )
-    chat_id: str | None = Field(default=None, description="The one chat that gets alerts.")
+    chat_id: Annotated[str | None, BeforeValidator(_chat_id)] = Field(
+        default=None, description="The one chat that gets alerts."
+    )
     api_url: BaseUrl | None = Field(default=None, description="Another Telegram server; empty: Telegram's own.")
     events: Annotated[tuple[AlertKind, ...], BeforeValidator(partial(values.words, kinds=AlertKind))] = Field(
         default=tuple(AlertKind),

@@ -28,6 +28,8 @@ _LATIN_DIGITS: Final = {
 }
 _WHOLE: Final = re.compile(r"[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,4}")
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,6}(?:\.[0-9]{1,6})?")
+_BOT_TOKEN: Final = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,200}")
+_CHAT: Final = re.compile(r"-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{0,63}")
 _COMMA: Final = re.compile("[,،]")
 _AMOUNT: Final = re.compile(r"(?:[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,4})(?:\.[0-9]{1,8})?")
 _TIME: Final = re.compile(r"(?P<h>[0-9]{2}):(?P<m>[0-9]{2})(?::(?P<s>[0-9]{2})(?:\.(?P<f>[0-9]{1,6}))?)?")
@@ -227,6 +229,31 @@ def words(value: object, kinds: type[E]) -> tuple[E, ...]:
         raise ValueError(f"write some of {', '.join(kind.value for kind in kinds)}")
     found = {word(each, kinds) for each in given}
     return tuple(kind for kind in kinds if kind in found)
+
+
+def telegram_token(value: str) -> str:
+    """A Telegram bot's token, as BotFather gives it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if _BOT_TOKEN.fullmatch(value) is None:
+        raise ValueError(
+            "is no bot's token; write it as BotFather gives it: digits, a colon, then letters, digits, _ and -"
+        )
+    return value
+
+
+def telegram_chat(value: object) -> str:
+    """A Telegram chat's id, or a public channel's name.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    text = latin_digits(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if _CHAT.fullmatch(text) is None:
+        raise ValueError("write the chat's id, a whole number such as 123456789 or -100123456789, or @name")
+    return text
 
 
 def base_url(value: object) -> str:
