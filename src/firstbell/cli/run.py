@@ -42,8 +42,10 @@ from firstbell.sniper.environment import RunWishes
 from firstbell.sniper.page_password import refuse_told_open
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
+    from firstbell.config import AccountSettings
     from firstbell.journal.base import RunRecord
     from firstbell.model.identifiers import RunId
     from firstbell.risk.trading_state import Halt
@@ -127,7 +129,7 @@ def run(
             if (reducing := in_force(office.state_dir)) is not None:
                 print_warnings(shell, [f"trading is {reducing}; no buy leaves until `firstbell resume`"])
             shell.err.print(
-                f"Run [bold]{run_id}[/]: {len(settings.enabled)} accounts, bell at {bell.at.isoformat(sep=' ')}"
+                f"Run [bold]{run_id}[/]: {counted(settings.enabled)}, bell at {bell.at.isoformat(sep=' ')}"
             )
             wanted = RunWishes(
                 config=shell.config.absolute(),
@@ -152,6 +154,13 @@ def run(
             return _HALTED
         # A rehearsal that would have sent everything has done its work.
         return 0 if dry_run and _would_send_all(office, record) else status
+
+
+def counted(accounts: Sequence[AccountSettings]) -> str:
+    """How many accounts there are, and how many lines their instruments make in tables where those are more."""
+    sections = len({account.section for account in accounts})
+    words = f"{sections} account{'' if sections == 1 else 's'}"
+    return words if len(accounts) == sections else f"{words}, {len(accounts)} lines"
 
 
 def _refuse_roles(locust_options: tuple[str, ...], *, journal_is_local: bool) -> None:
