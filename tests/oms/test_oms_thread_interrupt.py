@@ -7,9 +7,11 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+from oms_desk import Desk, request
 
 from firstbell.errors import RunError
 from firstbell.journal.owner import this_process
+from firstbell.model.order_status import OrderStatus
 from firstbell.oms.engines import HALT_SIGNAL, Engines
 from firstbell.oms.orders import thread_interrupt
 from firstbell.oms.orders.thread_interrupt import ThreadInterrupt
@@ -332,3 +334,12 @@ def test_what_was_stopped_by_hand_stays_so_when_a_halt_comes_and_goes(interrupt,
     after_looks(interrupt, monkeypatch, lambda: file.write(HALT), file.remove, lambda: None)
     assert not interrupt.is_halt
     assert interrupt.is_set()
+
+
+def test_what_waits_for_no_bell_is_told_to_have_been_stopped_before_it_left(tmp_path, stepped_clock):
+    desk = Desk(tmp_path, stepped_clock)
+    desk.quote(4850, 4870)
+    desk.interrupt.stop()
+    response = desk.manager.place(request())
+    assert (response.status, response.message) == (OrderStatus.DENIED, "stopped before it left")
+    desk.close()

@@ -153,7 +153,11 @@ class Attempts:
         if unfired is Unfired.TOO_LATE:
             return "the time to give up had passed before it could leave"
         why = self._desk.interrupt.why
-        return f"{why} before the next attempt" if self._count else f"{why} before the bell"
+        if self._count:
+            return f"{why} before the next attempt"
+        # What waits for no bell has one that has passed.
+        is_early = self._desk.clock.wall_ns() < self._desk.aim.bell_ns
+        return f"{why} before {'the bell' if is_early else 'it left'}"
 
     def _attempt(self, at_ns: int) -> Next | Unfired:
         desk = self._desk
