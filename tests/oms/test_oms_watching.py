@@ -258,6 +258,34 @@ def test_a_cancel_that_was_refused_says_nothing_of_a_change_before_it(desk):
     assert desk.manager.entry(name).state.status is S.ACCEPTED
 
 
+# --- orders that no list tells of
+
+
+def test_a_person_is_told_once_of_an_order_that_was_changed_by_hand_while_it_was_unresolved(desk):
+    desk.reopened(lacks={"client_order_ids"})
+
+    def cut(send, prepared, **options):
+        send(prepared, **options)
+        raise NoAnswer("cut")
+
+    desk.broker.lost = cut
+    orders = desk.broker.orders
+    desk.broker.orders = lambda day: tuple(replace(row, quantity=D(900), client_order_id=None) for row in orders(day))
+    desk.broker.open_orders = tuple
+    name = desk.manager.place(request()).order_id
+    desk.rounds(37)
+    assert desk.interventions == []
+    desk.rounds(30)
+    ((told, why),) = desk.interventions
+    assert told == name
+    assert f"order {desk.at_venue()[0].venue_order_id} of the same instrument and side may be it" in why
+    assert desk.manager.track(name).is_unresolved
+    # Once it looks like itself again, it is found.
+    desk.broker.orders = orders
+    desk.rounds()
+    assert desk.manager.track(name).status is S.ACCEPTED
+
+
 # --- what is not said is not known, and what is said is counted once
 
 

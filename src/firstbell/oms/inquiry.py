@@ -13,7 +13,7 @@ from firstbell.model.report import ExecutionReport
 from firstbell.oms.lists import Absence, find, in_the_way, late_reason, listed_on, names_taken, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from firstbell.brokers.base import Broker, VenueOrder
     from firstbell.clock import Clock
@@ -36,14 +36,26 @@ class Inquiry:
         journal: Where answers are written.
         clock: Tells how far apart the looks are.
         run_id: The run that asks.
+        intervene: Told once of each order of which the list will never tell by itself: its name, and why.
     """
 
-    def __init__(self, broker: Broker, journal: Journal, clock: Clock, run_id: RunId) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        journal: Journal,
+        clock: Clock,
+        run_id: RunId,
+        intervene: Callable[[str, str], None] | None = None,
+    ) -> None:
         self._broker = broker
         self._journal = journal
         self._clock = clock
         self._run_id = run_id
+        self._intervene = intervene
         self._absences: dict[ClientOrderId, Absence] = {}
+        self._hindered: dict[ClientOrderId, Absence] = {}
+        """The looks after which an order would be known not to be there, were it not for another row."""
+        self._told: set[ClientOrderId] = set()
         self.seen: set[ClientOrderId] = set()
         """The orders that the list has shown, whatever it said of them."""
 
@@ -117,12 +129,9 @@ class Inquiry:
             other = in_the_way(entry, rows, taken)
             if other is None or not needs_asking(entry):
                 return self._absent(entry)
-            _log.warning(
-                "%s is not in the list, but order %s of the same instrument and side may be it: look at the broker",
-                order.client_order_id,
-                other.venue_order_id,
-            )
+            self._tell(order.client_order_id, other)
             return None
+        self._hindered.pop(order.client_order_id, None)
         found.add(row.venue_order_id)
         self._absences.pop(order.client_order_id, None)
         self.seen.add(order.client_order_id)
@@ -145,6 +154,19 @@ class Inquiry:
             cum_qty=row.filled_qty if row.filled_qty > 0 else None,
             reason=reason,
         )
+
+    def _tell(self, name: ClientOrderId, other: VenueOrder) -> None:
+        """Say that a row may be an order though it does not look like it; a person is told once that has gone on."""
+        why = f"order {other.venue_order_id} of the same instrument and side may be it"
+        _log.warning("%s is not in the list, but %s: look at the broker", name, why)
+        hindered = self._hindered.setdefault(name, Absence())
+        if self._intervene is not None and hindered.missed(self._clock.monotonic_ns()) and name not in self._told:
+            self._told.add(name)
+            self._intervene(
+                name,
+                f"it got no answer and is not in the broker's list, but {why}, changed or placed by hand: look at the "
+                "broker; until it is known, its login places nothing new",
+            )
 
     def _absent(self, entry: Entry) -> ExecutionReport | None:
         name = entry.intent.order.client_order_id

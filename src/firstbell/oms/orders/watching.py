@@ -62,7 +62,7 @@ class Watch:
         self._blotter = blotter
         self._late = late
         self._has_price = has_price
-        self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id)
+        self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id, context.intervene)
         self._waiting = Waiting()
         self._again = AskingAgain(context, broker, blotter)
         self._unpriced: dict[ClientOrderId, int] = {}
