@@ -104,6 +104,16 @@ def test_an_answer_to_an_order_that_was_never_claimed_here_is_not_counted(metric
     assert metrics.figures()["answered"] == {}
 
 
+def test_an_answer_that_is_heard_of_before_its_claim_is_counted_once_the_claim_is(metrics):
+    tell(metrics, ReportKind.ACCEPTED, ms=40)
+    tell(metrics, ReportKind.FILLED, ms=90)
+    tell(metrics, ReportKind.INITIALIZED)
+    tell(metrics, ReportKind.CANCELED, ms=95)
+    assert metrics.figures()["answered"] == {"accepted": 1}
+    found = read(metrics.text())
+    assert (found["placement_seconds_count",], found["placement_seconds_sum",]) == (1, pytest.approx(0.04))
+
+
 def test_placement_is_from_claim_to_answer_and_of_what_was_held_back_from_its_trigger(metrics):
     tell(metrics, ReportKind.INITIALIZED)
     tell(metrics, ReportKind.ACCEPTED, ms=40)
@@ -154,11 +164,11 @@ SUMMARY = {
     "open_positions": 2,
     "positions": [
         {"account": "A", "quantity": Decimal(5), "stale": False, "realized_pnl": Decimal(7), "fees": Decimal(2)}
-        | {"unrealized_pnl": Decimal("-12.5")},
+        | {"unrealized_pnl": Decimal("-12.5"), "estimated": True},
         {"account": "A", "quantity": Decimal(-5), "stale": True, "realized_pnl": Decimal(0), "fees": Decimal(1)}
-        | {"unrealized_pnl": None},
+        | {"unrealized_pnl": None, "estimated": False},
         {"account": "B", "quantity": Decimal(0), "stale": True, "realized_pnl": Decimal(3), "fees": Decimal(0)}
-        | {"unrealized_pnl": Decimal(0)},
+        | {"unrealized_pnl": Decimal(0), "estimated": False},
     ],
     "day_pnl": Decimal(-5),
     "daily_loss": Decimal(5),
@@ -176,7 +186,8 @@ def test_what_others_know_is_asked_when_it_is_read(metrics, page):
     found = read(get(page.url))
     assert found["alerts_queued",] == 5
     assert found["orders", "ACCEPTED"] == 4
-    assert (found["positions_open",], found["positions_stale",]) == (2, 1)
+    assert (found["positions_open",], found["positions_stale",], found["positions_estimated",]) == (2, 1, 1)
+    assert "# HELP firstbell_orders Open orders by status." in get(page.url)
     assert (found["profit_realized", "A"], found["profit_realized", "B"]) == (7, 3)
     assert (found["profit_unrealized", "A"], found["fees", "A"]) == (-12.5, 3)
     assert (found["profit_day",], found["daily_loss_used",], found["drawdown",]) == (-5, 5, 9)
@@ -276,6 +287,13 @@ def test_a_page_of_another_site_cannot_read_it(page, host):
     answer = ask(page.url, Host=host)
     assert (answer.status_code, answer.text) == (403, "for this machine only\n")
     assert get(page.url.replace("127.0.0.1", "localhost")).startswith("# HELP")
+
+
+@pytest.mark.parametrize("path", ["/", "/metric", "/metrics/", "/favicon.ico", "/metrics/../x", "/x?/metrics"])
+def test_there_is_no_other_page(page, path):
+    answer = ask(f"http://127.0.0.1:{page.port}{path}")
+    assert (answer.status_code, answer.text) == (404, "the figures are at /metrics\n")
+    assert get(f"{page.url}?name=x").startswith("# HELP")
 
 
 def test_a_port_that_is_taken_is_said(page, metrics):

@@ -21,6 +21,7 @@ from firstbell.model.order_status import OrderStatus
 from firstbell.oms.engines import Engines
 from firstbell.oms.office import Office
 from firstbell.oms.orders import health_file
+from firstbell.oms.orders.assembling import order_manager
 from firstbell.oms.orders.order_desk import OrderDesk
 from firstbell.oms.orders.requests import BracketRequest
 from firstbell.oms.positions import last_prices
@@ -201,6 +202,49 @@ def test_the_figures_are_shown_on_this_machine_and_name_no_order(open_desk):
 
 def figure(desk, name, **labels):
     return desk.metrics.registry.get_sample_value(f"firstbell_{name}", labels or None)
+
+
+def test_what_other_processes_write_is_counted_each_once(open_desk):
+    desk = open_desk()
+    quote(desk, 4860, 4870)
+    desk.orders.place(buy(price=4800))
+    with Office(desk.office.settings) as other:
+        manager = order_manager(other, "other-run")
+        assert manager.place(buy(price=4810)).is_success
+        # Refused for want of shares, and nothing less can be sold instead.
+        assert not manager.place(buy(side="sell", price=5000, quantity=99_000)).is_success
+        assert manager.cancel(manager.orders()[-1].intent.order.client_order_id).is_success
+    for _ in range(3):
+        desk.orders.poll()
+    assert desk.metrics.figures()["answered"] == {"accepted": 2, "rejected": 1}
+    counted = {
+        kind: figure(desk, "reports_total", account="Order_Paper", kind=kind)
+        for kind in ("INITIALIZED", "ACCEPTED", "REJECTED", "CANCELED")
+    }
+    assert counted == {"INITIALIZED": 3, "ACCEPTED": 2, "REJECTED": 1, "CANCELED": 1}
+    assert figure(desk, "attempts_total", account="Order_Paper", outcome="accepted") == 2
+    assert figure(desk, "attempts_total", account="Order_Paper", outcome="rejected") == 1
+
+
+def test_the_last_prices_are_written_down_while_it_works_now_and_then(open_desk, monkeypatch):
+    desk = open_desk("[positions]\nprice_update_interval = 1s\n")
+    quote(desk, 4860, 4870)
+    desk.orders.place(buy())
+    desk.orders.poll()
+    written = []
+    save = last_prices.save
+    monkeypatch.setattr(last_prices, "save", lambda folder, prices: (written.append(prices), save(folder, prices)))
+    desk.positions.poll()
+    assert last_prices.load(desk.office.state_dir) == desk._prices.known != {}
+    for _ in range(3):
+        desk._prices.read([("Order_Paper", ISIN)])
+        desk.positions.poll()
+    assert len(written) == 1, "not with every round"
+    monkeypatch.setattr("firstbell.oms.orders.order_desk._KEEP_PRICES_NS", 0)
+    desk._prices.read([("Order_Paper", ISIN)])
+    for _ in range(2):
+        desk.positions.poll()
+    assert last_prices.load(desk.office.state_dir) == desk._prices.known
 
 
 @pytest.fixture

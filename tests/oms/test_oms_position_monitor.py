@@ -130,7 +130,7 @@ def test_a_closing_order_ends_the_position_and_says_what_it_is_for(desk):
     (request,) = desk.asked
     assert (request.account, request.instrument, request.side, request.quantity) == ("A", FOLD, Side.SELL, 100)
     assert (request.order_type, request.role) == (OrderType.MARKET, OrderRole.STOP_LOSS)
-    assert "A IRO1FOLD0001: stop reached with a profit of -1,000; closing: sell 100" in desk.told[0].text
+    assert "A IRO1FOLD0001: stop reached with a loss of 1,000; closing: sell 100" in desk.told[0].text
     assert (desk.told[0].account, desk.told[0].instrument) == ("A", FOLD)
 
 
@@ -239,7 +239,7 @@ def test_where_nothing_is_to_be_closed_it_is_told_once(desk, clock):
         desk.feed.now[FOLD] -= 1
     assert desk.asked == []
     assert [each.text for each in desk.told] == [
-        "A IRO1FOLD0001: stop reached with a profit of -10,000",
+        "A IRO1FOLD0001: stop reached with a loss of 10,000",
         "A IRO1MHRN0001: target reached with a profit of 500",
     ]
 

@@ -107,7 +107,7 @@ def test_a_denied_closing_is_tried_again_and_one_that_nobody_knows_of_is_not(des
         monitor.poll()
     assert len(desk.asked) == 2
     assert desk.told[-1].text == (
-        "A IRO1FOLD0001: stop reached with a profit of -10,000; closing: sell 100 (x, no answer)"
+        "A IRO1FOLD0001: stop reached with a loss of 10,000; closing: sell 100 (x, no answer)"
     )
 
 
@@ -147,5 +147,5 @@ def test_without_anybody_who_places_orders_it_is_told_and_nothing_else(desk):
     desk.feed.now[FOLD] = 900
     for _ in range(3):
         monitor.poll()
-    assert [each.text for each in desk.told] == ["A IRO1FOLD0001: stop reached with a profit of -10,000"]
+    assert [each.text for each in desk.told] == ["A IRO1FOLD0001: stop reached with a loss of 10,000"]
     assert len(desk.journal.entries()) == 1

@@ -65,6 +65,7 @@ def test_what_is_not_known_of_a_position_is_told_as_nothing(desk):
     assert (found["estimated"], found["stale"], found["quantity"]) == (True, True, 30)
     unknown = ("last_price", "price_at", "age_s", "unrealized_pnl", "total_pnl", "day_pnl")
     assert [found[name] for name in unknown] == [None] * 6
+    assert monitor.get_position_summary()["estimated"] is True
 
 
 def test_a_summary_leaves_out_what_has_no_price_and_says_of_how_many(desk):
@@ -91,6 +92,7 @@ def test_a_summary_is_stale_when_the_price_of_one_open_position_is(desk):
     desk.feed.now[MHRN] = 1000
     monitor.poll()
     assert monitor.get_position_summary()["stale"] is False
+    assert monitor.get_position_summary()["estimated"] is False
     del desk.feed.now[MHRN]
     desk.clock.sleep(61)
     monitor.poll()

@@ -215,6 +215,18 @@ def test_the_paper_broker_has_prices(tmp_path):
 # --- written down
 
 
+def test_what_others_have_read_since_is_taken_over(stepped_clock):
+    now = instant(stepped_clock.wall_ns())
+    earlier, later = now - timedelta(minutes=2), now - timedelta(minutes=1)
+    reader = BrokerPrices({"A": Venue(stepped_clock)}, stepped_clock, {("gs", FOLD): MarketPrice(Decimal(1), later)})
+    older, newer = MarketPrice(Decimal(2), earlier), MarketPrice(Decimal(3), now)
+    of_the_future = MarketPrice(Decimal(4), now + timedelta(days=1))
+    reader.learn({("gs", FOLD): older, ("gs", MHRN): newer})
+    assert [price.price for price in reader.known.values()] == [1, 3]
+    reader.learn({("gs", FOLD): newer, ("gs", MHRN): of_the_future})
+    assert [price.price for price in reader.known.values()] == [3, 3]
+
+
 def test_last_prices_are_read_as_they_were_written(tmp_path):
     at = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
     written = {

@@ -96,6 +96,8 @@ class _Look:
     def show(self) -> None:
         """Look, and print what there is."""
         now = exchange_now(self._office.clock, self._office.calendar.tz)
+        # A watcher writes down the prices that it reads.
+        self._prices.learn(last_prices.load(self._office.state_dir))
         # What another process has written is told to nobody here.
         self._book.begin_day(datetime.combine(now.date(), time_of_day(), tzinfo=now.tzinfo))
         self._book.rebuild()

@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     OrdersByStatus = Callable[[], Mapping[str, int]]
     Summary = Callable[[], Mapping[str, Any]]
     """What `firstbell.oms.positions.monitor.PositionMonitor.get_position_summary` gives."""
+
+Kept = TypeVar("Kept")
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +83,11 @@ _PERCENTILES: Final = (50, 90, 99)
 
 
 class OrderMetrics:
-    """A `firstbell.journal.base.Subscriber` that counts. Safe for threads, and some microseconds a report."""
+    """A `firstbell.journal.base.Subscriber` that counts. Safe for threads, and some microseconds a report.
+
+    It may be told of a process's own reports as they are written and of others' later, in whatever order: an order's
+    claim and its first answer find each other.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
@@ -101,6 +107,8 @@ class OrderMetrics:
         self.registry.register(self._live)
         self._lock = threading.Lock()
         self._unanswered: OrderedDict[ClientOrderId, datetime] = OrderedDict()
+        self._early: OrderedDict[ClientOrderId, tuple[str, datetime]] = OrderedDict()
+        """First answers to orders of whose claim was not heard yet: another process's, which is heard of later."""
         self._accounts: set[str] = set()
 
     def __call__(self, report: ExecutionReport, order: Order) -> None:
@@ -140,7 +148,7 @@ class OrderMetrics:
         """Show what others know, each time the figures are read.
 
         Args:
-            orders: How many orders there are by status.
+            orders: How many open orders there are by status.
             positions: All positions together.
             alerts: How many alerts wait to be sent.
         """
@@ -171,22 +179,26 @@ class OrderMetrics:
     def _count_answer(self, report: ExecutionReport, account: str) -> None:
         name = report.client_order_id
         with self._lock:
-            if report.kind is ReportKind.INITIALIZED:
-                self._unanswered[name] = report.at
-                if len(self._unanswered) > _MOST_UNANSWERED:
-                    self._unanswered.popitem(last=False)
+            if report.kind is ReportKind.INITIALIZED and name not in self._early:
+                _keep(self._unanswered, name, report.at)
                 return
             if report.kind is ReportKind.TRIGGERED and name in self._unanswered:
                 # One that was held back: it is placed from now on.
                 self._unanswered[name] = report.at
                 return
-            outcome = _ANSWERS.get(report.kind)
-            began = None if outcome is None else self._unanswered.pop(name, None)
-        if outcome is None or began is None:
-            return
+            if report.kind is ReportKind.INITIALIZED:
+                began, (outcome, answered) = report.at, self._early.pop(name)
+            elif (known := _ANSWERS.get(report.kind)) is None:
+                return
+            elif name not in self._unanswered:
+                if name not in self._early:
+                    _keep(self._early, name, (known, report.at))
+                return
+            else:
+                began, outcome, answered = self._unanswered.pop(name), known, report.at
         self._orders.labels(account, outcome).inc()
         if outcome != "denied":
-            self._latencies["placement"].observe(max(0.0, (report.at - began).total_seconds()))
+            self._latencies["placement"].observe(max(0.0, (answered - began).total_seconds()))
 
     def _success(self) -> float | None:
         """The part of the answered orders that was accepted; None before the first answer."""
@@ -201,6 +213,13 @@ class OrderMetrics:
                     return "other"
                 self._accounts.add(name)
         return redact(name)
+
+
+def _keep(kept: OrderedDict[ClientOrderId, Kept], name: ClientOrderId, value: Kept) -> None:
+    """Remember something of an order, and forget what was remembered longest ago where that is too much."""
+    kept[name] = value
+    if len(kept) > _MOST_UNANSWERED:
+        kept.popitem(last=False)
 
 
 class _Live(Collector):
@@ -224,7 +243,7 @@ class _Live(Collector):
         if self.alerts is not None:
             yield _gauge("alerts_queued", "Alerts that wait to be sent.", self.alerts())
         if self.orders is not None:
-            orders = GaugeMetricFamily("firstbell_orders", "Orders by status.", labels=["status"])
+            orders = GaugeMetricFamily("firstbell_orders", "Open orders by status.", labels=["status"])
             for status, count in sorted(self.orders().items()):
                 orders.add_metric([str(status)], count)
             yield orders
@@ -242,6 +261,8 @@ def _position_figures(summary: Mapping[str, Any]) -> Iterator[Metric]:
     yield _gauge("positions_open", "Positions that are open.", summary["open_positions"])
     stale = sum(each["stale"] and bool(each["quantity"]) for each in summary["positions"])
     yield _gauge("positions_stale", "Of them, those whose price is stale.", stale)
+    estimated = sum(each["estimated"] for each in summary["positions"])
+    yield _gauge("positions_estimated", "Positions whose profit is an estimate, in all sums too.", estimated)
     for name, key, words in (
         ("profit_realized", "realized_pnl", "What was closed today earned, without fees."),
         ("profit_unrealized", "unrealized_pnl", "What is held would earn if it were closed."),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ADDRESS: Final = "127.0.0.1"
 """The only one: whoever wants the figures elsewhere puts a server of his own before them."""
+PATH: Final = "/metrics"
+"""The only page."""
 
 _LOOK_EVERY_S: Final = 0.1
 """How soon it ends when it is closed, in seconds."""
@@ -44,6 +46,9 @@ class MetricsPage:
             if environ.get("HTTP_HOST") not in {f"{name}:{self.port}" for name in (ADDRESS, "localhost")}:
                 start_response("403 Forbidden", [("Content-Type", "text/plain")])
                 return [b"for this machine only\n"]
+            if environ.get("PATH_INFO") != PATH:
+                start_response("404 Not Found", [("Content-Type", "text/plain")])
+                return [f"the figures are at {PATH}\n".encode()]
             return figures(environ, start_response)
 
         try:
@@ -59,7 +64,7 @@ class MetricsPage:
     @property
     def url(self) -> str:
         """Where they are."""
-        return f"http://{ADDRESS}:{self.port}/metrics"
+        return f"http://{ADDRESS}:{self.port}{PATH}"
 
     def close(self) -> None:
         """Serve no more."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from firstbell.clock import exchange_now
 from firstbell.config import load
@@ -24,6 +24,7 @@ from firstbell.oms.office import Office
 from firstbell.oms.orders.assembling import order_manager
 from firstbell.oms.orders.health_file import HealthFile
 from firstbell.oms.orders.thread_interrupt import ThreadInterrupt
+from firstbell.oms.others_reports import OthersReports
 from firstbell.oms.positions import last_prices
 from firstbell.oms.positions.book import PositionBook, fees_of, holders_of
 from firstbell.oms.positions.monitor import PositionMonitor
@@ -31,14 +32,19 @@ from firstbell.oms.positions.prices import BrokerPrices
 from firstbell.oms.run_id import new_run_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from firstbell.model.identifiers import AccountName, RunId
     from firstbell.oms.positions.loss_limits import Alert
+    from firstbell.oms.positions.prices import Market, MarketPrice
+    from firstbell.oms.positions.view import PositionView
     from firstbell.risk.trading_state import TradingState
 
 _log = logging.getLogger(__name__)
+
+_KEEP_PRICES_NS: Final = 10_000_000_000
+"""The last prices are written down no more often than this, in ns, unless a first one has come."""
 
 
 class OrderDesk:
@@ -70,10 +76,11 @@ class OrderDesk:
         self.run_id = run_id or new_run_id(exchange_now(office.clock, office.calendar.tz))
         self.interrupt = ThreadInterrupt(office.state_dir)
         self.metrics = OrderMetrics()
-        """What orders came to, counted."""
+        """What orders came to, counted: this process's at once, and with every round what others have written."""
         fee_of = fees_of(settings.firstbell.market)
         self._book = PositionBook(journal, fee_of, holders_of(settings.accounts))
         self._page: MetricsPage | None = None
+        others = OthersReports(journal, self.run_id, self.metrics)
         journal.subscribe(self.metrics)
         journal.subscribe(self._book)
         self.orders = order_manager(
@@ -100,6 +107,9 @@ class OrderDesk:
             alert=alert,
         )
         """The position monitor."""
+        self._kept_prices: tuple[int, Mapping[Market, MarketPrice]] = (0, self._prices.known)
+        self.positions.after_round(self._keep_prices)
+        self.orders.after_round(others.look)
         self.orders.after_round(HealthFile(office.state_dir, office.clock, self.orders.health).keep)
         self.metrics.watch(orders=self.orders.statuses, positions=self.positions.get_position_summary)
         now = exchange_now(office.clock, office.calendar.tz)
@@ -151,16 +161,27 @@ class OrderDesk:
         if self._page is not None:
             self._page.close()
             self._page = None
-        try:
-            last_prices.save(self.office.state_dir, self._prices.known)
-        except RunError as error:
-            _log.warning("%s", error)
+        self._save_prices()
 
     def close(self) -> None:
         """End the threads and close what was opened."""
         self.stop()
         self.interrupt.close()
         self.office.close()
+
+    def _keep_prices(self, _views: Sequence[PositionView]) -> None:
+        """Write down the prices now and then, for whoever is shown positions while a broker cannot be asked."""
+        now_ns, known = self.office.clock.monotonic_ns(), self._prices.known
+        at_ns, kept = self._kept_prices
+        if known.keys() != kept.keys() or (known != kept and now_ns - at_ns >= _KEEP_PRICES_NS):
+            self._kept_prices = (now_ns, known)
+            self._save_prices()
+
+    def _save_prices(self) -> None:
+        try:
+            last_prices.save(self.office.state_dir, self._prices.known)
+        except RunError as error:
+            _log.warning("%s", error)
 
     def _state(self) -> TradingState:
         return self.positions.trading_state()

@@ -205,4 +205,6 @@ def _request(view: PositionView, quantity: Decimal, reason: Reason, key: str) ->
 
 
 def _money(number: Decimal | None) -> str:
-    return "an unknown profit" if number is None else f"a profit of {grouped(number.quantize(Decimal('0.01')))}"
+    if number is None:
+        return "an unknown profit"
+    return f"a {'loss' if number < 0 else 'profit'} of {grouped(abs(number).quantize(Decimal('0.01')))}"

@@ -94,6 +94,15 @@ class BrokerPrices:
         with self._lock:
             return dict(self._known)
 
+    def learn(self, known: Mapping[Market, MarketPrice]) -> None:
+        """Take over what others have read since; what they say to be of the future is left."""
+        now = instant(self._clock.wall_ns())
+        with self._lock:
+            for market, price in known.items():
+                ours = self._known.get(market)
+                if price.at <= now and (ours is None or price.at > ours.at):
+                    self._known[market] = price
+
     def read(self, wanted: Collection[PositionKey]) -> Mapping[PositionKey, MarketPrice]:
         """Ask for the newest prices; what does not come in time stands as it was known last."""
         asked: dict[str, tuple[Broker, list[InstrumentId]]] = {}

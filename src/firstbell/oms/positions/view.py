@@ -206,7 +206,8 @@ def summary(views: Iterable[PositionView]) -> Mapping[str, Any]:
     """All positions together, under the names that programs read.
 
     The sums leave out what has no price; ``unpriced`` says of how many open positions, and ``stale`` whether any price
-    in them is old. ``day_pnl`` is None while some position's is not known.
+    in them is old. ``estimated`` says whether some position's profit, and so a sum, is an estimate. ``day_pnl`` is None
+    while some position's is not known.
     """
     shown = tuple(views)
     days = [each.day_profit for each in shown]
@@ -222,5 +223,6 @@ def summary(views: Iterable[PositionView]) -> Mapping[str, Any]:
         "open_positions": sum(each.is_open for each in shown),
         "unpriced": sum(each.is_open and each.last_price is None for each in shown),
         "stale": any(each.is_open and each.stale for each in shown),
+        "estimated": any(each.estimated for each in shown),
         "positions": [each.document() for each in shown],
     }
