@@ -137,6 +137,12 @@ def test_an_order_that_the_list_shows_traded_at_once_is_an_entry(journal, log):
     assert events(log) == [("entry", "PARTIALLY_FILLED", 5)]
 
 
+def test_an_order_that_the_list_first_shows_taken_off_the_book_is_a_cancel_alone(journal, log):
+    claim(journal)
+    journal.append([report(K.SUBMITTED), report(K.CANCELED, venue_order_id="77")])
+    assert events(log) == [("cancel", "CANCELED", 0)]
+
+
 @pytest.mark.parametrize(
     ("kind", "event", "facts"),
     [

@@ -2,8 +2,9 @@
 
 An order's *entry*, *exit*, *stop loss* or *take profit*, whichever its role is, stands there when the broker has
 accepted the order, with its price and the broker's id for it, and again with each of its trades: then with what has
-traded by then, and, of an order that leaves a position, with what it has earned. What is only asked for, or has left
-and nobody has answered, is a line for programs but no event.
+traded by then, and, of an order that leaves a position, with what it has earned. One that nobody has said to be
+accepted before it traded or was taken off the book stands there from that on. What is only asked for, or has left and
+nobody has answered, is a line for programs but no event.
 """
 
 from __future__ import annotations
