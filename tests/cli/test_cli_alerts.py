@@ -148,7 +148,31 @@ def test_a_halt_that_cannot_be_written_down_is_said(desk, monkeypatch):
         raise RunError("the disk is full")
 
     monkeypatch.setattr(HaltFile, "write", fail)
-    assert desk.halt("x", "y").lines[-1] == "It will not survive a restart: the disk is full"
+    said = desk.halt("x", "y")
+    assert said.title == "Not halted"
+    assert said.lines == (
+        "Not halted: it could not be written down, and orders may leave.",
+        "No run is going on here.",
+        "It will not survive a restart: the disk is full",
+    )
+
+
+@pytest.mark.parametrize("place", ["state/x", "nowhere/x"])
+def test_a_halt_that_could_not_be_written_down_is_not_claimed_and_told_to_nobody(config, server, tmp_path, place):
+    (tmp_path / "state").write_text("a file, where a folder should be")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone" / "away")
+    path = config(f"[firstbell]\nstate_dir = {tmp_path / place}\n")
+    for more in ([], ["--json"]):
+        done = CliRunner().invoke(cli, ["-c", str(path), "halt", *more], standalone_mode=False)
+        assert done.return_value == 1
+        assert "It will not survive a restart" in done.stderr
+        if more:
+            told = json.loads(done.stdout)
+            assert (told["state"], told["since"], told["engines"]) == ("ACTIVE", None, [])
+            assert "cannot be written" in told["failure"]
+        else:
+            assert done.stdout.startswith("NOT HALTED: it could not be written down, and orders may leave.")
+    assert server.told == []
 
 
 def test_commands_of_the_chat_reach_the_office(office, server):

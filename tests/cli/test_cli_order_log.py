@@ -131,11 +131,31 @@ def test_an_order_is_an_entry_a_change_and_a_cancel(house):
     assert (house.logs / "trading_orders.log").read_text(encoding="utf-8").splitlines() == [entry, modify, cancel]
     assert [line["event"] for line in house.lines("-n", "1")] == ["cancel"]
     assert [line["event"] for line in house.lines("--event", "modify")] == ["modify"]
-    assert house.lines("--account", "Order_Other") == []
     for file in ("orders.log", "trading_orders.log"):
         (house.logs / file).unlink()
     assert house.log("--rebuild").startswith("3 events written anew")
     assert house.lines() == found
+
+
+def test_an_account_that_nobody_knows_is_an_error_and_one_of_earlier_or_of_a_section_is_found(house):
+    house.logger("Order_Gone").log_order_cancel("gs", "I", "7")
+    house.logger("Order_Two.IRO1MHRN0001").log_order_cancel("gs", "I", "8")
+    two = "[Order_Two]\nusername = two\npassword = x\nbroker_code = paper\nisin = IRO1FOLD0001, IRO1MHRN0001\n"
+    house.config.write_text(f"{CONFIG}\n{two}")
+    assert house.lines("--account", "Order_Paper") == []
+    assert [line["venue_order_id"] for line in house.lines("--account", "Order_Gone")] == ["7"]
+    assert house.lines("--account", "Order_Gone", "--event", "entry") == []
+    for name in ("Order_Two", "Order_Two.IRO1MHRN0001"):
+        assert [line["venue_order_id"] for line in house.lines("--account", name)] == ["8"]
+    for more in ([], ["--follow"], ["--json"]):
+        done = subprocess.run(
+            house.command("log", "--account", "NOPE", *more), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert (
+            "there is no account NOPE, in the config or in the log; the config has Order_Paper, Order_Two"
+            in done.stderr
+        )
 
 
 def test_the_last_are_found_in_compressed_parts_too(house):

@@ -93,12 +93,12 @@ class OfficeDesk:
         called = call(self._office.state_dir, by, why)
         self._changed()
         lines = [
-            f"Trading is {called.in_force}" if called.in_force is not None else "Trading is halted in what runs now.",
+            f"Trading is {called.in_force}" if called.failure is None else f"Not halted: {called.stands}",
             *(f"{owner}: {called.words(owner)}" for owner in called.told),
             *([] if called.told else ["No run is going on here."]),
             *([] if called.failure is None else [f"It will not survive a restart: {called.failure}"]),
         ]
-        return Message("Halted", tuple(lines), Importance.HIGH)
+        return Message("Halted" if called.failure is None else "Not halted", tuple(lines), Importance.HIGH)
 
     def resume(self, by: str) -> Message:
         """End the halt."""

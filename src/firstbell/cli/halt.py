@@ -16,7 +16,7 @@ from firstbell.cli.shell import Shell, shared_options
 from firstbell.config.state_dir import state_dir_of
 from firstbell.errors import RunError
 from firstbell.oms.engines import Engines
-from firstbell.risk.trading_state import Halt, HaltFile, TradingState, in_force
+from firstbell.risk.trading_state import Halt, HaltFile, TradingState, in_force, trading_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,27 +46,15 @@ def halt(shell: Shell, *, why: str) -> int:
     """
     state_dir = _state_dir(shell)
     called = call(state_dir, _user(), why)
-    told, deaf, pending, in_force = called.told, called.deaf, called.pending, called.in_force
     if shell.json:
-        shell.print_json(
-            {
-                **_facts(TradingState.HALTED, in_force),
-                "engines": [
-                    {"pid": owner.pid, "stopped": owner not in deaf and owner not in pending} for owner in told
-                ],
-            }
-        )
+        state = TradingState.HALTED if called.failure is None else trading_state(state_dir)
+        shell.print_json({**_facts(state, called.in_force), "failure": called.failure, "engines": _engines(called)})
     else:
-        shell.out.print(f"[red bold]{TradingState.HALTED}[/]: nothing leaves until `firstbell resume`.")
-        if in_force is not None:
-            shell.out.print(escape(str(in_force)))
-        for owner in told:
-            shell.out.print(f"  {escape(str(owner))}: {escape(called.words(owner))}")
-        if not told:
-            shell.out.print("No run is going on here.")
+        _print(shell, called)
     if called.failure is not None:
         shell.err.print(f"[red]It will not survive a restart:[/] {escape(called.failure)}")
-    tell_people(shell.config, called.in_force, None)
+    else:
+        tell_people(shell.config, called.in_force, None)
     return 0 if called.is_whole else _FAILED
 
 
@@ -99,7 +87,8 @@ class Called:
         told: The processes that were told.
         deaf: Those that could not be, and why.
         pending: Those that have not answered in time.
-        in_force: The halt that is in force now: perhaps one that had been called before.
+        in_force: The halt that is in force now: perhaps one that had been called before; None where it could not be
+            written down.
         failure: Why it could not be written down, and so will not survive a restart; None where it was.
     """
 
@@ -113,6 +102,15 @@ class Called:
     def is_whole(self) -> bool:
         """Whether it is written down and everybody has stopped."""
         return self.failure is None and not self.deaf and not self.pending
+
+    @property
+    def stands(self) -> str:
+        """What is halted now, in words."""
+        if self.failure is None:
+            return "nothing leaves until `firstbell resume`."
+        if self.told:
+            return "only what runs now was told, and nothing keeps later runs from sending."
+        return "it could not be written down, and orders may leave."
 
     def words(self, owner: Owner) -> str:
         """What came of telling one process."""
@@ -136,7 +134,7 @@ def call(state_dir: Path, by: str, why: str) -> Called:
     told = engines.living()
     deaf = {owner: said for owner in told if (said := engines.tell(owner)) is not None}
     pending = _await(engines, [owner for owner in told if owner not in deaf])
-    return Called(told, deaf, pending, file.read(), failure)
+    return Called(told, deaf, pending, file.read() if failure is None else None, failure)
 
 
 def end(state_dir: Path) -> Halt | None:
@@ -160,6 +158,22 @@ def tell_people(config: Path, halt: Halt | None, resumed_by: str | None) -> None
     from firstbell.cli.alerting import tell_of_halt  # noqa: PLC0415
 
     tell_of_halt(config, halt, resumed_by)
+
+
+def _print(shell: Shell, called: Called) -> None:
+    state = TradingState.HALTED if called.failure is None else f"NOT {TradingState.HALTED}"
+    shell.out.print(f"[red bold]{state}[/]: {called.stands}")
+    if called.in_force is not None:
+        shell.out.print(escape(str(called.in_force)))
+    for owner in called.told:
+        shell.out.print(f"  {escape(str(owner))}: {escape(called.words(owner))}")
+    if not called.told:
+        shell.out.print("No run is going on here.")
+
+
+def _engines(called: Called) -> list[dict[str, Any]]:
+    moving = {*called.deaf, *called.pending}
+    return [{"pid": owner.pid, "stopped": owner not in moving} for owner in called.told]
 
 
 def _state_dir(shell: Shell) -> Path:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from firstbell.cli.order_tail import Tail
 from firstbell.cli.shell import Shell, shared_options
 from firstbell.config import load
+from firstbell.errors import RunError
 from firstbell.journal.order_events import OrderEvent
 from firstbell.journal.order_files import OrderFiles
 from firstbell.journal.order_log import ORDER_LOG
@@ -22,6 +23,9 @@ from firstbell.oms.office import Office
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
+    from pathlib import Path
+
+    from firstbell.config import Settings
 
 _LOOK_EVERY_S: Final = 0.2
 _COLORS: Final[dict[str, str]] = {
@@ -48,17 +52,24 @@ def log(shell: Shell, *, follow: bool, rebuild: bool, event: str | None, account
     With --json each is one line, as in the file orders.log. --rebuild writes the files anew from the journal, whole,
     and says how many events there are.
     """
-    with Office(load(shell.config)) as office:
+    settings = load(shell.config)
+    with Office(settings) as office:
         path, tz = office.logs_dir / ORDER_LOG, office.calendar.tz
         if rebuild:
             _rebuild(shell, office)
             if not follow:
                 return 0
-    asked = {"event": event, "account": account}
+    accounts = None if account is None else _accounts(settings, account)
+
+    def is_of_account(line: dict[str, Any]) -> bool:
+        return line.get("event") is not None and (accounts is None or line.get("account") in accounts)
 
     def is_wanted(line: dict[str, Any]) -> bool:
-        return line.get("event") is not None and all(value in {None, line.get(key)} for key, value in asked.items())
+        return is_of_account(line) and event in {None, line.get("event")}
 
+    if account is not None and accounts == {account} and not _is_known(settings, path, account, is_of_account):
+        names = ", ".join(each.name for each in settings.accounts)
+        raise RunError(f"there is no account {account}, in the config or in the log; the config has {names}")
     tail = Tail(path)
     try:
         for line in _last(tail, number, is_wanted):
@@ -72,6 +83,22 @@ def log(shell: Shell, *, follow: bool, rebuild: bool, event: str | None, account
     finally:
         tail.close()
     return 0
+
+
+def _accounts(settings: Settings, name: str) -> set[str]:
+    """The accounts that a name stands for: itself, or those of a section with several instruments."""
+    return {each.name for each in settings.accounts if each.section == name} or {name}
+
+
+def _is_known(settings: Settings, path: Path, name: str, is_of_it: Callable[[dict[str, Any]], bool]) -> bool:
+    """Whether there is such an account: in the config, or, where it is not there any more, in the log."""
+    if any(each.name == name for each in settings.accounts):
+        return True
+    tail = Tail(path)
+    try:
+        return bool(_last(tail, 1, is_of_it))
+    finally:
+        tail.close()
 
 
 def _rebuild(shell: Shell, office: Office) -> None:
