@@ -90,6 +90,8 @@ class MortalBroker(PaperBroker):
     deeds = Deeds()
     lost = None
     lacks = frozenset()
+    left = ()
+    """When orders and changes came, on the monotonic clock."""
 
     @property
     def capabilities(self):
@@ -97,6 +99,7 @@ class MortalBroker(PaperBroker):
         return replace(
             own,
             client_order_ids="client_order_ids" not in self.lacks,
+            in_process="in_process" not in self.lacks,
             replace="replace" not in self.lacks,
             order_types=own.order_types - self.lacks,
             times_in_force=own.times_in_force - self.lacks,
@@ -104,6 +107,7 @@ class MortalBroker(PaperBroker):
         )
 
     def send(self, prepared, *, timeout_s):
+        self.left = (*self.left, self.market.clock.monotonic_ns())
         if self.lost is not None:
             return self.deeds.do(self.lost, super().send, prepared, timeout_s=timeout_s)
         return self.deeds.do(super().send, prepared, timeout_s=timeout_s)
@@ -112,6 +116,7 @@ class MortalBroker(PaperBroker):
         return self.deeds.do(super().cancel, venue_order_id)
 
     def replace(self, venue_order_id, order):
+        # It is sent like an order.
         return self.deeds.do(super().replace, venue_order_id, order)
 
 
@@ -152,7 +157,7 @@ class Desk:
             journal=MortalJournal(self.journal, deeds),
             clock=self.clock,
             run_id=f"r{next(_PIDS)}",
-            owner=Owner(here.host, next(_PIDS), 1.0),
+            owner=self.options.get("owner") or Owner(here.host, next(_PIDS), 1.0),
             market="XTEH",
             hours_of=lambda _code: hours,
             today=lambda: instant(self.clock.wall_ns()).date(),
@@ -166,6 +171,7 @@ class Desk:
             budget=RateBudget(10_000, self.clock),
             intervene=lambda name, why: self.interventions.append((name, why)),
             observe=lambda name, took_ns: self.observed.append((name, took_ns)),
+            pace_of=self.options.get("pace_of", lambda _login: None),
             denied=lambda account, request, why: self.denied.append((account.name, request, why)),
         )
         self.manager = OrderManager(

@@ -152,7 +152,7 @@ def fire(tmp_path, stepped_clock):
         broker.pacer = pacer
         desk = Desk(
             broker=broker,
-            carrier=PlainCarrier(broker, stepped_clock, interrupt, budget),
+            carrier=PlainCarrier(broker, stepped_clock, interrupt, budget, pacer),
             journal=journal,
             writer=journal,
             clock=stepped_clock,

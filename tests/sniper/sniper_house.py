@@ -24,6 +24,7 @@ from firstbell.model.price_band import PriceBand
 from firstbell.model.terms import AttemptOutcome
 from firstbell.oms.carrier import PlainCarrier
 from firstbell.oms.logins import logins_of
+from firstbell.oms.pacing import Pacer
 from firstbell.oms.run_budget import RunBudget
 from firstbell.sniper import results
 from firstbell.sniper.aiming import HostAim
@@ -254,6 +255,7 @@ class House:
         self.interrupt = Interrupt(clock)
         self.halts = []
         self.gear = {}
+        self.pace_of = lambda _login: None
         self.dry = False
         self.attempts_per_run = 500
 
@@ -278,6 +280,7 @@ class House:
             self.halts.append,
             self.clock.wall_ns(),
             dry=self.dry,
+            pace_of=self.pace_of,
         )
         self.record = record_of(name, bell, settings.enabled, "results")
         self.journal.begin_run(self.record)
@@ -296,7 +299,7 @@ class House:
         def open_carrier(ca_file, budget):
             assert ca_file is None
             self.budget = budget
-            return SteppedCarrier(self.broker, self.clock, self.interrupt, budget)
+            return SteppedCarrier(self.broker, self.clock, self.interrupt, budget, Pacer(1))
 
         for login in logins_of(context.settings.enabled):
             writer = self.gear.get("scribe", self.journal)

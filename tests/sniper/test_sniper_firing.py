@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -18,6 +19,7 @@ from firstbell.model.report import Attempt, ExecutionReport
 from firstbell.model.terms import AttemptOutcome, Side
 from firstbell.oms.inquiry import Inquiry
 from firstbell.oms.logins import login_key
+from firstbell.oms.pace_file import PaceFile
 from firstbell.sniper.firing import LOOK_AGAIN_S, OPEN_BEFORE_S
 
 CLOSED = Outcome(AttemptOutcome.REJECTED, 1017, "closed", again=True)
@@ -263,6 +265,36 @@ def test_what_a_login_sent_in_an_earlier_run_keeps_its_interval(house):
     last = house.broker.times("send")[-1]
     house.run(FEW, bell_in_s=-1, name="again")
     assert house.broker.times("send")[-1] - last >= 0.35
+
+
+def test_what_another_process_has_just_sent_of_the_login_keeps_its_interval(house):
+    house.pace_of = partial(PaceFile.of, house.folder)
+    left_ns = house.clock.now_ns + 5 * S
+    PaceFile.of(house.folder, login_key("shahr", "u")).sent(left_ns)
+    house.run(FEW, bell_in_s=5.1)
+    assert house.broker.times("send") == [pytest.approx(left_ns / S + 0.35)]
+
+
+def test_shortly_before_its_bell_no_other_process_sends_of_a_login(house):
+    house.pace_of = partial(PaceFile.of, house.folder)
+    other, told, send = PaceFile.of(house.folder, login_key("shahr", "u")), [], house.broker.send
+
+    def look(prepared, **options):
+        told.append(other.take(house.clock.now_ns - S // 10, 350_000_000) / S)
+        return send(prepared, **options)
+
+    house.broker.send = look
+    house.run(FEW)
+    assert house.broker.times("send") == [pytest.approx(house.bell_s)]
+    assert told == [pytest.approx(house.bell_s + 0.35)]
+
+
+def test_a_pace_that_cannot_be_known_delays_no_bell(house, caplog):
+    (house.folder / "pace").write_text("a file in the folder's place")
+    house.pace_of = partial(PaceFile.of, house.folder)
+    house.run(FEW)
+    assert house.broker.times("send") == [pytest.approx(house.bell_s)]
+    assert "cannot be used" in caplog.text
 
 
 def test_bytes_of_the_second_order_are_written_anew_after_a_log_in(house):

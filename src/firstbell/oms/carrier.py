@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import Answer, HttpBroker, PreparedOrder
     from firstbell.clock import Clock
     from firstbell.oms.decision import Budget
+    from firstbell.oms.pacing import Pacer
 
 ANSWER_WITHIN_S: Final = 5.0
 """How long an answer to an order is awaited, in seconds; after that the broker's lists are asked."""
@@ -74,6 +75,28 @@ class Carrier(Protocol):
         ...
 
 
+def wait_for_turn(pacer: Pacer, clock: Clock, interrupt: Interrupt, at_ns: int) -> bool:
+    """Wait until an instant, then until this login may send, whoever else sends of it; and take that turn.
+
+    Args:
+        pacer: The login's interval.
+        clock: Both clocks.
+        interrupt: Stops new attempts.
+        at_ns: The instant, on the monotonic clock.
+
+    Returns:
+        Whether it was stopped meanwhile.
+
+    Raises:
+        NotSent: What other processes send is not to be known.
+    """
+    while not interrupt.wait_until(at_ns):
+        now_ns = clock.monotonic_ns()
+        if (at_ns := pacer.take(now_ns)) <= now_ns:
+            return False
+    return True
+
+
 class PlainCarrier:
     """Carries attempts on the broker's own transport, whose connections are warm if they can be.
 
@@ -82,10 +105,12 @@ class PlainCarrier:
         clock: Both clocks.
         interrupt: Stops new attempts.
         budget: When to give up.
+        pacer: The login's turn, which other processes take as well.
     """
 
-    def __init__(self, broker: HttpBroker, clock: Clock, interrupt: Interrupt, budget: Budget) -> None:
+    def __init__(self, broker: HttpBroker, clock: Clock, interrupt: Interrupt, budget: Budget, pacer: Pacer) -> None:
         self._broker = broker
+        self._pacer = pacer
         self._clock = clock
         self._interrupt = interrupt
         self._budget = budget
@@ -103,8 +128,8 @@ class PlainCarrier:
         return self._sent_monotonic_ns
 
     def carry(self, prepared: PreparedOrder, at_ns: int) -> Answer | Unfired:
-        """Wait for the instant and send; see `Carrier`."""
-        if self._interrupt.wait_until(at_ns):
+        """Wait for the instant and the login's turn, and send; see `Carrier`."""
+        if wait_for_turn(self._pacer, self._clock, self._interrupt, at_ns):
             return Unfired.STOPPED
         if self._budget.is_over(self._clock.monotonic_ns(), self._clock.wall_ns()):
             return Unfired.TOO_LATE

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from firstbell.oms.pace_file import PaceFile
+
 
 class Pacer:
     """One login's next allowed instant, on the monotonic clock.
@@ -12,13 +17,15 @@ class Pacer:
     Args:
         interval_ns: The shortest time between two sendings, in ns.
         last_ns: When something of this login left last, on the monotonic clock, as another run may have seen to.
+        shared: What other processes of this machine send of the login; None where nobody else does.
     """
 
-    def __init__(self, interval_ns: int, last_ns: int | None = None) -> None:
+    def __init__(self, interval_ns: int, last_ns: int | None = None, shared: PaceFile | None = None) -> None:
         if interval_ns <= 0:
             raise ValueError(f"an interval of {interval_ns} ns is none")
         self._interval_ns = interval_ns
         self._last_ns = last_ns
+        self._shared = shared
 
     @property
     def interval_ns(self) -> int:
@@ -31,9 +38,34 @@ class Pacer:
         return self._last_ns
 
     def earliest(self, wanted_ns: int) -> int:
-        """The first instant from `wanted_ns` on at which this login may send again."""
+        """The first instant from `wanted_ns` on at which this login may send again, by what this process knows."""
         return wanted_ns if self._last_ns is None else max(wanted_ns, self._last_ns + self._interval_ns)
+
+    def take(self, now_ns: int) -> int:
+        """Take this login's turn from the other processes, right before something leaves: at `earliest` or later.
+
+        Returns:
+            `now_ns`: it may leave now, and for every other process it has left. Else the instant at which to ask again.
+
+        Raises:
+            NotSent: What other processes send is not to be known.
+        """
+        return now_ns if self._shared is None else self._shared.take(now_ns, self._interval_ns)
+
+    def reserve(self, at_ns: int, now_ns: int) -> int:
+        """Keep an instant to come for this process: no other sends within an interval of it.
+
+        Returns:
+            The instant, or the first one after it that is free.
+
+        Raises:
+            NotSent: What other processes send is not to be known.
+        """
+        own_ns = self.earliest(at_ns)
+        return own_ns if self._shared is None else self._shared.reserve(own_ns, now_ns, self._interval_ns)
 
     def sent(self, at_ns: int) -> None:
         """Something left at `at_ns`; the next may leave one interval later."""
         self._last_ns = at_ns
+        if self._shared is not None:
+            self._shared.sent(at_ns)

@@ -25,6 +25,7 @@ from firstbell.log import complain, guard, set_up
 from firstbell.model.identifiers import AccountName
 from firstbell.model.instant import epoch_ns
 from firstbell.oms.logins import Login, logins_of
+from firstbell.oms.pace_file import PaceFile
 from firstbell.oms.recovery import recover
 from firstbell.oms.run_budget import RunBudget
 from firstbell.oms.run_id import new_run_id
@@ -186,6 +187,7 @@ class Conductor:
             halt=self.halt,
             started_ns=epoch_ns(self._started),
             dry=self._wishes.dry,
+            pace_of=partial(PaceFile.of, office.state_dir),
         )
         self._switch.arm()
         if isinstance(environment.runner, WorkerRunner):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import RunId
     from firstbell.oms.attempts import Watcher
     from firstbell.oms.carrier import Interrupt
+    from firstbell.oms.pace_file import PaceFile
     from firstbell.oms.run_budget import RunBudget
 
     class OpenBroker(Protocol):
@@ -49,6 +50,7 @@ class RunContext:
         halt: Halts all trading, for the reason that it is given in words.
         started_ns: When the run was started, in ns since the epoch, on our clock.
         dry: Whether to do all but send.
+        pace_of: By a login's key: the pace that it shares with other processes; None where there are none.
     """
 
     run_id: RunId
@@ -63,6 +65,7 @@ class RunContext:
     halt: Callable[[str], None]
     started_ns: int
     dry: bool = False
+    pace_of: Callable[[str], PaceFile | None] = field(default=lambda _login: None)
 
     @property
     def bell_ns(self) -> int:

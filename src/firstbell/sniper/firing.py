@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from firstbell.brokers.base import HttpBroker
-from firstbell.errors import BrokerError, FirstbellError, JournalError
+from firstbell.errors import BrokerError, FirstbellError, JournalError, NotSent
 from firstbell.journal.base import Note
 from firstbell.log import redact
 from firstbell.model.instant import instant
@@ -198,8 +198,9 @@ class LoginRun:
         deadline_ns = aim.expected_ns() + context.give_up_ns
         deadline_wall_ns = context.clock.wall_ns() + (deadline_ns - context.clock.monotonic_ns())
         budget = Budget(context.settings.risk.max_attempts_per_order, deadline_ns, deadline_wall_ns + _NS)
-        carrier = self._carrier(armed.broker, settings.ca_file, budget)
-        pacer = Pacer(interval_ns, self._last_sent_ns())
+        shared = None if armed.broker.capabilities.in_process else context.pace_of(self._login.key)
+        pacer = Pacer(interval_ns, self._last_sent_ns(), shared)
+        carrier = self._carrier(armed.broker, settings.ca_file, budget, pacer)
         desk = Desk(
             broker=armed.broker,
             carrier=carrier,
@@ -218,13 +219,22 @@ class LoginRun:
         )
         try:
             if ready := self._get_ready(armed, aim, carrier):
-                self._carry_all(ready, desk, self._gear.aims.decide(aim))
+                self._carry_all(ready, desk, self._reserved(pacer, self._gear.aims.decide(aim)))
         finally:
             carrier.close()
 
-    def _carrier(self, broker: HttpBroker, ca_file: Path | None, budget: Budget) -> ProvenCarrier:
+    def _reserved(self, pacer: Pacer, fire_at_ns: int) -> int:
+        """The instant of the first attempt, which no other process of this login sends within an interval of."""
+        try:
+            return pacer.reserve(fire_at_ns, self._context.clock.monotonic_ns())
+        except NotSent as error:
+            # Whether anybody else sends just then is not to be known; that nobody is early at the bell would be worse.
+            _log.warning("%s: %s", self._login.leader.name, error)
+            return fire_at_ns
+
+    def _carrier(self, broker: HttpBroker, ca_file: Path | None, budget: Budget, pacer: Pacer) -> ProvenCarrier:
         if broker.capabilities.in_process:
-            return InProcessCarrier(broker, self._context.clock, self._context.interrupt, budget)
+            return InProcessCarrier(broker, self._context.clock, self._context.interrupt, budget, pacer)
         return self._gear.open_carrier(ca_file, budget)
 
     def _last_sent_ns(self) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from firstbell.brokers.base import HttpBroker
@@ -18,6 +19,7 @@ from firstbell.oms.orders.context import OrderContext
 from firstbell.oms.orders.manager import OrderManager
 from firstbell.oms.orders.thread_interrupt import ThreadInterrupt
 from firstbell.oms.orders.validator import OrderValidator
+from firstbell.oms.pace_file import PaceFile
 from firstbell.oms.policies.fallback import FallbackConfig
 from firstbell.oms.policies.partial_fills import PartialFillConfig
 from firstbell.oms.policies.retry import RetryConfig
@@ -125,6 +127,7 @@ def order_context(
         observe=_nothing if metrics is None else metrics.observe,
         denied=office.denied,
         in_hand=office.in_hand,
+        pace_of=partial(PaceFile.of, state_dir),
         intervene=intervene or (lambda name, why: _log.error("%s: a person has to look: %s", name, why)),
     )
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from firstbell.model.order_request import OrderRequest
     from firstbell.oms.carrier import Interrupt
     from firstbell.oms.orders.validator import OrderValidator
+    from firstbell.oms.pace_file import PaceFile
     from firstbell.oms.policies.fallback import FallbackConfig
     from firstbell.oms.policies.partial_fills import PartialFillConfig
     from firstbell.oms.policies.retry import RetryConfig
@@ -52,6 +53,7 @@ class OrderContext:
         denied: Told of requests that were denied before they got a name, and so stand in no journal: the account, the
             request, and why.
         in_hand: Entered while an order is placed, changed or canceled: what can wait is not done meanwhile.
+        pace_of: By a login's key: the pace that it shares with other processes; None where there are none.
         intervene: Told, in words, where a person has to look: an account's or an order's name, and why.
     """
 
@@ -73,4 +75,5 @@ class OrderContext:
     observe: Callable[[str, int], None] = field(default=lambda _name, _ns: None)
     denied: Callable[[AccountSettings, OrderRequest, str], None] = field(default=lambda _account, _request, _why: None)
     in_hand: AbstractContextManager[None] = field(default_factory=nullcontext)
+    pace_of: Callable[[str], PaceFile | None] = field(default=lambda _login: None)
     intervene: Callable[[str, str], None] = field(default=lambda _name, _why: None)

@@ -275,9 +275,9 @@ class Rounds:
         Of what another process had let go a person is told: that may have been hours ago.
         """
         blotter = self._trader.blotter
-        for entry in blotter.unresolved():
-            if _waited_alone(entry):
-                self._on_their_way.setdefault(entry.intent.plan_id, False)
+        for unresolved in blotter.unresolved():
+            if _waited_alone(unresolved):
+                self._on_their_way.setdefault(unresolved.intent.plan_id, False)
         for plan_id, let_go_here in tuple(self._on_their_way.items()):
             entry = blotter.plan(plan_id)
             if entry is not None and never_came(entry) and let_go_here:

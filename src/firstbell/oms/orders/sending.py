@@ -14,7 +14,7 @@ from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import AttemptOutcome, OrderType, Side
 from firstbell.oms.attempts import Attempts, Desk
-from firstbell.oms.carrier import PlainCarrier
+from firstbell.oms.carrier import PlainCarrier, wait_for_turn
 from firstbell.oms.decision import Budget
 from firstbell.oms.final_check import FinalCheck
 from firstbell.oms.policies.retry import BackoffAim
@@ -174,7 +174,7 @@ class Sender:
     def _replace(self, name: str, wanted: Order) -> Outcome:
         clock, pacer = self._context.clock, self._pacer
         for last in (False, True):
-            if self._context.interrupt.wait_until(pacer.earliest(clock.monotonic_ns())):
+            if wait_for_turn(pacer, clock, self._context.interrupt, pacer.earliest(clock.monotonic_ns())):
                 raise ChangeDenied(f"{self._context.interrupt.why} before the change")
             try:
                 outcome = self._broker.replace(name, wanted)  # type: ignore[arg-type]
@@ -193,7 +193,7 @@ class Sender:
         budget = Budget(context.retry.max_attempts, deadline_ns, clock.wall_ns() + _PATIENCE_NS)
         return Desk(
             broker=self._broker,
-            carrier=PlainCarrier(self._broker, clock, context.interrupt, budget),
+            carrier=PlainCarrier(self._broker, clock, context.interrupt, budget, self._pacer),
             journal=self._blotter,
             writer=context.journal,
             clock=clock,

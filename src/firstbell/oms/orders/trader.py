@@ -9,16 +9,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import FirstbellError, Refused, RunError
-from firstbell.journal.base import HELD_NS, Claimed, Entry, Held, Intent
+from firstbell.journal.base import HELD_NS, Entry
 from firstbell.model.identifiers import request_order_id
-from firstbell.model.instant import instant
 from firstbell.model.order import Changed, OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
-from firstbell.model.terms import AttemptOutcome, OrderOutcome
+from firstbell.model.terms import AttemptOutcome
 from firstbell.oms.cancel import ASKED, ask, withdraw
 from firstbell.oms.orders.attended_broker import AttendedBroker
 from firstbell.oms.orders.blotter import Blotter
 from firstbell.oms.orders.broker_health import BrokerHealth
+from firstbell.oms.orders.claiming import Claiming
 from firstbell.oms.orders.late_trades import LateTrades
 from firstbell.oms.orders.market_data import MarketData
 from firstbell.oms.orders.response import OrderResponse, response_of
@@ -28,11 +28,11 @@ from firstbell.oms.orders.watching import Watch
 from firstbell.oms.pacing import Pacer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
     from decimal import Decimal
 
     from firstbell.brokers.base import HttpBroker
-    from firstbell.journal.base import ClaimAnswer
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.model.instrument import Instrument
     from firstbell.model.order import Order
@@ -44,8 +44,6 @@ _log = logging.getLogger(__name__)
 _MS: Final = 1_000_000
 _HEARD: Final = 1_000
 """So many reports of others are remembered, so that none is read twice."""
-_LIST_AGE_NS: Final = 5_000_000_000
-"""What the broker's list showed within so long, in ns, was there before an order that leaves now."""
 
 _CHANGEABLE: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
 _SAME: Final = "nothing would change: these are its terms already; nothing was sent"
@@ -71,7 +69,9 @@ class Trader:
         listed = [isin for account in login.accounts for isin in account.basket]
         self.market = MarketData(self.broker, context.clock, listed)
         interval_ns = broker.capabilities.min_interval_ms * _MS
-        self.pacer = Pacer(max(interval_ns, 1))
+        # At a broker of this process there is nobody whom a process could be too fast for.
+        shared = None if broker.capabilities.in_process else context.pace_of(login.key)
+        self.pacer = Pacer(max(interval_ns, 1), shared=shared)
         self._seq = 0
         self._heard: deque[tuple[ClientOrderId, ReportKind, datetime]] = deque(maxlen=_HEARD)
         self.sender = Sender(context, self.broker, self.blotter, self.pacer)
@@ -79,6 +79,8 @@ class Trader:
         self.watch = Watch(
             context, self.broker, self.blotter, late, lambda order: has_limit_there(order, broker.capabilities)
         )
+        self.claim = Claiming(context, login, self.broker, self.blotter, self.watch).claim
+        """See `Claiming.claim`."""
 
     def load(self) -> None:
         """Read the login's orders, and take over what dead processes held back.
@@ -90,7 +92,7 @@ class Trader:
             self.context.journal.subscribe(self.blotter.take)
             self._seq = self.context.journal.last_seq()
             self.blotter.load()
-            self._keep_pace()
+            self._keep_pace(self.blotter.open())
             self.take_over()
 
     def hear(self) -> None:
@@ -108,6 +110,8 @@ class Trader:
                 self._heard.append(mark)
                 news[report.client_order_id] = None
         self.blotter.hear(news)
+        if news:
+            self._keep_pace([entry for name in news if (entry := self.blotter.known(name)) is not None])
 
     def take_over(self) -> None:
         """Hold back anew what dead processes held.
@@ -145,34 +149,6 @@ class Trader:
                 return entry if isinstance(entry, OrderResponse) else response_of(entry)
             self.send(entry, instrument)
             return response_of(self._now(entry))
-
-    def claim(self, order: Order, *, held: bool) -> Entry | OrderResponse:
-        """Claim an order, durably: the one door through which it becomes sendable.
-
-        Returns:
-            The order in the journal; or, where it may not be sent, how its plan stands.
-        """
-        context = self.context
-        if (unknown := self._unknown_besides(order.client_order_id)) is not None:
-            return _not_now(f"{unknown} of this login is unresolved; nothing new until it is known")
-        known = frozenset() if self.broker.capabilities.client_order_ids else self.watch.known_ids(_LIST_AGE_NS)
-        intent = Intent(
-            order=order,
-            login=self.login.key,
-            plan_id=order.client_order_id,
-            bell_ns=HELD_NS if held else context.clock.wall_ns(),
-            known_ids=known,
-        )
-        answer = context.journal.claim(intent, context.run_id, context.owner)
-        if not isinstance(answer, Claimed):
-            return self._not_claimed(answer, order.client_order_id)
-        if answer.order is not order:
-            # A later round, under a name of its own.
-            intent = replace(intent, order=answer.order)
-        at = instant(context.clock.wall_ns())
-        entry = Entry(intent, OrderState(answer.order), context.run_id, context.owner, at)
-        self.blotter.put(entry)
-        return entry
 
     def send(self, entry: Entry, instrument: Instrument) -> OrderState:
         """Send a claimed order with the terms that it has now."""
@@ -329,39 +305,14 @@ class Trader:
         _log.warning("%s more shares were bought after %s had traded: %s is held back", quantity, plan_id, name)
         return True
 
-    def _not_claimed(self, answer: ClaimAnswer, plan_id: ClientOrderId) -> OrderResponse:
-        if isinstance(answer, Claimed):
-            raise TypeError("it is claimed")
-        self.blotter.put(answer.entry)
-        # The order itself, asked for again, may be there: it is told of as it stands, and never as not sent.
-        is_itself = answer.entry.intent.plan_id == plan_id and answer.entry.state.unresolved
-        if isinstance(answer, Held) and not answer.ours and not is_itself:
-            name, owner = answer.entry.intent.order.client_order_id, answer.entry.owner
-            why = (
-                f"{name} of this login is unresolved; nothing new until it is known"
-                if answer.entry.state.unresolved
-                else f"{owner} has {name} of this login"
-            )
-            return _not_now(why)
-        return response_of(answer.entry, message="it was asked for before; nothing was sent")
-
-    def _unknown_besides(self, plan_id: ClientOrderId) -> ClientOrderId | None:
-        """An order of the login, of another plan, of which nobody knows what became."""
-        unresolved = [entry for entry in self.blotter.unresolved() if entry.intent.plan_id != plan_id]
-        return unresolved[0].intent.order.client_order_id if unresolved else None
-
-    def _keep_pace(self) -> None:
-        """Keep the broker's interval to what other processes of this login have sent."""
-        sent = [
-            attempt.sent_ns
-            for entry in self.blotter.open()
-            for attempt in entry.state.attempts
-            if attempt.sent_ns is not None
-        ]
-        if sent:
+    def _keep_pace(self, entries: Iterable[Entry]) -> None:
+        """Keep the broker's interval to what other processes of this login, of whatever machine, have sent."""
+        attempts = [attempt for entry in entries for attempt in entry.state.attempts]
+        if sent := [attempt.sent_ns for attempt in attempts if attempt.sent_ns is not None]:
             clock = self.context.clock
-            ago_ns = max(clock.wall_ns() - max(sent), 0)
-            self.pacer.sent(clock.monotonic_ns() - ago_ns)
+            at_ns = clock.monotonic_ns() - max(clock.wall_ns() - max(sent), 0)
+            if self.pacer.last_ns is None or at_ns > self.pacer.last_ns:
+                self.pacer.sent(at_ns)
 
     def _now(self, entry: Entry) -> Entry:
         return self.blotter.entry(entry.intent.order.client_order_id) or entry
@@ -375,10 +326,6 @@ class Trader:
 def _own_price(state: OrderState) -> Decimal:
     """The price that an order has of its own: what one without a limit has left at is none."""
     return state.price if state.order.order_type.has_limit else state.order.price
-
-
-def _not_now(why: str) -> OrderResponse:
-    return OrderResponse(None, OrderStatus.DENIED, OrderOutcome.NOT_SENT, why)
 
 
 class Denied(FirstbellError):  # noqa: N818 - an order, and it is denied

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
@@ -20,6 +21,7 @@ from firstbell.journal.owner import this_process
 from firstbell.log import complain, guard, redact, set_up
 from firstbell.market import calendar
 from firstbell.model.instant import instant
+from firstbell.oms.pace_file import PaceFile
 from firstbell.oms.run_budget import RunBudget
 from firstbell.risk.trading_state import Halt
 from firstbell.sniper.context import RunContext
@@ -155,6 +157,7 @@ class DealtWorker:
             halt=self._halt,
             started_ns=roster.started_ns,
             dry=roster.dry,
+            pace_of=partial(PaceFile.of, roster.settings.firstbell.state_dir),
         )
         self._switch.arm()
         halting.hear(post, self._interrupt.halt)

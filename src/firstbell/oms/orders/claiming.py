@@ -1,0 +1,125 @@
+"""Claiming one login's orders: the one door through which an order becomes sendable."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from firstbell.journal.base import HELD_NS, Claimed, Entry, Held, Intent
+from firstbell.model.instant import instant
+from firstbell.model.order import OrderState
+from firstbell.model.order_status import OrderStatus
+from firstbell.model.terms import OrderOutcome
+from firstbell.oms.orders.response import OrderResponse, response_of
+
+if TYPE_CHECKING:
+    from firstbell.brokers.base import HttpBroker
+    from firstbell.journal.base import ClaimAnswer
+    from firstbell.model.identifiers import ClientOrderId
+    from firstbell.model.order import Order
+    from firstbell.oms.logins import Login
+    from firstbell.oms.orders.blotter import Blotter
+    from firstbell.oms.orders.context import OrderContext
+    from firstbell.oms.orders.watching import Watch
+
+_LIST_AGE_NS: Final = 5_000_000_000
+"""What the broker's list showed within so long, in ns, was there before an order that leaves now."""
+_TRIES: Final = 60
+_TRY_AGAIN_NS: Final = 50_000_000
+"""Three seconds in all, in ns: an order of another process is answered by then, as a rule."""
+_IN_HAND: Final = frozenset({OrderStatus.INITIALIZED, OrderStatus.SUBMITTED})
+_IN_HAND_FOR: Final = timedelta(seconds=6)
+
+
+class Claiming:
+    """Claims the orders of one login.
+
+    Args:
+        context: What all logins have in common.
+        login: The login.
+        broker: Its broker.
+        blotter: Its orders.
+        watch: Its broker's lists.
+    """
+
+    def __init__(self, context: OrderContext, login: Login, broker: HttpBroker, blotter: Blotter, watch: Watch) -> None:
+        self._context = context
+        self._login = login
+        self._broker = broker
+        self._blotter = blotter
+        self._watch = watch
+
+    def claim(self, order: Order, *, held: bool) -> Entry | OrderResponse:
+        """Claim an order, durably: the one door through which it becomes sendable.
+
+        Returns:
+            The order in the journal; or, where it may not be sent, how its plan stands.
+        """
+        context = self._context
+        if (unknown := self._unknown_besides(order.client_order_id)) is not None:
+            return _not_now(f"{unknown} of this login is unresolved; nothing new until it is known")
+        known = frozenset() if self._broker.capabilities.client_order_ids else self._watch.known_ids(_LIST_AGE_NS)
+        intent = Intent(
+            order=order,
+            login=self._login.key,
+            plan_id=order.client_order_id,
+            bell_ns=HELD_NS if held else context.clock.wall_ns(),
+            known_ids=known,
+        )
+        answer = self._claimed(intent)
+        if not isinstance(answer, Claimed):
+            return self._not_claimed(answer, order.client_order_id)
+        if answer.order is not order:
+            # A later round, under a name of its own.
+            intent = replace(intent, order=answer.order)
+        at = instant(context.clock.wall_ns())
+        entry = Entry(intent, OrderState(answer.order), context.run_id, context.owner, at)
+        self._blotter.put(entry)
+        return entry
+
+    def _claimed(self, intent: Intent) -> ClaimAnswer:
+        """Claim; where another process has an order of the login in hand just now, wait a moment until it has not."""
+        context = self._context
+        for _ in range(_TRIES):
+            answer = context.journal.claim(intent, context.run_id, context.owner)
+            if not isinstance(answer, Held) or answer.ours or not self._is_in_hand(answer.entry) or self._wait():
+                break
+        return answer
+
+    def _is_in_hand(self, entry: Entry) -> bool:
+        """Whether another process has only just claimed it, and is sending it."""
+        if entry.owner == self._context.owner or entry.is_held_back or entry.state.status not in _IN_HAND:
+            return False
+        since = entry.state.submitted_at or entry.claimed_at
+        is_young = instant(self._context.clock.wall_ns()) - since < _IN_HAND_FOR
+        return is_young and self._context.journal.alive(entry.owner)
+
+    def _not_claimed(self, answer: ClaimAnswer, plan_id: ClientOrderId) -> OrderResponse:
+        if isinstance(answer, Claimed):
+            raise TypeError("it is claimed")
+        self._blotter.put(answer.entry)
+        # The order itself, asked for again, may be there: it is told of as it stands, and never as not sent.
+        is_itself = answer.entry.intent.plan_id == plan_id and answer.entry.state.unresolved
+        if isinstance(answer, Held) and not answer.ours and not is_itself:
+            name, owner = answer.entry.intent.order.client_order_id, answer.entry.owner
+            why = (
+                f"{name} of this login is unresolved; nothing new until it is known"
+                if answer.entry.state.unresolved
+                else f"{owner} has {name} of this login"
+            )
+            return _not_now(why)
+        return response_of(answer.entry, message="it was asked for before; nothing was sent")
+
+    def _unknown_besides(self, plan_id: ClientOrderId) -> ClientOrderId | None:
+        """An order of the login, of another plan, of which nobody knows what became."""
+        unresolved = [entry for entry in self._blotter.unresolved() if entry.intent.plan_id != plan_id]
+        return unresolved[0].intent.order.client_order_id if unresolved else None
+
+    def _wait(self) -> bool:
+        """Wait a moment; whether that was stopped."""
+        return self._context.interrupt.wait_until(self._context.clock.monotonic_ns() + _TRY_AGAIN_NS)
+
+
+def _not_now(why: str) -> OrderResponse:
+    return OrderResponse(None, OrderStatus.DENIED, OrderOutcome.NOT_SENT, why)

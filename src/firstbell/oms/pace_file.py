@@ -1,0 +1,134 @@
+"""When a login's last order left this machine, whichever of its processes sent it: a small file, under a lock."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+import portalocker
+
+from firstbell.errors import NotSent
+from firstbell.journal.owner import this_process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+_LARGEST: Final = 512
+_AHEAD_NS: Final = 10_000_000_000
+"""What is said to leave later than this from now, in ns, was written by another clock."""
+_PATIENCE_S: Final = 1.0
+_POLL_S: Final = 0.0005
+"""Whoever holds the lock reads and writes one line: that is a matter of microseconds."""
+
+
+class PaceFile:
+    """The pace of one login, shared by the processes of one state folder.
+
+    Instants are those of the monotonic clock, in ns, which all processes of a machine have in common until it is
+    started anew; what was written before that counts for nothing.
+
+    Args:
+        path: The file; its folder is made where it is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @classmethod
+    def of(cls, state_dir: Path, login: str) -> Self:
+        """The one of a login, by its key, which tells no user name."""
+        return cls(state_dir / "pace" / login)
+
+    def take(self, now_ns: int, interval_ns: int) -> int:
+        """Leave now, if an interval has passed since the last one left; only one process at a time is told so.
+
+        Returns:
+            `now_ns`, and it counts as the last one; or the instant at which to ask again.
+
+        Raises:
+            NotSent: The file cannot be used, so nobody knows what the other processes send.
+        """
+        with self._locked() as file:
+            last_ns = _read(file, now_ns)
+            if last_ns is not None and now_ns < last_ns + interval_ns:
+                return last_ns + interval_ns
+            _write(file, now_ns)
+            return now_ns
+
+    def reserve(self, at_ns: int, now_ns: int, interval_ns: int) -> int:
+        """Have the others keep away from an instant to come, an interval to either side of it.
+
+        Args:
+            at_ns: When something is to leave.
+            now_ns: Now.
+            interval_ns: The interval.
+
+        Returns:
+            The instant, or a later one where something else leaves too shortly before it.
+
+        Raises:
+            NotSent: The file cannot be used.
+        """
+        with self._locked() as file:
+            last_ns = _read(file, now_ns)
+            slot_ns = at_ns if last_ns is None else max(at_ns, last_ns + interval_ns)
+            _write(file, slot_ns)
+            return slot_ns
+
+    def sent(self, at_ns: int) -> None:
+        """Something has left at this instant. It has, so where that cannot be written down it is only said."""
+        try:
+            with self._locked() as file:
+                last_ns = _read(file, at_ns)
+                if last_ns is None or at_ns > last_ns:
+                    _write(file, at_ns)
+        except NotSent as error:
+            _log.warning("%s", error)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[int]:
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Opened each time: a lock belongs to an opening, and a forked child would have its parent's.
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+        except OSError as error:
+            raise NotSent(f"{self._path} cannot be used: {error.strerror}") from error
+        try:
+            self._lock(file)
+            yield file
+        except OSError as error:
+            raise NotSent(f"{self._path} cannot be used: {error.strerror}") from error
+        finally:
+            os.close(file)
+
+    def _lock(self, file: int) -> None:
+        ends = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+            except portalocker.AlreadyLocked:
+                if time.monotonic() >= ends:
+                    raise NotSent(f"{self._path} has been locked for {_PATIENCE_S:g} s") from None
+                time.sleep(_POLL_S)
+            else:
+                return
+
+
+def _read(file: int, now_ns: int) -> int | None:
+    machine, _, at = os.pread(file, _LARGEST, 0).decode("utf-8", "replace").partition(" ")
+    if machine != this_process().host or not at.rstrip("\n").isascii() or not at.rstrip("\n").isdigit():
+        return None
+    at_ns = int(at)
+    return at_ns if at_ns <= now_ns + _AHEAD_NS else None
+
+
+def _write(file: int, at_ns: int) -> None:
+    text = f"{this_process().host} {at_ns}\n".encode()
+    os.pwrite(file, text, 0)
+    os.ftruncate(file, len(text))
