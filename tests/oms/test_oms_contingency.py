@@ -256,15 +256,26 @@ def test_while_its_entry_may_go_on_an_exit_that_is_held_back_is_kept_though_noth
     assert steps(closing(70), sold, stop(now=40)) == [(Adjust, "stop", 30)]
 
 
-@pytest.mark.parametrize("status", [S.PENDING_CANCEL, S.PENDING_REPLACE])
-def test_what_the_broker_is_being_asked_about_is_neither_changed_nor_taken_back(status):
-    asked = profit(status=status, held=False, now=40)
+def test_what_is_to_be_canceled_already_is_neither_changed_nor_taken_back_again():
+    asked = profit(status=S.PENDING_CANCEL, held=False, now=40)
     assert steps(closing(70), asked, stop(now=70)) == []
     assert steps(closing(40), asked, stop(now=40, triggered=True)) == []
     assert steps(bought(0, S.CANCELED), asked) == []
     sold = stop(status=S.FILLED, held=False, filled=40, now=40)
     assert steps(closing(40), sold, asked) == []
-    assert steps(None, buy("low", status=S.PARTIALLY_FILLED, held=False, filled=10), buy("high", status=status)) == []
+    first, second = buy("low", status=S.PARTIALLY_FILLED, held=False, filled=10), buy("high", status=S.PENDING_CANCEL)
+    assert steps(None, first, second) == []
+
+
+def test_what_is_being_changed_is_not_changed_again_but_taken_back_where_it_is_in_the_way():
+    asked = profit(status=S.PENDING_REPLACE, held=False, now=40)
+    assert steps(closing(70), asked, stop(now=70)) == []
+    assert steps(closing(40), asked, stop(now=40, triggered=True)) == [(Withdraw, "profit", None)]
+    assert steps(bought(0, S.CANCELED), asked) == [(Withdraw, "profit", None)]
+    sold = stop(status=S.FILLED, held=False, filled=40, now=40)
+    assert steps(closing(40), sold, asked) == [(Withdraw, "profit", None)]
+    entry = bought(40, S.PENDING_REPLACE)
+    assert steps(entry, stop(now=40, triggered=True))[0] == (Withdraw, "entry", None)
 
 
 def test_what_a_partly_traded_exit_is_for_holds_what_it_has_traded():

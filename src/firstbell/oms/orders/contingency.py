@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _NOTHING: Final = Decimal(0)
 _CHANGEABLE: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
+_WORKING: Final = _CHANGEABLE | {OrderStatus.PENDING_REPLACE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,7 @@ def _bracket(entry: Entered, exits: Sequence[Entry], ways: Ways) -> tuple[Contin
     over = [
         Withdraw(each, "an exit of its position has begun to trade")
         for each in entry.live
-        if begun and each.state.status in _CHANGEABLE
+        if begun and each.state.status in _WORKING
     ]
     if any(leg.state.status is OrderStatus.SUBMITTED for leg in live):
         return tuple(over)
@@ -278,8 +279,11 @@ def _chosen(exits: _Exits) -> Entry | None:
 
 
 def _is_free(leg: Entry) -> bool:
-    """Whether it can be taken back now: nothing is being asked of the broker about it."""
-    return leg.state.status not in {OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE}
+    """Whether it can be taken back now: that is not asked for already.
+
+    Of a change that nobody has answered it may take over a minute until the list tells: nothing waits for that.
+    """
+    return leg.state.status is not OrderStatus.PENDING_CANCEL
 
 
 def _why_over(exits: _Exits) -> str:
