@@ -14,6 +14,7 @@ from firstbell.errors import CaptchaError, NoAnswer, NotSent
 from firstbell.model.identifiers import request_order_id
 from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
+from firstbell.model.price_band import PriceBand
 from firstbell.model.terms import OrderOutcome, OrderRole, OrderType, Side
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.oms.policies.fallback import FallbackConfig
@@ -539,3 +540,65 @@ def test_terms_that_were_asked_for_reach_the_journal(desk):
     assert (made.order_type, made.time_in_force) == (OrderType.STOP_LIMIT, "gtd")
     assert (terms.trigger_price, terms.expires_at, terms.role) == (4890, until, OrderRole.ENTRY)
     assert (terms.parent_id, terms.group) == (None, None)
+
+
+# --- what is known may be old
+
+
+def moved(desk, **facts):
+    """Have the broker describe the instrument otherwise from now on, though its cache has not heard of it."""
+    describe, asked = desk.broker.instrument, []
+
+    def instrument(name, *, fresh=False):
+        asked.append(fresh)
+        described = describe(name, fresh=fresh)
+        return replace(described, **facts) if fresh else described
+
+    desk.broker.instrument = instrument
+    return asked
+
+
+def test_nothing_is_denied_by_a_description_that_is_old(desk):
+    asked = moved(desk, band=PriceBand(D(4724), D(5100)))
+    assert desk.manager.place(request(price=5050, quantity=10)).status in {S.ACCEPTED, S.REJECTED}
+    assert asked == [False, True]
+    # What stands against it still is said, by the description of now; and it is not asked for in every breath.
+    desk.clock.sleep(2)
+    denied = desk.manager.place(request(price=5200, quantity=10))
+    assert denied.status is S.DENIED
+    assert "allowed 4,724 to 5,100" in denied.message
+    desk.manager.place(request(price=5200, quantity=10))
+    desk.manager.place(request(price=4860, quantity=10))
+    assert asked == [False, True, True]
+
+
+def test_what_cannot_be_described_anew_is_judged_by_what_is_known(desk):
+    describe = desk.broker.instrument
+
+    def instrument(name, *, fresh=False):
+        if fresh:
+            raise NoAnswer("silence")
+        return describe(name)
+
+    desk.broker.instrument = instrument
+    denied = desk.manager.place(request(price=5050, quantity=10))
+    assert (denied.status, "4,724 to 5,010" in denied.message) == (S.DENIED, True)
+
+
+def test_after_a_refusal_the_other_order_is_made_by_the_market_of_now(desk):
+    asked = moved(desk, max_quantity=D(400))
+    desk.refuse(Reason.QUANTITY_TOO_LARGE, only=1)
+    response = desk.manager.place(request(quantity=1000))
+    assert response.status is S.REJECTED
+    assert [order(desk, each).quantity for each in response.children] == [334, 333, 333]
+    assert asked == [False, True]
+
+
+def test_where_nothing_may_be_tried_nothing_is_asked_for(tmp_path, stepped_clock):
+    desk = Desk(tmp_path, stepped_clock, fallback=FallbackConfig(enabled=False))
+    desk.quote(4860, 4870)
+    asked = moved(desk)
+    desk.refuse(Reason.QUANTITY_TOO_LARGE, only=1)
+    assert desk.manager.place(request(quantity=1000)).status is S.REJECTED
+    assert asked == [False]
+    desk.close()

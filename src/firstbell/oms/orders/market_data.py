@@ -24,6 +24,8 @@ _FRESH_NS: Final = 500_000_000
 """For so long a quote is not asked for again, in ns: one round of watching asks once for each instrument."""
 _DESCRIBED_NS: Final = 60_000_000_000
 """Likewise for an instrument's description, whose band may be widened during the day."""
+_JUST_NOW_NS: Final = 1_000_000_000
+"""A description that the broker gave within so long, in ns, is not asked for again, whatever is denied by it."""
 
 
 class MarketData:
@@ -43,6 +45,8 @@ class MarketData:
         self._called: dict[InstrumentId, InstrumentId] = {}
         self._instruments: dict[InstrumentId, tuple[int, Instrument]] = {}
         self._quotes: dict[InstrumentId, tuple[int, Quote]] = {}
+        self._asked: dict[InstrumentId, int] = {}
+        """When the broker itself, past its cache, was asked to describe an instrument."""
 
     def instrument(self, name: InstrumentId) -> Instrument:
         """An instrument, by its id or its symbol, as it was described within the last minute.
@@ -66,6 +70,28 @@ class MarketData:
         self._called[name] = found[0]
         return self._described(found[0])
 
+    def described_now(self, known: Instrument) -> Instrument:
+        """An instrument as its broker describes it now.
+
+        What is refused or denied by its description is worth the question: the band, the largest order or the state may
+        have changed since it was read, and the cache's answer may be minutes old.
+
+        Args:
+            known: How it was described before; still so where the broker has just been asked, or does not answer.
+        """
+        name, now_ns = known.id, self._clock.monotonic_ns()
+        asked_ns = self._asked.get(name)
+        if asked_ns is not None and now_ns - asked_ns <= _JUST_NOW_NS:
+            return self._instruments.get(name, (now_ns, known))[1]
+        self._asked[name] = now_ns
+        try:
+            described = self._broker.instrument(name, fresh=True)
+        except (BrokerError, CaptchaError) as error:
+            _log.warning("%s cannot be described anew: %s", name, error)
+            return known
+        self._instruments[name] = (now_ns, described)
+        return described
+
     def _with_symbol(self, symbol: InstrumentId) -> list[InstrumentId]:
         wanted, found = same_symbol(symbol), []
         for listed in self._listed:
@@ -79,7 +105,10 @@ class MarketData:
         now_ns = self._clock.monotonic_ns()
         known = self._instruments.get(name)
         if known is None or now_ns - known[0] > _DESCRIBED_NS:
-            known = self._instruments[name] = (now_ns, self._broker.instrument(name, fresh=known is not None))
+            fresh = known is not None
+            known = self._instruments[name] = (now_ns, self._broker.instrument(name, fresh=fresh))
+            if fresh:
+                self._asked[name] = now_ns
         return known[1]
 
     def look_again(self) -> None:

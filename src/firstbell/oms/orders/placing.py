@@ -158,7 +158,10 @@ class Placing:
             request = replace(request, instrument=instrument.id)
         quote = trader.market.quote(instrument.id, fresh=not request.order_type.has_limit)
         if checked and (verdicts := self._verdicts(request, instrument, quote)):
-            return _denied("; ".join(map(str, verdicts)), verdicts[0].code, verdicts)
+            # What was known may be minutes old: nothing is denied by that alone.
+            instrument = trader.market.described_now(instrument)
+            if verdicts := self._verdicts(request, instrument, quote):
+                return _denied("; ".join(map(str, verdicts)), verdicts[0].code, verdicts)
         if (why := self._not_taken(request)) is not None:
             return _denied(why, ErrorCode.VALIDATION_ERROR)
         market = Market(trader.context.market, instrument, quote)
@@ -246,6 +249,8 @@ class Placing:
         response = replace(response, error=placement_error(outcome) if outcome is not None else None)
         kind = None if outcome is None else outcome.kind
         context = self._trader.context
+        if kind is not None and context.fallback.enabled:
+            market = self._anew(market)
         tried = propose(
             asked.order, order, kind, asked.refusals, market, context.fallback, self._means(order, market.instrument)
         )
@@ -270,6 +275,12 @@ class Placing:
             if not children[-1].is_success:
                 break
         return replace(response, children=tuple(children))
+
+    def _anew(self, market: Market) -> Market:
+        """The market as it is now: what was known when the order was made did not keep it from being refused."""
+        instrument = self._trader.market.described_now(market.instrument)
+        quote = self._trader.market.quote(instrument.id, fresh=True)
+        return replace(market, instrument=instrument, quote=quote or market.quote)
 
     def _one(self, asked: _Asked, order: Order, market: Market) -> OrderResponse:
         blotter = self._trader.blotter
