@@ -191,7 +191,7 @@ def reconcile(shell: Shell, *, once: bool) -> int:
 
     An order is found again by its id, or by instrument, side, price and quantity among what was not there before the
     bell. Absent from the list of the day for long enough, it is rejected. Prints the newest run; with --json its
-    orders.json. Exit status as of `firstbell run`.
+    orders.json, with `to_look_at` besides: where a person has to look. Exit status as of `firstbell run`.
     """
     teller = Teller(shell)
     with open_office(shell, teller) as office:
