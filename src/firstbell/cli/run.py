@@ -128,9 +128,7 @@ def run(
                 return _end_halted(shell, office, record, halts.read(), told)
             if (reducing := in_force(office.state_dir)) is not None:
                 print_warnings(shell, [f"trading is {reducing}; no buy leaves until `firstbell resume`"])
-            shell.err.print(
-                f"Run [bold]{run_id}[/]: {counted(settings.enabled)}, bell at {bell.at.isoformat(sep=' ')}"
-            )
+            shell.err.print(f"Run [bold]{run_id}[/]: {counted(settings.enabled)}, bell at {bell.at.isoformat(sep=' ')}")
             wanted = RunWishes(
                 config=shell.config.absolute(),
                 at=bell.at.isoformat(),
