@@ -688,6 +688,16 @@ def test_what_is_left_of_an_order_whose_time_is_over_is_taken_back(desk):
     assert (state.status, state.filled_qty) == (S.CANCELED, 400)
 
 
+def test_an_order_whose_time_is_over_is_taken_back_also_while_nobody_knows_of_its_change(desk):
+    ends = instant(desk.clock.wall_ns()) + timedelta(seconds=60)
+    name = desk.manager.place(request(time_in_force="gtd", expires_at=ends, price=4861)).order_id
+    desk.rounds(25)
+    desk.broker.replace = failing(NoAnswer("silence"))
+    assert desk.manager.replace(name, price=4862).is_unresolved
+    desk.rounds(7)
+    assert desk.manager.entry(name).state.status is S.CANCELED
+
+
 def test_a_day_order_is_not_taken_back_and_neither_is_what_its_broker_keeps_itself(desk):
     day = desk.manager.place(request(price=4861)).order_id
     kept = desk.manager.place(request(time_in_force="gtc", price=4861)).order_id

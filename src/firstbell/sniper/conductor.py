@@ -199,7 +199,7 @@ class Conductor:
         self._raise_users(environment)
         for warning in bell.warnings:
             _log.warning("%s", warning)
-        _log.info("run %s: %d accounts, bell at %s", self._run_id, len(office.settings.enabled), bell.at.isoformat())
+        _log.info("run %s: %d lines, bell at %s", self._run_id, len(office.settings.enabled), bell.at.isoformat())
         self._begin(environment)
         if isinstance(environment.runner, MasterRunner):
             self._mastery = Mastery(self._office, self._context, environment.runner, self._chosen(environment))

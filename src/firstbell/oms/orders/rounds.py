@@ -414,4 +414,4 @@ def _waited_alone(entry: Entry) -> bool:
 
 
 _AFTER_THE_OPEN: Final = frozenset({Phase.CONTINUOUS, Phase.AT_CLOSE, Phase.CLOSED})
-_TAKEN_BACK: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
+_TAKEN_BACK: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_REPLACE})
