@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
 _FIRST_NS: Final = 1_000_000_000
 _LONGEST_NS: Final = 16_000_000_000
@@ -30,3 +30,17 @@ class Pauses:
     def done(self, what: Hashable) -> None:
         """It has come to what was wanted: nothing is waited for any more."""
         self._until.pop(what, None)
+
+    def ask(self, what: Hashable, now_ns: int, ask: Callable[[], bool]) -> bool:
+        """Ask for something, unless it has just failed; whether it was done. What is raised counts as a failure."""
+        if not self.may(what, now_ns):
+            return False
+        done = False
+        try:
+            done = ask()
+        finally:
+            if done:
+                self.done(what)
+            else:
+                self.failed(what, now_ns)
+        return done

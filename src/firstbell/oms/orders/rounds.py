@@ -10,8 +10,10 @@ from firstbell.errors import BrokerError, CaptchaError, FirstbellError, JournalE
 from firstbell.market import Phase
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, NEVER_PLACED, OrderStatus, ReportKind
-from firstbell.model.terms import OrderType, Side, TimeInForce
+from firstbell.model.terms import Side, TimeInForce
+from firstbell.oms.orders.asking import Asking
 from firstbell.oms.orders.blotter import goes_on, never_came
+from firstbell.oms.orders.completing import Completing
 from firstbell.oms.orders.contingency import (
     Adjust,
     Extend,
@@ -24,15 +26,12 @@ from firstbell.oms.orders.contingency import (
     entered,
     next_steps,
 )
-from firstbell.oms.orders.pauses import Pauses
 from firstbell.oms.orders.triggers import followed, is_hit, is_stale
 from firstbell.oms.policies.fallback import marketable_price
-from firstbell.oms.policies.partial_fills import CancelRemaining, PartialFillHandler, Reprice
 from firstbell.oms.policies.pricing import Market, fitted, worst_price
-from firstbell.risk.trading_state import TradingState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from datetime import timedelta
     from decimal import Decimal
 
@@ -59,9 +58,8 @@ class Rounds:
     def __init__(self, trader: Trader, stale_after: timedelta) -> None:
         self._trader = trader
         self._stale_after = stale_after
-        self._partial = PartialFillHandler(trader.context.partial_fills)
-        self._fills: dict[ClientOrderId, tuple[Decimal, int]] = {}
-        self._pauses = Pauses()
+        self._asking = Asking(trader)
+        self._completing = Completing(trader, self._asking, self._fresh_quote)
         self._told: dict[ClientOrderId, Decimal] = {}
         self._on_their_way: dict[ClientOrderId, bool] = {}
         self._in_vain: set[ClientOrderId] = set()
@@ -82,7 +80,7 @@ class Rounds:
             trader.take_over()
             self._look_after_lost_stops()
             self.act()
-            self._complete()
+            self._completing.round()
 
     def act(self) -> None:
         """Do what orders ask for as they stand: follow the market, keep together what belongs together, keep time.
@@ -197,11 +195,11 @@ class Rounds:
                 report = trader.sender.report(name, ReportKind.REPLACED)
                 trader.context.journal.append([replace(report, quantity=step.quantity)])
             elif isinstance(step, Withdraw):
-                return self._withdraw(entry, step.why)
+                return self._asking.withdraw(entry, step.why)
             elif isinstance(step, Resize):
-                return self._resize(entry, step.quantity)
+                return self._asking.resize(entry, step.quantity)
             elif isinstance(step, Renew):
-                return self._renew(entry)
+                return self._asking.renew(entry)
             elif isinstance(step, Extend):
                 return trader.hold_further(entry, step.quantity)
             elif isinstance(step, Unprotected):
@@ -215,52 +213,6 @@ class Rounds:
             _log.warning("%s: %s", name, error)
             return False
         return True
-
-    def _withdraw(self, entry: Entry, why: str) -> bool:
-        """Take one back; what was refused, or is not off the book all the same, is asked for again after a pause."""
-        name = entry.intent.order.client_order_id
-
-        def ask() -> bool:
-            self._trader.cancel(entry, why)
-            now = self._trader.blotter.entry(name) or entry
-            return now.state.status in DONE or now.state.status is OrderStatus.PENDING_CANCEL
-
-        return self._paced(("cancel", name), ask)
-
-    def _resize(self, entry: Entry, quantity: Decimal) -> bool:
-        """Change a quantity at the broker; what was denied or refused is asked for again only after a pause."""
-        name = entry.intent.order.client_order_id
-
-        def ask() -> bool:
-            self._trader.replace(entry, quantity=quantity)
-            now = self._trader.blotter.entry(name) or entry
-            # Whatever was said of it: where it was not done, the pause holds.
-            return now.state.quantity == quantity
-
-        return not self._trader.context.interrupt.is_set() and self._paced(("resize", name), ask)
-
-    def _renew(self, entry: Entry) -> bool:
-        """Hold one back anew; one whose host could not be reached goes again at once, then after longer and longer."""
-        what, now_ns = ("renew", entry.intent.plan_id), self._trader.context.clock.monotonic_ns()
-        if not self._pauses.may(what, now_ns):
-            return False
-        self._pauses.failed(what, now_ns)
-        return self._trader.hold_anew(entry)
-
-    def _paced(self, what: tuple[str, ClientOrderId], ask: Callable[[], bool]) -> bool:
-        """Ask for something, unless it has just failed; whether it was done."""
-        now_ns = self._trader.context.clock.monotonic_ns()
-        if not self._pauses.may(what, now_ns):
-            return False
-        done = False
-        try:
-            done = ask()
-        finally:
-            if done:
-                self._pauses.done(what)
-            else:
-                self._pauses.failed(what, now_ns)
-        return done
 
     def _let_triggered_go(self) -> None:
         """Let go of what has been triggered and belongs with nothing else."""
@@ -313,7 +265,7 @@ class Rounds:
             self._on_their_way[plan_id] = True
         state = trader.release(step.entry, step.quantity, price, instrument)
         if state.status not in NEVER_PLACED:
-            self._pauses.done(("renew", plan_id))
+            self._asking.is_there(plan_id)
             self._in_vain.discard(plan_id)
         elif plan_id not in self._in_vain:
             self._in_vain.add(plan_id)
@@ -354,57 +306,6 @@ class Rounds:
             ends_at = entry.intent.order.instructions.expires_at
             if ends_at is not None and now >= ends_at:
                 self._take(Withdraw(entry, "its time in force, gtd, is over"))
-
-    # --- partial fills
-
-    def _complete(self) -> None:
-        """Do with the rest of orders that have traded in part what the config says."""
-        if self._trader.context.partial_fills.strategy is None:
-            return
-        now_ns = self._trader.context.clock.monotonic_ns()
-        seen: dict[ClientOrderId, tuple[Decimal, int]] = {}
-        for entry in self._trader.blotter.working():
-            order, state = entry.intent.order, entry.state
-            is_exit = order.instructions.parent_id is not None and not goes_on(entry)
-            if state.status is not OrderStatus.PARTIALLY_FILLED or is_exit:
-                continue
-            filled, last_ns = self._fills.get(order.client_order_id, (state.filled_qty, now_ns))
-            last_ns = last_ns if filled == state.filled_qty else now_ns
-            seen[order.client_order_id] = (state.filled_qty, last_ns)
-            self._complete_one(entry, last_ns, now_ns)
-        self._fills = seen
-
-    def _reprice(self, entry: Entry, price: Decimal) -> bool:
-        name, context = entry.intent.order.client_order_id, self._trader.context
-        if entry.intent.order.side is Side.BUY and context.state() is not TradingState.ACTIVE:
-            # Nothing is bought any more, and so nothing is bought for more.
-            return False
-
-        def ask() -> bool:
-            self._trader.replace(entry, price=price)
-            now = self._trader.blotter.entry(name) or entry
-            return now.state.price == price
-
-        return self._paced(("reprice", name), ask)
-
-    def _complete_one(self, entry: Entry, last_fill_ns: int, now_ns: int) -> None:
-        order = entry.intent.order
-        try:
-            instrument = self._trader.market.instrument(order.instrument)
-        except (BrokerError, CaptchaError) as error:
-            _log.warning("%s: %s", order.client_order_id, error)
-            return
-        market = Market(self._trader.context.market, instrument, self._fresh_quote(entry))
-        decided = self._partial.decide(entry.state, market, last_fill_ns, now_ns)
-        try:
-            if isinstance(decided, Reprice) and order.order_type is OrderType.LIMIT:
-                self._reprice(entry, decided.price)
-            elif isinstance(decided, CancelRemaining):
-                self._withdraw(entry, "the rest of a partial fill, as configured")
-        except JournalError:
-            raise
-        except FirstbellError as error:
-            _log.warning("%s: %s", order.client_order_id, error)
 
 
 def _waited_alone(entry: Entry) -> bool:

@@ -15,8 +15,8 @@ from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry
 from firstbell.oms.lists import has_grown, listed_on
-from firstbell.oms.orders.asking_again import AskingAgain
 from firstbell.oms.orders.loose_trades import is_alone, may_be_of
+from firstbell.oms.orders.lost_cancels import LostCancels
 from firstbell.oms.orders.row_reports import Waiting, reports_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Watch:
         self._has_price = has_price
         self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id, context.intervene)
         self._waiting = Waiting()
-        self._again = AskingAgain(context, broker, blotter)
+        self._lost_cancels = LostCancels(context, broker, blotter)
         self._unpriced: dict[ClientOrderId, int] = {}
         self._tried: set[ClientOrderId] = set()
         self._names_orders: bool | None = None
@@ -116,7 +116,7 @@ class Watch:
             self._ask(now, rows)
             self._count_late(day, rows)
         self._price()
-        self._again.look(shown)
+        self._lost_cancels.look(shown)
 
     def _read(self, day: date) -> tuple[VenueOrder, ...]:
         self._broker.login()

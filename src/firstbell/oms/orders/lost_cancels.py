@@ -29,7 +29,7 @@ _TIMES: Final = 4
 _WHY: Final = "asked for again: no list shows the cancel yet"
 
 
-class AskingAgain:
+class LostCancels:
     """Asks again for the cancels of one login of which nobody has said what became.
 
     A cancel that was heard is only refused the second time, and that says nothing of the first. But one that got lost
