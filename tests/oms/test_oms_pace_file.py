@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import threading
 import time
 from functools import partial
 
+import portalocker
 import pytest
 from oms_desk import Desk, request
 
@@ -150,3 +152,54 @@ def test_two_desks_of_one_login_keep_the_interval_between_them(tmp_path):
     assert all(later - sooner >= 300 * MS for sooner, later in itertools.pairwise(sorted(sent)))
     desk.close()
     other.close()
+
+
+def holding(path, seconds):
+    """Hold the file's lock from another thread; returns once it is held."""
+    held = threading.Event()
+
+    def hold():
+        with path.open("rb") as file:
+            portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE)
+            held.set()
+            time.sleep(seconds)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    return thread
+
+
+def test_whoever_holds_the_lock_for_a_moment_is_waited_for(path):
+    PaceFile(path).take(S, MS)
+    thread = holding(path, 0.2)
+    began = time.monotonic()
+    assert PaceFile(path).take(2 * S, MS) == 2 * S
+    assert time.monotonic() - began > 0.1
+    thread.join()
+
+
+def test_whoever_holds_the_lock_for_long_lets_nothing_leave(path):
+    PaceFile(path).take(S, MS)
+    thread = holding(path, 1.5)
+    with pytest.raises(NotSent, match="pace/login has been locked for 1 s"):
+        PaceFile(path).take(2 * S, MS)
+    thread.join()
+    assert PaceFile(path).take(2 * S, MS) == 2 * S
+
+
+def test_a_file_that_fails_while_it_is_used_lets_nothing_leave(path, monkeypatch):
+    def fail(*_args):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "pread", fail)
+    with pytest.raises(NotSent, match="pace/login cannot be used: Input/output error"):
+        PaceFile(path).take(S, MS)
+
+
+def test_a_shorter_line_leaves_nothing_of_a_longer_one(path):
+    PaceFile(path).sent(10 * S)
+    PaceFile(path).take(100 * S, MS)
+    path.write_text(path.read_text().rstrip() + "000\n")
+    assert PaceFile(path).take(9, MS) == 9
+    assert path.read_text().endswith(" 9\n")

@@ -246,6 +246,25 @@ def test_pauses_grow_to_a_most_and_begin_anew():
     assert pauses.may("x", now)
 
 
+def test_what_is_asked_for_is_paused_after_a_failure_and_not_after_a_success():
+    pauses, second, asked = Pauses(), 1_000_000_000, []
+
+    def answer(done):
+        asked.append(done)
+        return done
+
+    assert not pauses.ask("x", 0, lambda: answer(False))
+    assert not pauses.ask("x", second - 1, lambda: answer(True))
+    assert asked == [False]
+    assert pauses.ask("x", second, lambda: answer(True))
+    # It begins anew: the next pause is a second again.
+    assert not pauses.ask("x", second, lambda: answer(False))
+    assert pauses.ask("x", 2 * second, lambda: answer(True))
+    with pytest.raises(NotSent):
+        pauses.ask("y", 0, raising(NotSent("no")))
+    assert not pauses.may("y", second - 1)
+
+
 # --- while trading only reduces
 
 
