@@ -14,6 +14,7 @@ from firstbell.cli.order_shell import command_id, facts, find, open_office, prin
 from firstbell.cli.order_watch import watch
 from firstbell.cli.place import place, replace
 from firstbell.cli.resolving import ask_quickly, recovered
+from firstbell.cli.settle import settle
 from firstbell.cli.shell import Shell, shared_options
 from firstbell.cli.tables import add_columns, plain_table, print_results, print_table, print_unresolved
 from firstbell.cli.telling import Teller
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def orders() -> None:
-    """Place, change, cancel, list, watch and reconcile orders."""
+    """Place, change, cancel, list, watch, reconcile and settle orders."""
 
 
 @orders.command(name="list")
@@ -227,4 +228,5 @@ orders.add_command(brokers)
 orders.add_command(log)
 orders.add_command(place)
 orders.add_command(replace)
+orders.add_command(settle)
 orders.add_command(watch)
