@@ -500,7 +500,7 @@ def test_a_stop_that_cannot_be_prepared_is_told_to_a_person(desk_with):
     desk.trade(4832, 10)
     desk.rounds()
     assert desk.interventions == [
-        (name, "it was let go and did not stay: it could not be prepared: no such price"),
+        (name, "it was let go and did not stay: it could not be prepared: no such price; it is tried again"),
     ]
     assert desk.manager.track(name).status is S.DENIED
 

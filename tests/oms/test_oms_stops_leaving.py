@@ -8,11 +8,14 @@ import pytest
 from oms_desk import Desk, request
 
 from firstbell.errors import NoAnswer, NotSent, Refused
+from firstbell.journal.owner import this_process
+from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.policies import CompletionStrategy
+from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import OrderType, Side
 from firstbell.oms.orders.pauses import Pauses
-from firstbell.oms.orders.requests import BracketRequest
+from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.oms.policies.fallback import FallbackConfig
 from firstbell.oms.policies.partial_fills import PartialFillConfig
 from firstbell.risk.trading_state import Halt, HaltFile, TradingState
@@ -331,3 +334,199 @@ def test_the_rest_of_an_order_that_went_on_at_another_price_keeps_to_what_was_as
     desk.rounds(3)
     assert desk.manager.entry(other.order_id).state.price == 4898
     desk.close()
+
+
+# --- while it waits to be tried again
+
+
+def unreachable(desk, alone):
+    """A stop whose host cannot be reached: it has been let go in vain and is to be tried again; its plan's role."""
+    if alone:
+        desk.manager.place(request(price=4965, quantity=10))
+        desk.rounds()
+        hold_stop(desk, 4940, role="stop_loss")
+    else:
+        bracket(desk)
+    send, desk.broker.send = desk.broker.send, raising(NotSent("connection refused"))
+    fall(desk, 4930)
+    desk.rounds(12, pause_s=0.3)
+    return send
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_while_it_waits_to_be_tried_again_a_stop_can_be_canceled(near, alone):
+    send = unreachable(near, alone)
+    waiting = newest(near, "stop_loss")
+    assert waiting.is_held_back
+    assert near.manager.cancel(waiting.intent.order.client_order_id).is_success
+    near.broker.send = send
+    near.rounds(30)
+    assert near.held() == (10 if alone else 1000)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_stop_that_waits_to_be_tried_again_is_taken_over_when_its_process_ends(near, alone):
+    unreachable(near, alone)
+    near.open()
+    near.rounds(10)
+    assert near.held() == 0
+    assert newest(near, "stop_loss").state.status is S.FILLED
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_halt_at_the_last_moment_holds_a_stop_back(near, alone):
+    if alone:
+        near.manager.place(request(price=4965, quantity=10))
+        near.rounds()
+        hold_stop(near, 4940, role="stop_loss")
+    else:
+        bracket(near)
+    halt, release = HaltFile.of(near.folder), near.broker.prepare
+
+    def late(order):
+        halt.write(Halt(None, "me", "wait"))
+        return release(order)
+
+    near.broker.prepare = late
+    fall(near, 4930)
+    near.rounds(3)
+    near.broker.prepare = release
+    assert newest(near, "stop_loss").is_held_back
+    assert newest(near, "stop_loss").state.triggered
+    near.rounds(10)
+    assert near.held() == (10 if alone else 1000)
+    halt.remove()
+    near.rounds(20)
+    assert near.held() == 0
+
+
+def test_a_stop_that_is_refused_for_its_pace_alone_is_tried_again(near):
+    bracket(near)
+    near.refuse(Reason.TOO_SOON, only=4)
+    fall(near, 4930)
+    near.rounds(20)
+    assert near.held() == 0
+    assert "it is tried again" in near.interventions[-1][1]
+
+
+def test_a_buy_that_waits_stays_held_back_while_trading_only_reduces(near):
+    name = near.manager.place(request(order_type="stop", price=None, trigger_price=4980, quantity=10)).order_id
+    reducing = HaltFile.of(near.folder, TradingState.REDUCING)
+    reducing.write(Halt(None, "me", "enough lost"))
+    near.quote(4985, 4990)
+    near.trade(4988, 10)
+    near.rounds(10)
+    assert near.manager.entry(name).is_held_back
+    assert near.interventions == []
+    reducing.remove()
+    near.rounds(3)
+    assert near.manager.entry(name).state.status is S.FILLED
+
+
+def test_of_two_entries_the_one_that_was_lost_on_its_way_goes_again(near):
+    low = request(price=4900, quantity=10)
+    high = request(order_type="stop", price=None, trigger_price=4980, quantity=10)
+    near.manager.place_oco(OcoRequest(orders=(low, high)))
+    near.rounds()
+    send, near.broker.send = near.broker.send, raising(NoAnswer("silence"))
+    near.quote(4985, 4990)
+    near.trade(4988, 10)
+    near.rounds(3)
+    near.broker.send = send
+    near.rounds(60)
+    assert near.held() == 10
+
+
+def test_what_was_given_up_as_absent_and_is_there_after_all_is_told_once(near):
+    near.manager.place(request(price=4730, quantity=5))
+    orders = near.broker.orders
+    send = near.broker.send
+
+    def cut(prepared, *, timeout_s):
+        send(prepared, timeout_s=timeout_s)
+        raise NoAnswer("silence")
+
+    near.broker.send = cut
+    name = near.manager.place(request(price=4740, quantity=10)).order_id
+    near.broker.send = send
+    near.broker.orders = lambda day: tuple(row for row in orders(day) if row.price != 4740)
+    near.broker.open_orders = lambda: ()
+    near.rounds(60)
+    assert near.manager.entry(name).state.status is S.REJECTED
+    assert near.interventions == []
+    near.broker.orders = orders
+    near.rounds(5)
+    ((told, why),) = near.interventions
+    assert told == name
+    assert "it was given up as absent" in why
+    assert "of which 0 has traded, is it after all" in why
+
+
+# --- others
+
+
+def end(other, quantity):
+    """The other process hears that its order of so many shares did not leave."""
+    (entry,) = [each for each in other.journal.entries() if each.intent.order.quantity == quantity]
+    at = instant(other.clock.wall_ns())
+    report = ExecutionReport(entry.intent.order.client_order_id, "other", ReportKind.DENIED, at, reason="no")
+    other.journal.append([report])
+
+
+def test_a_stop_does_not_leave_while_another_process_has_an_order_in_hand(near):
+    near.manager.place(request(price=4965, quantity=10))
+    near.rounds()
+    # It begins before there is anything to take over.
+    other = Desk(near.folder, near.clock, near.market, owner=this_process())
+    hold_stop(near, 4940, role="stop_loss")
+    other.broker.lost = raising(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        other.manager.place(request(price=4800, quantity=7))
+    fall(near, 4930)
+    near.rounds(2, pause_s=1)
+    assert near.held() == 10
+    assert newest(near, "stop_loss").is_held_back
+    end(other, 7)
+    near.rounds(2)
+    assert near.held() == 0
+    other.close()
+
+
+def test_what_a_dead_process_had_in_hand_is_asked_for_by_a_living_one(near):
+    near.manager.place(request(price=4965, quantity=10))
+    near.rounds()
+    other = Desk(near.folder, near.clock, near.market)
+    send = other.broker.send
+
+    def die(prepared, *, timeout_s):
+        send(prepared, timeout_s=timeout_s)
+        raise KeyboardInterrupt
+
+    other.broker.send = die
+    with pytest.raises(KeyboardInterrupt):
+        other.manager.place(request(price=4800, quantity=7, key="in hand"))
+    other.close()
+    near.rounds(6)
+    (found,) = [each for each in near.journal.entries() if each.intent.order.quantity == 7]
+    assert found.state.status is S.ACCEPTED
+
+
+def test_what_is_held_back_is_not_lost_where_its_taking_over_is_kept_from_being_claimed(near):
+    near.manager.place(request(price=4965, quantity=10))
+    near.rounds()
+    # It begins before there is anything to take over.
+    other = Desk(near.folder, near.clock, near.market, owner=this_process())
+    hold_stop(near, 4940, role="stop_loss")
+    other.broker.lost = raising(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        other.manager.place(request(price=4800, quantity=7))
+    near.open()
+    near.rounds(2, pause_s=1)
+    (stop,) = [each for each in near.journal.entries() if each.intent.order.role.value == "stop_loss"]
+    assert stop.is_held_back
+    end(other, 7)
+    near.rounds(2)
+    fall(near, 4930)
+    near.rounds(3)
+    assert near.held() == 0
+    other.close()

@@ -201,6 +201,9 @@ class SqlJournal:
         now_ns, out_of_sight_ns = self._clock.wall_ns(), self._store.out_of_sight_ns
         here = this_process().host
         verdict = decide(held, owner, now_ns, session.alive, out_of_sight_ns=out_of_sight_ns, here=here)
+        if verdict.answer is Decision.FREE and (against := self._against(session, intent, owner, now_ns)) is not None:
+            # Before anything is written: what is taken over without a next round would be lost.
+            return Held(against, ours=False), told, None
         if held is not None and verdict.report is not None:
             self._tell(session, told, held.state, run_id, verdict.report, verdict.reason)
             held = _read(session, newest)[0]
@@ -208,9 +211,6 @@ class SqlJournal:
             return AlreadyPlaced(held), told, None
         if held is not None and verdict.answer is not Decision.FREE:
             return Held(held, ours=verdict.answer is Decision.OURS), told, None
-        against = self._against(session, intent, owner, now_ns)
-        if against is not None:
-            return Held(against, ours=False), told, None
         round_ = 1 if held is None else int(newest[0]["round"]) + 1
         order = later_round(intent, round_)
         claimed_at = instant(self._clock.wall_ns())

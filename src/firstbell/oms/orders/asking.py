@@ -52,13 +52,16 @@ class Asking:
 
         return not self._trader.context.interrupt.is_set() and self._ask(("resize", name), ask)
 
-    def renew(self, entry: Entry) -> bool:
-        """Hold one back anew; one whose host could not be reached goes again at once, then after longer and longer."""
-        what, now_ns = ("renew", entry.intent.plan_id), self._trader.context.clock.monotonic_ns()
-        if not self._pauses.may(what, now_ns):
-            return False
-        self._pauses.failed(what, now_ns)
-        return self._trader.hold_anew(entry)
+    def may_leave(self, plan_id: ClientOrderId) -> bool:
+        """Whether one that is held back may leave now: one that did not get away waits for a while each time."""
+        return self._pauses.may(("leave", plan_id), self._trader.context.clock.monotonic_ns())
+
+    def left(self, plan_id: ClientOrderId, *, in_vain: bool) -> None:
+        """One has been let go: it has come to its broker, or it waits before it is let go once more."""
+        if in_vain:
+            self._pauses.failed(("leave", plan_id), self._trader.context.clock.monotonic_ns())
+        else:
+            self._pauses.done(("leave", plan_id))
 
     def reprice(self, entry: Entry, price: Decimal) -> bool:
         """Change a price at the broker, likewise; of a buy not while trading only reduces."""
@@ -73,10 +76,6 @@ class Asking:
             return now.state.price == price
 
         return self._ask(("reprice", name), ask)
-
-    def is_there(self, plan_id: ClientOrderId) -> None:
-        """One that may have been held back anew has come to its broker: the next time begins without a pause."""
-        self._pauses.done(("renew", plan_id))
 
     def _ask(self, what: tuple[str, ClientOrderId], ask: Callable[[], bool]) -> bool:
         return self._pauses.ask(what, self._trader.context.clock.monotonic_ns(), ask)

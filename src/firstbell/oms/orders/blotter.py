@@ -305,14 +305,15 @@ def goes_on(entry: Entry) -> bool:
 def never_came(entry: Entry) -> bool:
     """Whether an order was to be sent and certainly is not at its broker, though nobody has refused it.
 
-    It was lost on its way, or its host could not be reached for so long that it was given up.
+    It was lost on its way, its host could not be reached for so long that it was given up, or something here kept it
+    from leaving once it had been let go: a halt, a log-in that failed, a check.
     """
     state = entry.state
     if state.venue_order_id is not None:
         return False
     outcomes = {attempt.outcome for attempt in state.attempts}
     if state.status is OrderStatus.DENIED:
-        return outcomes == {AttemptOutcome.NOT_SENT}
+        return state.submitted_at is not None and outcomes <= {AttemptOutcome.NOT_SENT}
     return state.status is OrderStatus.REJECTED and AttemptOutcome.REJECTED not in outcomes
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from firstbell.journal.base import Entry
+    from firstbell.model.instrument import Instrument
     from firstbell.model.order import Changed
     from firstbell.oms.orders.trader import Trader
 
@@ -133,20 +134,22 @@ class Changing:
         except ValueError as error:
             raise RunError(f"{order.client_order_id}: {error}") from error
         context, instrument = trader.context, trader.market.instrument(order.instrument)
-        found = context.validator.validate_order(
-            request,
-            instrument=instrument,
-            quote=trader.market.quote(instrument.id, fresh=not has_limit),
-            now=instant(context.clock.wall_ns()),
-            hours=trader.hours,
-        )
+        quote = trader.market.quote(instrument.id, fresh=not has_limit)
         changed = replace(
             order,
             price=request.price or request.trigger_price or state.price,
             quantity=request.quantity,
             instructions=replace(terms, trigger_price=request.trigger_price),
         )
-        return found.verdicts, trader.sender.why_not(changed, instrument)
+
+        def judged(by: Instrument) -> tuple[Sequence[Verdict], str | None]:
+            now = instant(context.clock.wall_ns())
+            found = context.validator.validate_order(request, instrument=by, quote=quote, now=now, hours=trader.hours)
+            return found.verdicts, trader.sender.why_not(changed, by)
+
+        verdicts, limits = judged(instrument)
+        # What was known may be minutes old: nothing is denied by that alone.
+        return judged(trader.market.described_now(instrument)) if verdicts or limits is not None else (verdicts, limits)
 
     def _beyond_the_position(self, entry: Entry, wanted: Changed) -> Sequence[Verdict]:
         """An exit made larger is for no more than there is to exit from."""

@@ -83,17 +83,31 @@ class Claiming:
         context = self._context
         for _ in range(_TRIES):
             answer = context.journal.claim(intent, context.run_id, context.owner)
-            if not isinstance(answer, Held) or answer.ours or not self._is_in_hand(answer.entry) or self._wait():
+            if not isinstance(answer, Held) or answer.ours or not self.is_in_hand(answer.entry) or self._wait():
                 break
         return answer
 
-    def _is_in_hand(self, entry: Entry) -> bool:
+    def is_busy_elsewhere(self) -> bool:
+        """Whether another process has an order of the login in hand just now, as far as it has been heard."""
+        return any(self.is_in_hand(entry) for entry in self._blotter.open())
+
+    def is_in_hand(self, entry: Entry) -> bool:
         """Whether another process has only just claimed it, and is sending it."""
-        if entry.owner == self._context.owner or entry.is_held_back or entry.state.status not in _IN_HAND:
+        return self._is_sent_elsewhere(entry, young=True) and self._context.journal.alive(entry.owner)
+
+    def is_left_behind(self, entry: Entry) -> bool:
+        """Whether another process had it in hand, and is dead."""
+        return (
+            self._is_sent_elsewhere(entry, young=False)
+            and not entry.state.unresolved
+            and not self._context.journal.alive(entry.owner)
+        )
+
+    def _is_sent_elsewhere(self, entry: Entry, *, young: bool) -> bool:
+        if entry.state.status not in _IN_HAND or entry.owner == self._context.owner or entry.is_held_back:
             return False
         since = entry.state.submitted_at or entry.claimed_at
-        is_young = instant(self._context.clock.wall_ns()) - since < _IN_HAND_FOR
-        return is_young and self._context.journal.alive(entry.owner)
+        return (instant(self._context.clock.wall_ns()) - since < _IN_HAND_FOR) is young
 
     def _not_claimed(self, answer: ClaimAnswer, plan_id: ClientOrderId) -> OrderResponse:
         if isinstance(answer, Claimed):

@@ -127,6 +127,10 @@ def next_steps(parent: Entry | None, legs: Sequence[Entry], ways: Ways) -> tuple
     if any(entry.state.status is OrderStatus.SUBMITTED for entry in live):
         return ()
     if not end_one_position([leg.intent.order for leg in newest]):
+        first = [Renew(leg) for leg in newest if never_came(leg)]
+        if first and not any(leg.state.filled_qty for leg in legs):
+            # It was to leave, and has not come to its broker.
+            return tuple(first)
         return _one_or_the_other(live, newest, ways) if live else ()
     left = _left_of_group(legs, newest)
     renewed = tuple(Renew(leg) for leg in newest if never_came(leg)) if left > 0 else ()

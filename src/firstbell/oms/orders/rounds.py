@@ -29,6 +29,7 @@ from firstbell.oms.orders.contingency import (
 from firstbell.oms.orders.triggers import followed, is_hit, is_stale
 from firstbell.oms.policies.fallback import marketable_price
 from firstbell.oms.policies.pricing import Market, fitted, worst_price
+from firstbell.risk.trading_state import TradingState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId
+    from firstbell.model.order import Order
     from firstbell.model.quote import Quote
     from firstbell.oms.orders.contingency import ContingentStep
     from firstbell.oms.orders.trader import Trader
@@ -199,7 +201,7 @@ class Rounds:
             elif isinstance(step, Resize):
                 return self._asking.resize(entry, step.quantity)
             elif isinstance(step, Renew):
-                return self._asking.renew(entry)
+                return trader.hold_anew(entry)
             elif isinstance(step, Extend):
                 return trader.hold_further(entry, step.quantity)
             elif isinstance(step, Unprotected):
@@ -246,6 +248,12 @@ class Rounds:
         trader, order = self._trader, step.entry.intent.order
         if trader.context.interrupt.is_set() or trader.blotter.unresolved():
             return False
+        if not self._asking.may_leave(step.entry.intent.plan_id) or self._is_stopped_here(order):
+            return False
+        trader.hear()
+        if trader.claiming.is_busy_elsewhere():
+            # Two orders of one login are never on their way at once: the next round comes soon.
+            return False
         try:
             instrument = trader.market.instrument(order.instrument)
         except (BrokerError, CaptchaError) as error:
@@ -265,14 +273,25 @@ class Rounds:
             self._on_their_way[plan_id] = True
         state = trader.release(step.entry, step.quantity, price, instrument)
         if state.status not in NEVER_PLACED:
-            self._asking.is_there(plan_id)
+            self._asking.left(plan_id, in_vain=False)
             self._in_vain.discard(plan_id)
-        elif plan_id not in self._in_vain:
+            return True
+        now = trader.blotter.entry(order.client_order_id) or step.entry
+        outcome = trader.sender.last_outcome
+        again = never_came(now) or (outcome is not None and (outcome.again or outcome.token_ended))
+        if again:
+            # It is held back while it waits, so that it can be canceled, and taken over.
+            self._asking.left(plan_id, in_vain=True)
+            again = trader.hold_anew(now)
+        if plan_id not in self._in_vain:
             self._in_vain.add(plan_id)
-            now = trader.blotter.entry(order.client_order_id)
-            again = "; it is tried again" if now is not None and never_came(now) else ""
-            trader.context.intervene(order.client_order_id, f"it was let go and did not stay: {state.reason}{again}")
+            more = "; it is tried again" if again else ""
+            trader.context.intervene(order.client_order_id, f"it was let go and did not stay: {state.reason}{more}")
         return True
+
+    def _is_stopped_here(self, order: Order) -> bool:
+        """Whether nothing is bought now, for trading only reduces: then it stays held back."""
+        return order.side is Side.BUY and self._trader.context.state() is not TradingState.ACTIVE
 
     def _tell(self, name: ClientOrderId, quantity: Decimal) -> None:
         """Tell a person, once, that so many shares are held without an exit."""

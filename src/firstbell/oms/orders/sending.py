@@ -123,10 +123,10 @@ class Sender:
         order, name = entry.intent.order, entry.state.venue_order_id
         if name is None:
             raise NotSent(f"{order.client_order_id} has no id of the broker's yet")
-        wanted = replace(order, price=price, quantity=quantity, order_type=OrderType.LIMIT)
+        wanted = _changed(order, price, quantity)
         self._broker.login()
         self.write(order.client_order_id, ReportKind.PENDING_REPLACE)
-        why = self._why_no_change(entry.state, wanted, instrument)
+        why = self.why_no_change(entry, price, quantity, instrument)
         if why is not None:
             self.write(order.client_order_id, ReportKind.REPLACE_REJECTED, reason=why)
             raise ChangeDenied(why)
@@ -154,6 +154,17 @@ class Sender:
             self.write(order.client_order_id, ReportKind.REPLACE_REJECTED, reason=reason)
         return outcome
 
+    def why_no_change(self, entry: Entry, price: Decimal, quantity: Decimal, instrument: Instrument) -> str | None:
+        """Why an order may not be changed so by the user's own limits and the exchange's rules; None where it may."""
+        if self._context.interrupt.is_set():
+            return f"{self._context.interrupt.why} before the change"
+        now, wanted = entry.state, _changed(entry.intent.order, price, quantity)
+        denials = deny(wanted, self.surroundings(wanted, instrument), PLAN_CHECKS)
+        grows = quantity > now.quantity or price > now.price
+        if wanted.side is Side.BUY and grows and (state := self._context.state()) is not TradingState.ACTIVE:
+            denials = (Denial("trading state", str(state), "smaller or cheaper buys only"), *denials)
+        return "; ".join(map(str, denials)) or None
+
     def write(self, name: ClientOrderId, kind: ReportKind, *, reason: str | None = None) -> None:
         """Write one report, durably."""
         self._context.journal.append([self.report(name, kind, reason=reason)])
@@ -161,15 +172,6 @@ class Sender:
     def report(self, name: ClientOrderId, kind: ReportKind, *, reason: str | None = None) -> ExecutionReport:
         """A report of now."""
         return ExecutionReport(name, self._context.run_id, kind, instant(self._context.clock.wall_ns()), reason=reason)
-
-    def _why_no_change(self, now: OrderState, wanted: Order, instrument: Instrument) -> str | None:
-        if self._context.interrupt.is_set():
-            return f"{self._context.interrupt.why} before the change"
-        denials = deny(wanted, self.surroundings(wanted, instrument), PLAN_CHECKS)
-        grows = wanted.quantity > now.quantity or wanted.price > now.price
-        if wanted.side is Side.BUY and grows and (state := self._context.state()) is not TradingState.ACTIVE:
-            denials = (Denial("trading state", str(state), "smaller or cheaper buys only"), *denials)
-        return "; ".join(map(str, denials)) or None
 
     def _replace(self, name: str, wanted: Order) -> Outcome:
         clock, pacer = self._context.clock, self._pacer
@@ -214,3 +216,8 @@ class Sender:
         if entry is None:
             raise NotSent(f"{name} is not in the journal")
         return entry.state
+
+
+def _changed(order: Order, price: Decimal, quantity: Decimal) -> Order:
+    """An order as it would be sent with other terms."""
+    return replace(order, price=price, quantity=quantity, order_type=OrderType.LIMIT)

@@ -26,6 +26,7 @@ from firstbell.oms.orders.sending import Sender
 from firstbell.oms.orders.terms_at_broker import as_taken, has_limit_there, is_supplied, must_be_held
 from firstbell.oms.orders.watching import Watch
 from firstbell.oms.pacing import Pacer
+from firstbell.oms.recovery import recover
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,7 +80,8 @@ class Trader:
         self.watch = Watch(
             context, self.broker, self.blotter, late, lambda order: has_limit_there(order, broker.capabilities)
         )
-        self.claim = Claiming(context, login, self.broker, self.blotter, self.watch).claim
+        self.claiming = Claiming(context, login, self.broker, self.blotter, self.watch)
+        self.claim = self.claiming.claim
         """See `Claiming.claim`."""
 
     def load(self) -> None:
@@ -119,6 +121,7 @@ class Trader:
         Raises:
             JournalError: The journal cannot be read or written.
         """
+        self._judge_left_behind()
         orphans = [entry for entry in self.blotter.held_back() if entry.owner != self.context.owner]
         if orphans and self.blotter.unresolved():
             # Nothing of this login is claimed before it is known what became of that.
@@ -127,6 +130,13 @@ class Trader:
         for entry in orphans:
             if not alive[entry.owner]:
                 self.hold_anew(entry)
+
+    def _judge_left_behind(self) -> None:
+        """Have the lists asked for what a process that is dead now had in hand: nobody else may start while we live."""
+        left = [entry for entry in self.blotter.open() if self.claiming.is_left_behind(entry)]
+        if left:
+            recover(self.context.journal, self.context.clock, self.context.run_id)
+            self.blotter.hear(entry.intent.order.client_order_id for entry in left)
 
     def place(self, order: Order, instrument: Instrument, *, hold: bool = False) -> OrderResponse:
         """Claim an order that has passed all checks, and send it, or hold it back where its broker knows no triggers.
@@ -243,6 +253,9 @@ class Trader:
         if quantity <= state.filled_qty:
             raise RunError(f"{name} has traded {state.filled_qty} already: to end it, cancel it")
         instrument = self.market.instrument(entry.intent.order.instrument)
+        if self.sender.why_no_change(entry, price, quantity, instrument) is not None:
+            # What was known may be minutes old: nothing is denied by that alone.
+            instrument = self.market.described_now(instrument)
         outcome = self.sender.change(entry, price, quantity, instrument)
         if outcome is None or outcome.outcome is AttemptOutcome.UNRESOLVED:
             self.watch.look()

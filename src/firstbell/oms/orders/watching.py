@@ -15,6 +15,7 @@ from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry
 from firstbell.oms.lists import has_grown, listed_on
+from firstbell.oms.orders.late_arrivals import LateArrivals
 from firstbell.oms.orders.loose_trades import is_alone, may_be_of
 from firstbell.oms.orders.lost_cancels import LostCancels
 from firstbell.oms.orders.row_reports import Waiting, reports_of
@@ -65,6 +66,7 @@ class Watch:
         self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id, context.intervene)
         self._waiting = Waiting()
         self._lost_cancels = LostCancels(context, broker, blotter)
+        self._arrivals = LateArrivals(context, blotter)
         self._unpriced: dict[ClientOrderId, int] = {}
         self._tried: set[ClientOrderId] = set()
         self._names_orders: bool | None = None
@@ -115,6 +117,7 @@ class Watch:
             shown += self._compare(now, rows)
             self._ask(now, rows)
             self._count_late(day, rows)
+            self._arrivals.look(day, rows)
         self._price()
         self._lost_cancels.look(shown)
 
