@@ -438,7 +438,7 @@ def test_of_two_entries_the_one_that_was_lost_on_its_way_goes_again(near):
 
 
 def test_what_was_given_up_as_absent_and_is_there_after_all_is_told_once(near):
-    near.manager.place(request(price=4730, quantity=5))
+    # Also where nothing else is open.
     orders = near.broker.orders
     send = near.broker.send
 

@@ -6,20 +6,24 @@ been sent again. Nothing can be taken back here by itself, but nobody is left to
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order_status import OrderStatus
 from firstbell.oms.lists import find, listed_on
 from firstbell.oms.orders.blotter import never_came
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import date
 
     from firstbell.brokers.base import VenueOrder
+    from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.oms.orders.blotter import Blotter
     from firstbell.oms.orders.context import OrderContext
+
+_FOR_NS: Final = 300_000_000_000
+"""For so long after it was given up the list is read for it, in ns, also when nothing else is open."""
 
 
 class LateArrivals:
@@ -33,14 +37,18 @@ class LateArrivals:
     def __init__(self, context: OrderContext, blotter: Blotter) -> None:
         self._context = context
         self._blotter = blotter
+        self._given_up: dict[ClientOrderId, int] = {}
+        """When each was first seen to be given up, on the monotonic clock."""
         self._told: set[ClientOrderId] = set()
+
+    def days(self) -> set[date]:
+        """The days whose lists may still show something that was given up, within five minutes: to be read for that."""
+        now_ns = self._context.clock.monotonic_ns()
+        return {listed_on(e) for name, e in self._lost() if now_ns - self._given_up.setdefault(name, now_ns) <= _FOR_NS}
 
     def look(self, day: date, rows: Sequence[VenueOrder]) -> None:
         """Look for them in the list of a day."""
-        for entry in self._blotter.done():
-            name, status = entry.intent.order.client_order_id, entry.state.status
-            if status is not OrderStatus.REJECTED or name in self._told or not never_came(entry):
-                continue
+        for name, entry in self._lost():
             if listed_on(entry) != day or (row := find(entry, rows, self._blotter.names())) is None:
                 continue
             self._told.add(name)
@@ -49,3 +57,9 @@ class LateArrivals:
                 f"it was given up as absent, and {row.venue_order_id} of the broker's list, of which {row.filled_qty} "
                 "has traded, is it after all: it may have been sent again, so look at the broker",
             )
+
+    def _lost(self) -> Iterator[tuple[ClientOrderId, Entry]]:
+        for entry in self._blotter.done():
+            name = entry.intent.order.client_order_id
+            if entry.state.status is OrderStatus.REJECTED and name not in self._told and never_came(entry):
+                yield name, entry

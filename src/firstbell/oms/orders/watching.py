@@ -102,7 +102,7 @@ class Watch:
             if not entry.is_held_back:
                 days[listed_on(entry)].append(entry)
         if self._context.today() not in days:
-            for day in self._late.days():
+            for day in {*self._late.days(), *self._arrivals.days()}:
                 days.setdefault(day, [])
         shown: list[ClientOrderId] = []
         for day, entries in days.items():
