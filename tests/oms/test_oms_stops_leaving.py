@@ -51,6 +51,16 @@ def bracket(desk, **terms):
     return placed
 
 
+def protect(desk, alone):
+    """Something that was bought, and a stop at 4,940 for it: one by itself, or a bracket's."""
+    if alone:
+        desk.manager.place(request(price=4965, quantity=10))
+        desk.rounds()
+        hold_stop(desk, 4940, role="stop_loss")
+    else:
+        bracket(desk)
+
+
 def fall(desk, price):
     desk.quote(price, price + 2, bid_quantity=D(100_000))
     desk.trade(price + 1, 10)
@@ -123,12 +133,7 @@ def test_a_trailing_stop_leaves_near_where_it_has_come_to(near):
 
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_stop_that_was_lost_on_its_way_goes_again_at_the_same_price_and_no_further(near, alone):
-    if alone:
-        near.manager.place(request(price=4965, quantity=10))
-        near.rounds()
-        hold_stop(near, 4940)
-    else:
-        bracket(near)
+    protect(near, alone)
     sent, send = [], near.broker.send
 
     def lose(prepared, *, timeout_s):
@@ -181,12 +186,7 @@ def test_a_trailing_stop_that_begins_at_a_stop_loss_waits_there(near):
 
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_stop_whose_host_cannot_be_reached_is_tried_until_it_can_be(near, alone):
-    if alone:
-        near.manager.place(request(price=4965, quantity=10))
-        near.rounds()
-        hold_stop(near, 4940)
-    else:
-        bracket(near)
+    protect(near, alone)
     tried, send = [], near.broker.send
     near.broker.send = raising(NotSent("connection refused"), tried)
     fall(near, 4930)
@@ -341,12 +341,7 @@ def test_the_rest_of_an_order_that_went_on_at_another_price_keeps_to_what_was_as
 
 def unreachable(desk, alone):
     """A stop whose host cannot be reached: it has been let go in vain and is to be tried again; its plan's role."""
-    if alone:
-        desk.manager.place(request(price=4965, quantity=10))
-        desk.rounds()
-        hold_stop(desk, 4940, role="stop_loss")
-    else:
-        bracket(desk)
+    protect(desk, alone)
     send, desk.broker.send = desk.broker.send, raising(NotSent("connection refused"))
     fall(desk, 4930)
     desk.rounds(12, pause_s=0.3)
@@ -375,12 +370,7 @@ def test_a_stop_that_waits_to_be_tried_again_is_taken_over_when_its_process_ends
 
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_halt_at_the_last_moment_holds_a_stop_back(near, alone):
-    if alone:
-        near.manager.place(request(price=4965, quantity=10))
-        near.rounds()
-        hold_stop(near, 4940, role="stop_loss")
-    else:
-        bracket(near)
+    protect(near, alone)
     halt, release = HaltFile.of(near.folder), near.broker.prepare
 
     def late(order):

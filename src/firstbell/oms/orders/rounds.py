@@ -219,8 +219,7 @@ class Rounds:
     def _let_triggered_go(self) -> None:
         """Let go of what has been triggered and belongs with nothing else."""
         for entry in self._ours():
-            terms = entry.intent.order.instructions
-            if entry.state.triggered and terms.group is None and terms.parent_id is None:
+            if entry.state.triggered and _waited_alone(entry):
                 self._release(Release(entry, entry.state.quantity))
 
     def _look_after_lost_stops(self) -> None:
