@@ -17,7 +17,7 @@ from firstbell.alerts.orders import OrderAlerts
 from firstbell.alerts.tail import Tail, answers_are_in
 from firstbell.alerts.telegram_text import pages
 from firstbell.clock import SystemClock
-from firstbell.config.models import AlertKind
+from firstbell.config.alert_settings import AlertKind
 from firstbell.journal.opening import open_journal
 from firstbell.journal.owner import this_process
 from firstbell.model.instructions import Instructions

@@ -8,8 +8,8 @@ from pathlib import Path
 from firstbell.alerts.base import Heard, Message, Messenger
 from firstbell.alerts.commands import Commands
 from firstbell.alerts.dispatcher import CALL_S, CAPACITY, MOST_TRIES, Dispatcher
+from firstbell.config.alert_settings import AlertKind, TelegramSettings
 from firstbell.config.mistakes import keys_of
-from firstbell.config.models import AlertKind, TelegramSettings
 
 HEARD = Heard(1, ours=True)
 PAGE = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text(encoding="utf-8")

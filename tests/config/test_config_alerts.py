@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from firstbell.config import load
-from firstbell.config.models import AlertKind
+from firstbell.config.alert_settings import AlertKind
 from firstbell.errors import ConfigError
 
 ACCOUNT = "[Order_A]\nusername = u\npassword = p4ssw0rd\nbroker_code = shahr\nisin = IRO1MHRN0001\n[telegram]\n"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from firstbell.config import load, render
+from firstbell.config.alert_settings import TelegramSettings
 from firstbell.config.mistakes import keys_of
 from firstbell.config.models import (
     AccountSettings,
@@ -14,7 +15,6 @@ from firstbell.config.models import (
     CaptchaSettings,
     RiskSettings,
     RunSettings,
-    TelegramSettings,
 )
 from firstbell.config.order_log_settings import OrderLogSettings
 from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.alerts import words
 from firstbell.alerts.base import Importance
-from firstbell.config.models import AlertKind
+from firstbell.config.alert_settings import AlertKind
 from firstbell.model.money import grouped
 from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
 from firstbell.model.terms import OrderType

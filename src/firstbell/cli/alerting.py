@@ -16,7 +16,7 @@ from firstbell.alerts.telegram import API_URL, Telegram
 from firstbell.brokers.transport import Transport
 from firstbell.cache.file_lock import locked
 from firstbell.cli.desk import OfficeDesk
-from firstbell.config.models import AlertKind
+from firstbell.config.alert_settings import AlertKind
 from firstbell.errors import FirstbellError
 from firstbell.log import complain
 from firstbell.oms import symbols
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from firstbell.alerts.base import Message, Messenger
-    from firstbell.config.models import Settings, TelegramSettings
+    from firstbell.config.alert_settings import TelegramSettings
+    from firstbell.config.models import Settings
     from firstbell.oms.office import Office
     from firstbell.risk.trading_state import Halt
 

@@ -15,7 +15,7 @@ from firstbell.alerts import words
 from firstbell.alerts.tail import Tail, answers_are_in
 from firstbell.cli.alerting import Alerts
 from firstbell.clock import exchange_now
-from firstbell.config.models import AlertKind
+from firstbell.config.alert_settings import AlertKind
 from firstbell.errors import FirstbellError
 from firstbell.model.money import exact, grouped
 from firstbell.model.order_status import OrderStatus

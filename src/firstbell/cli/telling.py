@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from firstbell.alerts.base import Importance, Message
-from firstbell.config.models import AlertKind
+from firstbell.config.alert_settings import AlertKind
 from firstbell.log import redact
 
 if TYPE_CHECKING:

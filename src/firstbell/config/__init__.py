@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from firstbell.config.alert_settings import TelegramSettings
     from firstbell.config.loading import load
     from firstbell.config.models import (
         AccountSettings,
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
         RiskSettings,
         RunSettings,
         Settings,
-        TelegramSettings,
     )
     from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
     from firstbell.config.paper_settings import PaperSettings

@@ -13,6 +13,7 @@ from pydantic import SecretStr, ValidationError
 
 from firstbell.config import baskets, mistakes
 from firstbell.config.accounts import PREFIX, Accounts, is_enabled, tell_placeholders
+from firstbell.config.alert_settings import TelegramSettings
 from firstbell.config.ini import Entry, IniFile, RawSection, decode, parse
 from firstbell.config.legacy import Legacy
 from firstbell.config.models import (
@@ -23,7 +24,6 @@ from firstbell.config.models import (
     RiskSettings,
     RunSettings,
     Settings,
-    TelegramSettings,
 )
 from firstbell.config.order_log_settings import OrderLogSettings
 from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings

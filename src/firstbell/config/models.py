@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -26,11 +25,12 @@ from pydantic import (
 )
 
 from firstbell.config import values
+from firstbell.config.alert_settings import TelegramSettings
 from firstbell.config.order_log_settings import OrderLogSettings
 from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
 from firstbell.config.paper_settings import PaperSettings
 from firstbell.config.position_settings import MetricsSettings, PositionSettings
-from firstbell.config.section import FilePath, Section
+from firstbell.config.section import BaseUrl, FilePath, Section
 from firstbell.config.validation_settings import ValidationSettings
 from firstbell.market import MARKETS
 from firstbell.model.broker_codes import BROKER_CODES, EPHOENIX_CODES
@@ -58,27 +58,6 @@ class CaptchaSolverKind(StrEnum):
     """The user's own program."""
     URL = "url"
     """The user's own server."""
-
-
-class AlertKind(StrEnum):
-    """What an alert may be about."""
-
-    CONFIRMED = "confirmed"
-    """An order is at its broker."""
-    FAILED = "failed"
-    """One is refused or denied, or nobody knows what became of it."""
-    FILLS = "fills"
-    """Something of one has traded."""
-    STOPS = "stops"
-    """A trigger price has traded."""
-    CHANGES = "changes"
-    """One is canceled, changed or expired, or would not be."""
-    HALTS = "halts"
-    """Trading is halted, or resumed."""
-    READINESS = "readiness"
-    """Before the bell: a go or no-go for each account."""
-    SUMMARY = "summary"
-    """What a run came to."""
 
 
 class OrdersMode(StrEnum):
@@ -115,7 +94,6 @@ Whole = Annotated[Decimal, BeforeValidator(values.whole)]
 """A whole positive number of rials or shares."""
 Count = Annotated[int, BeforeValidator(values.whole_int)]
 """A whole positive number of things."""
-BaseUrl = Annotated[str, BeforeValidator(values.base_url)]
 """Scheme, host and port."""
 
 
@@ -222,38 +200,6 @@ class BrokerSettings(Section):
         if not there:
             raise ValueError(f"there is no file {ca_file}")
         return ca_file
-
-
-def _bot_token(token: SecretStr | None) -> SecretStr | None:
-    if token is not None:
-        values.telegram_token(token.get_secret_value())
-    return token
-
-
-def _chat_id(value: object) -> str | None:
-    return None if value is None else values.telegram_chat(value)
-
-
-class TelegramSettings(Section):
-    """``[telegram]``: where alerts go."""
-
-    bot_token: Annotated[SecretStr | None, AfterValidator(_bot_token)] = Field(
-        default=None,
-        description="The bot's token; where that variable is not set either, there are no alerts.",
-        json_schema_extra={"shown": "env:TELEGRAM_BOT_TOKEN"},
-    )
-    chat_id: Annotated[str | None, BeforeValidator(_chat_id)] = Field(
-        default=None, description="The one chat that gets alerts."
-    )
-    api_url: BaseUrl | None = Field(default=None, description="Another Telegram server; empty: Telegram's own.")
-    events: Annotated[tuple[AlertKind, ...], BeforeValidator(partial(values.words, kinds=AlertKind))] = Field(
-        default=tuple(AlertKind),
-        description="What alerts are about.",
-        json_schema_extra={"shown": ", ".join(AlertKind)},
-    )
-    commands: Annotated[bool, BeforeValidator(values.yes_or_no)] = Field(
-        default=True, description="Whether that chat may ask for things, and halt and resume trading: /help says how."
-    )
 
 
 class RiskSettings(Section):

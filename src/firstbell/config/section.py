@@ -17,6 +17,7 @@ def _path(value: object, info: ValidationInfo) -> Path:
     return values.absolute(value, folder)
 
 
+BaseUrl = Annotated[str, BeforeValidator(values.base_url)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
 """An absolute path; written relative to the config's folder."""
 

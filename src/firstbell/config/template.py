@@ -6,6 +6,7 @@ from datetime import time, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from firstbell.config.alert_settings import TelegramSettings
 from firstbell.config.mistakes import keys_of
 from firstbell.config.models import (
     AccountSettings,
@@ -13,7 +14,6 @@ from firstbell.config.models import (
     CaptchaSettings,
     RiskSettings,
     RunSettings,
-    TelegramSettings,
 )
 from firstbell.config.order_log_settings import OrderLogSettings
 from firstbell.config.order_settings import FallbackSettings, OrdersSettings, PartialFillSettings, RetrySettings
