@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from firstbell.errors import JournalDamaged
 from firstbell.model.facts import Facts, document, instant_of
 from firstbell.model.identifiers import ClientOrderId, RunId, VenueOrderId
@@ -15,7 +17,6 @@ from firstbell.model.terms import AttemptOutcome, OrderRole
 
 _NEW_TERMS: Final = ("price", "quantity", "trigger_price")
 """What a replacement may have changed."""
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def write_report(report: ExecutionReport) -> str:
@@ -108,17 +109,11 @@ def read_instructions(text: str | None) -> Instructions:
 
 
 def _text(facts: dict[str, Any]) -> str:
-    text = _ENCODE(facts)
-    # A stranger's JSON can bring half of a surrogate pair, which no database takes as it is.
-    return text if _is_whole(text) else json.dumps(facts, separators=(",", ":"))
-
-
-def _is_whole(text: str) -> bool:
     try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+        return to_json(facts).decode("utf-8")
+    except PydanticSerializationError:
+        # A stranger's JSON can bring half of a surrogate pair, which no database takes as it is.
+        return json.dumps(facts, separators=(",", ":"))
 
 
 def _fill_facts(fill: Fill) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,6 +54,8 @@ _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 """What it is made of; all but the number that the database gives a row, which its indexes hold as well."""
 _LATER: Final[Mapping[str, str]] = MappingProxyType({"orders": "instructions"})
 """Columns that came with a later version: a row in which nothing stands there has the digest that it always had."""
+_VALUES: Final = {table: itemgetter(*columns) for table, columns in _COLUMNS.items()}
+"""What takes them out of a row."""
 
 TABLES: Final = tuple(_COLUMNS)
 """The tables whose rows have one."""
@@ -78,7 +81,7 @@ def check(table: str, row: Row) -> None:
 
 
 def _digest(table: str, row: Mapping[str, Any] | Row) -> str:
-    values = [table, *(row[column] for column in _COLUMNS[table])]
+    values = [table, *_VALUES[table](row)]
     if table in _LATER and row[_LATER[table]] is not None:
         values.append(row[_LATER[table]])
     return hashlib.blake2b(json.dumps(values).encode("ascii"), digest_size=16).hexdigest()

@@ -94,9 +94,7 @@ class _SqliteSession:
         return [row for name in client_order_ids for row in self._db.execute(query, (name,))]
 
     def add(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        query = _insertion(table, tuple(rows[0]))
-        for row in rows:
-            self._db.execute(query, tuple(row.values()))
+        self._db.executemany(_insertion(table, tuple(rows[0])), [tuple(row.values()) for row in rows])
 
     def alive(self, owner: Owner) -> bool:
         return is_alive(owner)
