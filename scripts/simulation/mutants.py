@@ -60,7 +60,7 @@ _LATE_CLAIM: Final = """
     late = globals().setdefault("_late_claims", {}).pop(self._order.client_order_id, None)
     if late is not None:
         self._desk.journal.claim(*late)
-    self._desk.writer.append("""
+    reports = ["""
 
 MUTANTS: Final = (
     _bug(
@@ -90,7 +90,7 @@ MUTANTS: Final = (
             ),
         ),
         ("sniper.firing", "LoginRun._still_ours", "return kept", "return list(armed.ready)"),
-        (_ATTEMPTS, "Attempts._write", "self._desk.writer.append(", _LATE_CLAIM.strip()),
+        (_ATTEMPTS, "Attempts._write", "reports = [", _LATE_CLAIM.strip()),
     ),
     _bug(
         "HTTP 200 is accepted",
@@ -155,7 +155,7 @@ MUTANTS: Final = (
     ),
     _bug(
         "recovery leaves the dead alone",
-        ("oms.recovery", "recover", "if entry.state.unresolved or entry.is_held_back:", "if True:"),
+        ("oms.recovery", "recover", "if entry.state.unresolved or entry.is_held_back", "if True"),
     ),
     _bug(
         "recovery judges the living",
@@ -275,8 +275,12 @@ MUTANTS: Final = (
         (
             _ATTEMPTS,
             "Attempts._write",
-            "self._desk.writer.append(",
-            "import contextlib\n    with contextlib.suppress(Exception): self._desk.writer.append(",
+            "    try:\n        self._desk.writer.append(reports)",
+            (
+                "    import contextlib\n"
+                "    try:\n"
+                "        with contextlib.suppress(Exception): self._desk.writer.append(reports)"
+            ),
         ),
         (
             _ATTEMPTS,

@@ -91,6 +91,21 @@ class JournalDamaged(JournalError):
     """The journal's contents cannot be trusted. Refuse to start; a person must look."""
 
 
+class Unwritten(JournalError):
+    """What became of something that was sent could not be written down: it counts as unresolved, whatever became of it.
+
+    Attributes:
+        client_order_id: The order.
+    """
+
+    def __init__(self, client_order_id: str, what: str, why: Exception) -> None:
+        self.client_order_id = client_order_id
+        super().__init__(
+            f"{what} {client_order_id} may have come to its broker, and what became of it could not be written down: "
+            f"{why}; send nothing in its stead before `firstbell orders reconcile` has asked for it"
+        )
+
+
 class CaptchaError(FirstbellError):
     """Nobody solved the captcha. Ask again, or mend the solver named in the config."""
 

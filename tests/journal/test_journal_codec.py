@@ -64,6 +64,7 @@ REPORTS = st.builds(
     st.none() | NUMBERS,
     st.none() | NUMBERS,
     st.none() | NUMBERS,
+    st.none() | st.frozensets(TEXTS, max_size=5),
 )
 INSTRUCTIONS = st.just(PLAIN) | st.builds(
     Instructions,

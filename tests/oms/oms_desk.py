@@ -77,8 +77,8 @@ class MortalJournal:
     def claim(self, *args):
         return self._deeds.do(self._journal.claim, *args)
 
-    def append(self, reports):
-        return self._deeds.do(self._journal.append, reports)
+    def append(self, reports, **options):
+        return self._deeds.do(self._journal.append, reports, **options)
 
     def __getattr__(self, name):
         return getattr(self._journal, name)

@@ -334,7 +334,13 @@ def test_a_price_that_comes_to_an_order_at_the_broker_is_its_own_business():
     everywhere = replace(PROFIT_RESTS, is_hit=lambda _entry: True)
     resting = buy("low", status=S.ACCEPTED, held=False), buy("high", status=S.ACCEPTED, held=False)
     assert steps(None, *resting, ways=everywhere) == []
-    assert steps(None, resting[0], waits("high"), ways=everywhere) == [(Withdraw, "low", None)]
+    assert steps(None, resting[0], waits("high", triggered=True), ways=everywhere) == [(Withdraw, "low", None)]
+
+
+def test_what_rests_stays_while_the_one_whose_price_has_come_may_not_leave():
+    halted = replace(PROFIT_RESTS, is_hit=lambda _entry: False)
+    resting, third = buy("low", status=S.ACCEPTED, held=False), waits("third")
+    assert steps(None, resting, waits("high", triggered=True), third, ways=halted) == [(Withdraw, "third", None)]
 
 
 def test_of_a_group_of_entries_only_those_that_can_rest_are_let_go_and_only_once():

@@ -6,11 +6,13 @@ import copy
 from decimal import Decimal
 
 import pytest
-from oms_desk import request
+from oms_desk import Desk, request
 
 from firstbell.errors import NoAnswer
+from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.order_status import OrderStatus
+from firstbell.oms.orders.key_orders import KeyOrders
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.oms.policies.fallback import FallbackConfig
 from firstbell.simulator.rules import Reason
@@ -58,7 +60,7 @@ def test_what_a_fallback_has_placed_is_the_keys_order_also_in_another_process(de
     assert len(placed) == 1
     for _ in range(2):
         desk.open()
-        again = desk.manager.place(request(key="k"))
+        again = desk.manager.place(request(**COSTLY))
         assert (again.order_id, again.message, again.is_success) == (first.order_id, BEFORE, True)
         assert [child.order_id for child in again.children] == [first.children[0].order_id]
         assert quantities(desk) == placed
@@ -123,8 +125,85 @@ def test_a_part_of_a_later_round_is_found_as_well(desk):
 
 def test_it_is_told_how_the_order_stands_also_where_it_could_not_be_placed_now(desk):
     first = desk.manager.place(request(key="k"))
-    again = desk.manager.place(request(key="k", price=9000))
+    desk.quote(4990, 5000)
+    again = desk.manager.place(request(key="k"))
     assert (again.order_id, again.status, again.message) == (first.order_id, S.ACCEPTED, BEFORE)
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ({"price": 4850}, "price 4860, not 4850"),
+        ({"side": "sell"}, "side buy, not sell"),
+        ({"quantity": 999}, "quantity 1000, not 999"),
+        ({"time_in_force": "ioc"}, "time in force day, not ioc"),
+        ({"order_type": "market", "price": None}, "type limit, not market"),
+        ({"instrument": "IRO1NONE0001"}, "instrument IRO1FOLD0001, not IRO1NONE0001"),
+    ],
+)
+def test_a_key_that_stands_for_other_terms_sends_nothing_and_is_no_success(desk, terms, words):
+    first = desk.manager.place(request(key="k"))
+    again = desk.manager.place(request(key="k", **terms))
+    assert (again.order_id, again.is_success, again.status) == (first.order_id, False, S.ACCEPTED)
+    assert words in again.message
+    assert len(desk.at_venue()) == 1
+
+
+def test_an_order_that_was_changed_since_is_known_by_what_was_asked_for(desk):
+    first = desk.manager.place(request(key="k"))
+    desk.manager.replace(first.order_id, price=4855)
+    assert desk.manager.place(request(key="k")).is_success
+
+
+def between_its_look_and_its_claim(other, monkeypatch, deed):
+    """Have something done once the other process has looked at the key, before it claims anything."""
+    look, done, theirs = KeyOrders.asked_before, [], next(iter(other.manager.traders)).blotter
+
+    def looking(self, key):
+        before = look(self, key)
+        if self.blotter is theirs and not done:
+            done.append(None)
+            done[0] = deed()
+        return before
+
+    monkeypatch.setattr(KeyOrders, "asked_before", looking)
+    return done
+
+
+def test_what_a_fallback_made_between_the_look_and_the_claim_leaves_nothing_for_another_process(desk, monkeypatch):
+    other = Desk(desk.folder, desk.clock, desk.market, owner=this_process())
+    done = between_its_look_and_its_claim(other, monkeypatch, lambda: desk.manager.place(request(**COSTLY)))
+    again = other.manager.place(request(**COSTLY))
+    assert done[0].is_success
+    assert again.is_success
+    assert [child.order_id for child in again.children] == [done[0].children[0].order_id]
+    assert len(quantities(desk)) == 1
+    other.close()
+
+
+def test_an_entry_never_leaves_without_exits_that_another_process_has_taken_back(desk):
+    """One process's entry is refused and its exits are taken back while the other one waits for the entry's claim."""
+    other = Desk(desk.folder, desk.clock, desk.market, owner=this_process())
+    asked = BracketRequest(entry=request(key="b"), take_profit=4950, stop_loss=4800)
+    desk.refuse(Reason.NOT_ENOUGH_MONEY)
+    real = desk.broker.lost
+
+    def meanwhile(send, prepared, **options):
+        desk.broker.lost = real
+        told.append(other.manager.place_bracket(asked))
+        return real(send, prepared, **options)
+
+    told = []
+    desk.broker.lost = meanwhile
+    desk.manager.place_bracket(asked)
+    (entry, *exits) = told[0]
+    assert not entry.is_success
+    assert not any(each.is_success for each in exits)
+    assert desk.at_venue() == ()
+    # Asked again afterwards it is placed, exits and all.
+    placed = other.manager.place_bracket(asked)
+    assert [each.is_success for each in placed] == [True, True, True]
+    other.close()
 
 
 def test_what_another_process_places_under_the_key_meanwhile_leaves_nothing_for_a_fallback(desk, monkeypatch):

@@ -83,7 +83,7 @@ def test_what_is_changed_by_hand_at_the_broker_is_seen(desk):
 
 def test_the_same_key_is_the_same_order_however_often_it_is_asked_for(desk):
     first = desk.manager.place(request(key="mine"))
-    again = desk.manager.place(request(key="mine", quantity=5000))
+    again = desk.manager.place(request(key="mine"))
     assert again.order_id == first.order_id
     desk.open()
     assert desk.manager.place(request(key="mine")).order_id == first.order_id

@@ -431,7 +431,7 @@ def test_a_step_that_cannot_be_written_down_ends_the_round(desk):
     desk.trade(4950, 10_000 + 500)
     append = desk.journal.append
 
-    def full(reports):
+    def full(reports, **_where):
         if any(report.kind is ReportKind.REPLACED for report in reports):
             raise JournalError("the disk is full")
         append(reports)
@@ -810,7 +810,7 @@ def test_that_a_rest_was_taken_back_is_said_and_cannot_go_unwritten(partly):
     desk.trade(4861, 300)
     append = desk.journal.append
 
-    def full(reports):
+    def full(reports, **_where):
         if any(report.kind is ReportKind.PENDING_CANCEL for report in reports):
             raise JournalError("the disk is full")
         append(reports)

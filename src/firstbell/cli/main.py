@@ -14,7 +14,7 @@ import click
 from firstbell import __version__
 from firstbell.cli.shell import Shell
 from firstbell.config.private_process import be_private
-from firstbell.errors import FirstbellError
+from firstbell.errors import FirstbellError, Unwritten
 from firstbell.log import complain, guard_tracebacks
 
 _COMMANDS: Final = {
@@ -37,6 +37,7 @@ _COMMANDS: Final = {
 """Command → (module, attribute, short help). Explicit, and imported only when asked for."""
 
 EXIT_USAGE: Final = 2
+EXIT_UNRESOLVED: Final = 3
 EXIT_INTERRUPTED: Final = 130
 
 
@@ -108,6 +109,9 @@ def main() -> None:
         error.show(file=said)
         complain(said.getvalue())
         sys.exit(EXIT_USAGE)
+    except Unwritten as error:
+        complain(str(error))
+        sys.exit(EXIT_UNRESOLVED)
     except FirstbellError as error:
         complain(str(error))
         sys.exit(EXIT_USAGE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
@@ -10,16 +11,16 @@ from firstbell.cli.alerting import tell_orders
 from firstbell.cli.tables import add_columns, order_words, plain_table, print_table
 from firstbell.clock import exchange_now
 from firstbell.config import load
-from firstbell.errors import RunError
-from firstbell.log import set_up
+from firstbell.errors import RunError, Unwritten
+from firstbell.log import redact, set_up
 from firstbell.model.identifiers import ClientOrderId, RunId
 from firstbell.model.money import grouped, plain
-from firstbell.model.terms import OrderType
+from firstbell.model.terms import OrderOutcome, OrderType
 from firstbell.oms.office import Office
 from firstbell.oms.run_id import new_run_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.table import Table
 
@@ -71,6 +72,27 @@ def find(office: Office, name: str) -> Entry:
         names = ", ".join(f"{each.intent.order.client_order_id} ({each.intent.order.account})" for each in found)
         raise RunError(f"several brokers call an order {name}: name one of {names}")
     return found[0]
+
+
+@contextmanager
+def telling_of_unwritten(shell: Shell, *, listed: bool) -> Iterator[None]:
+    """Tell programs too which order may have come to its broker though that could not be written down.
+
+    Args:
+        shell: The command's options.
+        listed: Whether the command tells of its orders in a list.
+
+    Raises:
+        Unwritten: As before.
+    """
+    try:
+        yield
+    except Unwritten as error:
+        if shell.json:
+            name, outcome = error.client_order_id, OrderOutcome.UNRESOLVED.value
+            told = {"client_order_id": name, "outcome": outcome, "message": redact(str(error))}
+            shell.print_json({"orders": [told], "to_look_at": []} if listed else {**told, "to_look_at": []})
+        raise
 
 
 def facts(entry: Entry) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from firstbell.cli.brokers import brokers_of
 from firstbell.cli.order_brokers import brokers
 from firstbell.cli.order_log import log
-from firstbell.cli.order_shell import command_id, facts, find, open_office, print_entries
+from firstbell.cli.order_shell import command_id, facts, find, open_office, print_entries, telling_of_unwritten
 from firstbell.cli.order_watch import watch
 from firstbell.cli.place import place, replace
 from firstbell.cli.resolving import ask_quickly, recovered
@@ -23,11 +23,12 @@ from firstbell.errors import BrokerError, CaptchaError, RunError
 from firstbell.log import redact
 from firstbell.model.money import plain
 from firstbell.model.order_status import DONE, PLACED, OrderStatus
+from firstbell.oms.cancel import CANCEL_OF, why_not_canceled
 from firstbell.oms.cancel import cancel as cancel_order
-from firstbell.oms.cancel import why_not_canceled
 from firstbell.oms.orders.late_trades import why_to_look
 from firstbell.oms.orders.queue_position import volume_ahead
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
+from firstbell.oms.unwritten import may_have_come
 from firstbell.sniper import results
 from firstbell.sniper.archive import current, put_back
 
@@ -157,7 +158,7 @@ def cancel(shell: Shell, *, order: str) -> int:
     Exit status: 0 it is off the book; 1 the broker refused, or it has traded; 3 it is not known yet.
     """
     teller = Teller(shell)
-    with open_office(shell, teller) as office:
+    with telling_of_unwritten(shell, listed=False), open_office(shell, teller) as office:
         entry = find(office, order)
         broker = brokers_of(office).get(entry.intent.login)
         if broker is None:
@@ -167,8 +168,9 @@ def cancel(shell: Shell, *, order: str) -> int:
             now = cancel_order(entry, broker, office.journal, office.clock, command_id(office))
         except (BrokerError, CaptchaError) as error:
             now, refusal = find(office, entry.intent.order.client_order_id), redact(str(error))
-        put_back(office.journal, office.clock, [now.run_id], office.calendar.tz)
-        _judge(office, entry, now, teller)
+        with may_have_come(now.intent.order.client_order_id, CANCEL_OF):
+            put_back(office.journal, office.clock, [now.run_id], office.calendar.tz)
+            _judge(office, entry, now, teller)
     message = why_not_canceled(now.state.status, refusal)
     is_asked = now.state.status is OrderStatus.PENDING_CANCEL
     if shell.json:

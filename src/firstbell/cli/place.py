@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.markup import escape
 
-from firstbell.cli.order_shell import command_id, facts, find, open_office, print_entries
+from firstbell.cli.order_shell import command_id, facts, find, open_office, print_entries, telling_of_unwritten
 from firstbell.cli.resolving import ask_quickly, recovered
 from firstbell.cli.shell import Shell, shared_options
 from firstbell.cli.telling import Teller
@@ -18,6 +19,8 @@ from firstbell.model.order_request import OrderRequest
 from firstbell.model.terms import OrderType, Side, TimeInForce
 from firstbell.oms.orders.assembling import order_manager
 from firstbell.oms.orders.requests import BracketRequest
+from firstbell.oms.orders.sending import CHANGE_OF
+from firstbell.oms.unwritten import may_have_come
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +102,7 @@ def place(
     Exit status: 0 it is at the broker, or held back; 1 denied or refused; 3 unresolved; 4 halted.
     """
     teller = Teller(shell)
-    with open_office(shell, teller) as office:
+    with telling_of_unwritten(shell, listed=True), open_office(shell, teller) as office:
         tz = office.calendar.tz
         request = _request(asked, None if until is None else until.replace(tzinfo=tz))
         bracket = _bracket(request, take_profit, stop_loss, stop_limit, stop_trail)
@@ -108,11 +111,13 @@ def place(
             ask_quickly(shell, office, run_id, unresolved)
         manager = order_manager(office, run_id, live=live, intervene=teller.intervene)
         responses = (manager.place(request),) if bracket is None else manager.place_bracket(bracket)
-        if any(each.is_success and not each.is_held for each in responses):
-            # It may have traded at once, and what belongs with it may leave now.
-            manager.poll()
-        halted = manager.interrupt.is_halt
-        _show(shell, manager, responses, teller)
+        sent = [each.order_id for each in responses if each.order_id is not None and not each.is_held]
+        with may_have_come(sent[0], "order") if sent else nullcontext():
+            if any(each.is_success and not each.is_held for each in responses):
+                # It may have traded at once, and what belongs with it may leave now.
+                manager.poll()
+            halted = manager.interrupt.is_halt
+            _show(shell, manager, responses, teller)
     if any(response.is_unresolved for response in responses):
         return _UNRESOLVED
     if responses[0].is_success:
@@ -142,13 +147,14 @@ def replace(
         if number is not None and number <= 0:
             raise click.UsageError(f"{name}: {number} is not more than zero")
     teller = Teller(shell)
-    with open_office(shell, teller) as office:
+    with telling_of_unwritten(shell, listed=True), open_office(shell, teller) as office:
         name = find(office, order).intent.order.client_order_id
         # An order that is at its broker already was asked for there: changing it needs no second word.
         manager = order_manager(office, command_id(office), intervene=teller.intervene)
         response = manager.replace(name, price=price, quantity=quantity, trigger_price=trigger_price)
         halted = manager.interrupt.is_halt
-        _show(shell, manager, (response,), teller)
+        with may_have_come(name, CHANGE_OF):
+            _show(shell, manager, (response,), teller)
     if response.is_unresolved:
         return _UNRESOLVED
     if response.is_success:

@@ -76,6 +76,15 @@ class Entry:
     claimed_at: datetime
 
     @property
+    def known_ids(self) -> frozenset[VenueOrderId] | None:
+        """The broker's names in its list before this could have left; None where that is not known.
+
+        One that was held back leaves long after its claim.
+        """
+        has_waited = self.intent.bell_ns == HELD_NS and self.state.submitted_at is not None
+        return self.state.known_ids if has_waited else self.intent.known_ids
+
+    @property
     def is_held_back(self) -> bool:
         """Whether it is one that we hold back, and nothing of it has left."""
         return self.intent.bell_ns == HELD_NS and self.state.status is OrderStatus.INITIALIZED
@@ -167,6 +176,14 @@ class Journal(Protocol):
         """Whether only this machine can reach it: then no other machine may run with it."""
         ...
 
+    @property
+    def failed_writes(self) -> int:
+        """How many writes of this process have been cut short: each may be there, or not, and was not handed on.
+
+        Whoever keeps a copy of what is written reads it anew where this has changed.
+        """
+        ...
+
     def alive(self, owner: Owner) -> bool:
         """Whether the owner's process still lives, as far as this journal can tell; in doubt it does."""
         ...
@@ -187,11 +204,15 @@ class Journal(Protocol):
         """Claim a plan, durably, against every other process: the one door through which an order becomes sendable."""
         ...
 
-    def append(self, reports: Sequence[ExecutionReport]) -> None:
+    def append(self, reports: Sequence[ExecutionReport], *, where: OrderState | None = None) -> None:
         """Write reports, all or none, durably.
 
+        Args:
+            reports: They.
+            where: How the order of all of them has to stand, where they are of one and it may not stand otherwise.
+
         Raises:
-            ReportMisfit: One does not fit its order's state, and nothing was written.
+            ReportMisfit: One does not fit its order's state, or that is not `where`, and nothing was written.
         """
         ...
 

@@ -36,6 +36,8 @@ def write_report(report: ExecutionReport) -> str:
         number = getattr(report, name)
         if number is not None:
             facts[name] = str(number)
+    if report.known_ids is not None:
+        facts["known_ids"] = sorted(report.known_ids)
     return _text(facts)
 
 
@@ -48,6 +50,7 @@ def read_report(client_order_id: str, run_id: str, kind: str, at: str, facts_tex
     try:
         facts = Facts(document(facts_text))
         fill, attempt, venue_order_id = facts.inner("fill"), facts.inner("attempt"), facts.maybe_text("venue_order_id")
+        known_ids = facts.maybe_texts("known_ids")
         return ExecutionReport(
             client_order_id=ClientOrderId(client_order_id),
             run_id=RunId(run_id),
@@ -59,6 +62,7 @@ def read_report(client_order_id: str, run_id: str, kind: str, at: str, facts_tex
             cum_qty=facts.maybe_number("cum_qty"),
             reason=facts.maybe_text("reason"),
             **{name: facts.maybe_number(name) for name in _NEW_TERMS},
+            known_ids=None if known_ids is None else frozenset(map(VenueOrderId, known_ids)),
         )
     except ValueError as error:
         raise JournalDamaged(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from firstbell.errors import JournalError
@@ -27,7 +28,7 @@ from firstbell.model.order_status import IllegalMove, ReportKind
 from firstbell.model.report import ExecutionReport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import date
 
     from firstbell.clock import Clock
@@ -78,6 +79,8 @@ class SqlJournal:
         self._known = KnownStates()
         self._settled: dict[tuple[str, Owner], int] = {}
         """Login and claimant → the row of orders up to which none can stand against him ever again."""
+        self.failed_writes = 0
+        """See the protocol."""
 
     @property
     def is_local(self) -> bool:
@@ -127,18 +130,19 @@ class SqlJournal:
 
     def claim(self, intent: Intent, run_id: RunId, owner: Owner) -> ClaimAnswer:
         """Claim a plan, durably. Processes that claim plans of one login at once are served one after another."""
-        answer, told, left = self._store.write(
-            lambda session: self._claim(session, intent, run_id, owner), (intent.plan_id, intent.login)
-        )
-        if isinstance(answer, Claimed):
-            self._known.put(answer.order.client_order_id, Known(intent.plan_id, 1, OrderState(answer.order)))
-        self._hand_on(told)
+        with self._noticing():
+            answer, told, left = self._store.write(
+                lambda session: self._claim(session, intent, run_id, owner), (intent.plan_id, intent.login)
+            )
+            if isinstance(answer, Claimed):
+                self._known.put(answer.order.client_order_id, Known(intent.plan_id, 1, OrderState(answer.order)))
+            self._hand_on(told)
         if isinstance(answer, Claimed) and left is not None and self._may_be_missed(left):
             return self._give_up(answer.order, left, run_id)
         return answer
 
-    def append(self, reports: Sequence[ExecutionReport]) -> None:
-        """Write reports, all or none, durably."""
+    def append(self, reports: Sequence[ExecutionReport], *, where: OrderState | None = None) -> None:
+        """Write reports, all or none, durably; see the protocol."""
         if not reports:
             return
         names = dict.fromkeys(report.client_order_id for report in reports)
@@ -146,10 +150,11 @@ class SqlJournal:
         if len(known) < len(names):
             known |= self._store.read(lambda session: {n: _read_state(session, n) for n in names if n not in known})
         plans = sorted({each.plan_id for each in known.values()})
-        told, now = self._store.write(lambda session: _append(session, known, reports), plans)
-        for name, each in now.items():
-            self._known.put(name, each)
-        self._hand_on(told)
+        with self._noticing():
+            told, now = self._store.write(lambda session: _append(session, known, reports, where), plans)
+            for name, each in now.items():
+                self._known.put(name, each)
+            self._hand_on(told)
 
     def note(self, run_id: RunId, notes: Sequence[Note]) -> None:
         """Write down what a run found out."""
@@ -274,6 +279,17 @@ class SqlJournal:
     def _rows(self, query: str, values: tuple[Any, ...] = ()) -> Sequence[Row]:
         return self._store.read(lambda session: session.rows(query, values))
 
+    @contextmanager
+    def _noticing(self) -> Iterator[None]:
+        """Count a write that was cut short; one that does not fit has certainly not been made."""
+        try:
+            yield
+        except ReportMisfit:
+            raise
+        except BaseException:
+            self.failed_writes += 1
+            raise
+
     def _hand_on(self, told: Told) -> None:
         for report, before, after in told:
             for subscriber in self._subscribers:
@@ -302,9 +318,14 @@ def _read_state(session: Session, name: ClientOrderId) -> Known:
     return Known(entry.intent.plan_id, len(reports), entry.state)
 
 
-def _append(session: Session, known: _States, reports: Sequence[ExecutionReport]) -> tuple[Told, _States]:
+def _append(
+    session: Session, known: _States, reports: Sequence[ExecutionReport], where: OrderState | None
+) -> tuple[Told, _States]:
     """Write reports; what is to be told, and the orders as they stand then."""
     now = {name: _state(session, name, each) for name, each in known.items()}
+    for name, each in now.items() if where is not None else ():
+        if each.state != where:
+            raise ReportMisfit(f"{name} does not stand any more as it did")
     told: Told = []
     for report in reports:
         name = report.client_order_id

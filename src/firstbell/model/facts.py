@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from firstbell.model import strict_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _NUMBER: Final = re.compile(r"-?[0-9]{1,100}(?:\.[0-9]{1,100})?(?:E[+-]?[0-9]{1,2})?")
 """How `str` writes a `Decimal` of any number that makes sense."""
@@ -138,6 +141,11 @@ class Facts:
     def maybe_text(self, name: str) -> str | None:
         """The same, or None where nothing stands."""
         return None if self._found.get(name) is None else self.text(name)
+
+    def maybe_texts(self, name: str) -> Sequence[str] | None:
+        """The list of texts of a name, or None where nothing stands."""
+        found = self._found.get(name)
+        return None if found is None else texts_of(found)
 
     def whole(self, name: str) -> int:
         """The whole number of a name."""

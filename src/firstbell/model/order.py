@@ -147,12 +147,13 @@ class OrderState:
         attempts: Every attempt, in order.
         reason: The last report's reason, if it had one.
         changed: What replacements have made of its price, quantity and trigger price.
-        triggered: Whether its trigger price has traded.
+        triggered: Whether the trigger price that it has now has traded.
         fees: The sum of the fees that its trades named, in the price's currency.
         submitted_at: When the first word of its leaving was written down.
         changing: Whether a change was asked for and nobody has said yet what became of it.
         former: The terms from before its last changes at its broker, as long as lists may still show them.
         asked_at: When a cancel or a change was last asked for.
+        known_ids: The broker's names that were in its list right before it left, where it had been held back.
     """
 
     order: Order
@@ -172,6 +173,7 @@ class OrderState:
     changing: bool = False
     former: tuple[Former, ...] = ()
     asked_at: datetime | None = None
+    known_ids: frozenset[VenueOrderId] | None = None
 
     @property
     def price(self) -> Decimal:
@@ -248,12 +250,14 @@ class OrderState:
             attempts=(*self.attempts, report.attempt) if report.attempt else self.attempts,
             reason=report.reason,
             changed=changed,
-            triggered=self.triggered or report.kind is ReportKind.TRIGGERED,
+            # With another trigger price its time has not come.
+            triggered=report.kind is ReportKind.TRIGGERED or (self.triggered and report.trigger_price is None),
             fees=fees,
             submitted_at=self.submitted_at or (report.at if report.kind is ReportKind.SUBMITTED else None),
             changing=changing,
             former=_former(self, report),
             asked_at=report.at if report.kind in _ASKS else self.asked_at,
+            known_ids=self.known_ids if report.known_ids is None else report.known_ids,
         )
 
 

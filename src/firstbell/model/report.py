@@ -84,6 +84,8 @@ class ExecutionReport:
         price: The order's price from now on (FIX 44), where a replacement changed it.
         quantity: Its quantity from now on (FIX 38), likewise.
         trigger_price: Its trigger price from now on (FIX 99), likewise, or where a trailing stop has followed.
+        known_ids: The broker's names that were in its list right before one that had been held back left; None where
+            that is not said.
     """
 
     client_order_id: ClientOrderId
@@ -98,3 +100,4 @@ class ExecutionReport:
     price: Decimal | None = None
     quantity: Decimal | None = None
     trigger_price: Decimal | None = None
+    known_ids: frozenset[VenueOrderId] | None = None

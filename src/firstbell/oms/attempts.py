@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from firstbell.errors import BrokerError, CaptchaError, FirstbellError, NoAnswer, NotSent
+from firstbell.errors import BrokerError, CaptchaError, FirstbellError, JournalError, NoAnswer, NotSent, Unwritten
 from firstbell.log import redact
 from firstbell.model.instant import instant
 from firstbell.model.order_status import ReportKind
@@ -130,6 +130,7 @@ class Attempts:
 
         Raises:
             JournalError: Something happened that could not be written down; the order counts as unresolved.
+            Unwritten: Likewise, and it may have come to its broker.
         """
         at_ns = self._desk.pacer.earliest(fire_at_ns)
         while True:
@@ -264,12 +265,16 @@ class Attempts:
         reason: str | None,
         answer: Answer | None = None,
     ) -> None:
-        self._desk.writer.append(
-            [
-                self._report(ReportKind.SUBMITTED),
-                self._report(kind, attempt=attempt, outcome=outcome, reason=reason or attempt.message),
-            ]
-        )
+        reports = [
+            self._report(ReportKind.SUBMITTED),
+            self._report(kind, attempt=attempt, outcome=outcome, reason=reason or attempt.message),
+        ]
+        try:
+            self._desk.writer.append(reports)
+        except JournalError as error:
+            if attempt.outcome is AttemptOutcome.NOT_SENT:
+                raise
+            raise Unwritten(self._order.client_order_id, "order", error) from error
         self._desk.watcher.attempted(self._order, attempt, answer, outcome)
 
     def _report(

@@ -12,6 +12,7 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import TRANSITIONS, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry
+from firstbell.oms.unwritten import may_have_come
 
 if TYPE_CHECKING:
     from firstbell.brokers.base import Broker
@@ -23,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 ASKED = "canceled, as asked"
 """Why, where nobody says more."""
+CANCEL_OF: Final = "the cancel of"
+"""What `Unwritten` names."""
 _OFF_THE_BOOK: Final = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.DENIED})
 
 
@@ -55,7 +58,8 @@ def cancel(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id:
         Refused: The broker said no; the order stands as before.
         NotSent: The request did not leave; the order stands as before.
         CaptchaError: Likewise, for want of a log-in.
-        JournalError: It could not be written down.
+        JournalError: It could not be written down, and nothing was sent.
+        Unwritten: It was asked for, and what became of it could not be written down.
     """
     name = entry.intent.order.client_order_id
     if entry.is_held_back:
@@ -66,9 +70,11 @@ def cancel(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id:
         ask(entry, broker, journal, clock, run_id)
     except Refused:
         # It may have traded meanwhile: the list tells.
-        inquiry.look([name])
+        with may_have_come(name, CANCEL_OF):
+            inquiry.look([name])
         raise
-    found = inquiry.look([name])
+    with may_have_come(name, CANCEL_OF):
+        found = inquiry.look([name])
     return found[0] if found else entry
 
 
@@ -96,7 +102,8 @@ def ask(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id: Ru
             `PENDING_CANCEL`, for the refusal may just mean that it has been made.
         NotSent: The request did not leave; the order stands as before.
         CaptchaError: Likewise, for want of a log-in.
-        JournalError: It could not be written down.
+        JournalError: It could not be written down, and nothing was sent.
+        Unwritten: It was asked for, and what became of it could not be written down.
     """
     order, name = entry.intent.order, entry.state.venue_order_id
     if ReportKind.PENDING_CANCEL not in TRANSITIONS[entry.state.status]:
@@ -115,7 +122,8 @@ def ask(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id: Ru
         broker.cancel(name)
     except Refused as error:
         if is_first:
-            report(ReportKind.CANCEL_REJECTED, redact(str(error)))
+            with may_have_come(order.client_order_id, CANCEL_OF):
+                report(ReportKind.CANCEL_REJECTED, redact(str(error)))
         raise
     except (NotSent, CaptchaError):
         if is_first:

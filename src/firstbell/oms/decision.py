@@ -110,4 +110,5 @@ def out_of(attempts: int, earliest_ns: int, budget: Budget) -> str | None:
 def said(outcome: Outcome) -> str:
     """A broker's refusal in one line: its code and its words."""
     code = "" if outcome.code is None else f"{outcome.code} "
-    return f"{code}{outcome.message or 'no words'}".strip()
+    words = (outcome.message or "").strip() or "no words"
+    return f"{code}{words}"

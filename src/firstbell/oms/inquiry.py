@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from firstbell.errors import BrokerError, CaptchaError
 from firstbell.journal.base import ReportMisfit
 from firstbell.model.instant import instant
-from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
+from firstbell.model.order_status import PLACED, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
-from firstbell.oms.lists import Absence, find, in_the_way, late_reason, listed_on, names_taken, reading
+from firstbell.oms.lists import Absence, find, in_the_way, listed_on, names_taken, reading, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -138,13 +138,6 @@ class Inquiry:
         kind = reading(row, entry.state)
         if kind is None:
             return None
-        reason = None
-        if kind is ReportKind.CANCELED and entry.state.status is OrderStatus.PENDING_CANCEL:
-            reason = "canceled, as asked"
-        elif entry.state.status in DONE:
-            reason = late_reason(entry.state)
-        elif kind in {ReportKind.REJECTED, ReportKind.CANCELED}:
-            reason = f"{kind.value.lower()}, says the broker's list (its state {row.status})"
         return ExecutionReport(
             client_order_id=order.client_order_id,
             run_id=self._run_id,
@@ -152,7 +145,7 @@ class Inquiry:
             at=instant(self._clock.wall_ns()),
             venue_order_id=row.venue_order_id,
             cum_qty=row.filled_qty if row.filled_qty > 0 else None,
-            reason=reason,
+            reason=reason_of(kind, row, entry.state),
         )
 
     def _tell(self, name: ClientOrderId, other: VenueOrder) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.journal.base import HELD_NS
 from firstbell.model.instant import instant
-from firstbell.model.order_status import DONE, PLACED, TRANSITIONS, ReportKind
+from firstbell.model.order_status import DONE, PLACED, TRANSITIONS, OrderStatus, ReportKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,8 +67,8 @@ def find(entry: Entry, rows: Iterable[VenueOrder], taken: frozenset[VenueOrderId
     """The row that is this order, or None when none is.
 
     By the broker's own name for it or by ours, where one is known. Otherwise by instrument, side, price and quantity,
-    among the rows that were not there before the bell and that no other order of ours is known under. Where the list
-    could not be read before the bell, a row must also say that it was made no earlier than the order could have left.
+    among the rows that were not there before it could leave and that no other order of ours is known under. Where the
+    list could not be read before that, a row must also say that it was made no earlier than the order could have left.
 
     A row that the broker ended with an error proves nothing about an unanswered attempt, because an earlier attempt may
     have left it there: such rows are found by name only.
@@ -99,7 +99,7 @@ def in_the_way(entry: Entry, rows: Iterable[VenueOrder], taken: frozenset[VenueO
     row of the same instrument and side that nothing else explains stands in the way, whatever its price, quantity or
     time.
     """
-    order, known = entry.intent.order, entry.intent.known_ids or frozenset()
+    order, known = entry.intent.order, entry.known_ids or frozenset()
     for row in rows:
         unexplained = row.venue_order_id not in known and row.venue_order_id not in taken and not row.refused
         if unexplained and (row.instrument, row.side) == (order.instrument, order.side):
@@ -116,7 +116,7 @@ def _alike(entry: Entry, row: VenueOrder) -> bool:
         entry.state.quantity,
     ):
         return False
-    known = entry.intent.known_ids
+    known = entry.known_ids
     if known is not None:
         return row.venue_order_id not in known
     return row.created_at is not None and row.created_at >= _earliest(entry) - CLOCK_SLACK
@@ -156,6 +156,17 @@ def reading(row: VenueOrder, state: OrderState) -> ReportKind | None:
     if kind is ReportKind.PARTIALLY_FILLED and row.filled_qty <= state.filled_qty:
         return None
     return kind
+
+
+def reason_of(kind: ReportKind, row: VenueOrder, state: OrderState) -> str | None:
+    """What is said in words of a reading; None where the kind says it all."""
+    if kind is ReportKind.CANCELED and state.status is OrderStatus.PENDING_CANCEL:
+        return "canceled, as asked"
+    if state.status in DONE:
+        return late_reason(state)
+    if kind in {ReportKind.REJECTED, ReportKind.CANCELED}:
+        return f"{kind.value.lower()}, says the broker's list (its state {row.status})"
+    return None
 
 
 def has_grown(state: OrderState, row: VenueOrder) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
+from firstbell.journal.base import ReportMisfit
 from firstbell.journal.claims import OUT_OF_SIGHT_NS
 from firstbell.journal.owner import this_process
 from firstbell.model.instant import instant
@@ -11,13 +13,16 @@ from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from firstbell.clock import Clock
     from firstbell.journal.base import Entry, Journal, Owner
     from firstbell.model.identifiers import RunId
 
 
+_log = logging.getLogger(__name__)
+
+_OPEN: Final = frozenset({OrderStatus.INITIALIZED, OrderStatus.SUBMITTED})
 _STALL_NS: Final = 15_000_000_000
 """How long a report may take to become durable before its owner, who may live after all, looks at his claims again."""
 
@@ -56,8 +61,9 @@ def recover(
     reports = []
     for entry in journal.open_entries():
         owner = entry.owner
-        if entry.state.unresolved or entry.is_held_back:
-            # What is held back is taken over, as it is, by whoever holds the login's orders next.
+        if entry.state.unresolved or entry.is_held_back or entry.state.status not in _OPEN:
+            # What is held back is taken over, as it is, by whoever holds the login's orders next. And what was open
+            # when it was looked up may have ended when its reports were read.
             continue
         if gone is None and owner != ended and owner not in alive:
             alive[owner] = journal.alive(owner)
@@ -74,8 +80,20 @@ def recover(
             ExecutionReport(entry.intent.order.client_order_id, run_id, kind, at, reason=f"{owner} ended {when}")
         )
     if reports:
-        journal.append(reports)
+        _write(journal, reports)
     return tuple(entry for entry in journal.open_entries() if entry.state.unresolved)
+
+
+def _write(journal: Journal, reports: Sequence[ExecutionReport]) -> None:
+    """Write them at once; where one does not fit, each by itself: another process judges as well and was quicker."""
+    try:
+        journal.append(reports)
+    except ReportMisfit:
+        for report in reports:
+            try:
+                journal.append([report])
+            except ReportMisfit as error:
+                _log.info("%s", error)
 
 
 def _judge(entry: Entry, died_ns: int, now_ns: int, *, seen: bool) -> ReportKind | None:

@@ -72,7 +72,7 @@ class Settling:
             raise RunError(f"{venue_order_id} is a {found}, and not a {wanted}")
         if venue_order_id in names_taken(self._siblings(entry), entry):
             raise RunError(f"{venue_order_id} is another order of firstbell's")
-        if venue_order_id in (entry.intent.known_ids or frozenset()):
+        if venue_order_id in (entry.known_ids or frozenset()):
             raise RunError(f"{venue_order_id} was there before this order left")
         self._write(name, ReportKind.ACCEPTED, "found at its broker, as settled by hand", row)
         Inquiry(self._broker, self._journal, self._clock, self._run_id).look([name])

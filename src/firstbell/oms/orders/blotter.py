@@ -32,6 +32,8 @@ _REMEMBERED: Final = 500
 """So many done orders are kept besides those that belong with something open."""
 _FORGOTTEN_AT_ONCE: Final = 8
 """With each order that is new so many are forgotten at most: it waits for that."""
+IN_HAND: Final = frozenset({OrderStatus.INITIALIZED, OrderStatus.SUBMITTED})
+"""What an order is while it is being sent, and where nothing came of that."""
 _NOTHING: Final = Decimal(0)
 _NOT_COUNTED: Final = (_NOTHING, 0)
 
@@ -54,6 +56,7 @@ class Blotter:
         self._done: OrderedDict[ClientOrderId, Entry] = OrderedDict()
         self._unresolved: dict[ClientOrderId, Entry] = {}
         self._held_back: dict[ClientOrderId, Entry] = {}
+        self._in_hand: dict[ClientOrderId, Entry] = {}
         self._counted: dict[ClientOrderId, tuple[Decimal, int]] = {}
         self._counted_for_good = Marks()
         """The hashes of the day's orders that are forgotten and have traded."""
@@ -115,6 +118,7 @@ class Blotter:
             self._open[name] = entry
         _keep(self._unresolved, name, entry, needs_asking(entry))
         _keep(self._held_back, name, entry, entry.is_held_back)
+        _keep(self._in_hand, name, entry, entry.state.status in IN_HAND and not entry.is_held_back)
         self._plans[entry.intent.plan_id] = name
         family = family_of(entry)
         if family is not None and name not in (members := self._families.setdefault(family, [])):
@@ -185,6 +189,11 @@ class Blotter:
         """What waits here until the market triggers it, or its bracket lets it go."""
         with self._lock:
             return tuple(self._held_back.values())
+
+    def in_hand(self) -> tuple[Entry, ...]:
+        """What was claimed to be sent, by whatever process, and of which no answer has been written down."""
+        with self._lock:
+            return tuple(self._in_hand.values())
 
     def names(self) -> frozenset[VenueOrderId]:
         """The broker's names of everything remembered."""

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Final
 from firstbell.journal.base import HELD_NS, Claimed, Entry, Held, Intent
 from firstbell.model.instant import instant
 from firstbell.model.order import OrderState
-from firstbell.model.order_status import OrderStatus
+from firstbell.model.order_status import OrderStatus, ReportKind
+from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import OrderOutcome
+from firstbell.oms.orders.blotter import IN_HAND
 from firstbell.oms.orders.response import OrderResponse, response_of
 
 if TYPE_CHECKING:
     from firstbell.brokers.base import HttpBroker
     from firstbell.journal.base import ClaimAnswer
-    from firstbell.model.identifiers import ClientOrderId
+    from firstbell.model.identifiers import ClientOrderId, VenueOrderId
     from firstbell.model.order import Order
     from firstbell.oms.logins import Login
     from firstbell.oms.orders.blotter import Blotter
@@ -28,7 +30,6 @@ _LIST_AGE_NS: Final = 5_000_000_000
 _TRIES: Final = 60
 _TRY_AGAIN_NS: Final = 50_000_000
 """Three seconds in all, in ns: an order of another process is answered by then, as a rule."""
-_IN_HAND: Final = frozenset({OrderStatus.INITIALIZED, OrderStatus.SUBMITTED})
 _IN_HAND_FOR: Final = timedelta(seconds=6)
 
 
@@ -49,23 +50,27 @@ class Claiming:
         self._broker = broker
         self._blotter = blotter
         self._watch = watch
+        self._failed_writes = context.journal.failed_writes
 
     def claim(self, order: Order, *, held: bool) -> Entry | OrderResponse:
         """Claim an order, durably: the one door through which it becomes sendable.
 
         Returns:
             The order in the journal; or, where it may not be sent, how its plan stands.
+
+        Raises:
+            JournalError: The journal cannot be read or written.
         """
         context = self._context
+        self.catch_up()
         if (unknown := self._unknown_besides(order.client_order_id)) is not None:
             return _not_now(f"{unknown} of this login is unresolved; nothing new until it is known")
-        known = frozenset() if self._broker.capabilities.client_order_ids else self._watch.known_ids(_LIST_AGE_NS)
         intent = Intent(
             order=order,
             login=self._login.key,
             plan_id=order.client_order_id,
             bell_ns=HELD_NS if held else context.clock.wall_ns(),
-            known_ids=known,
+            known_ids=self.known_ids(),
         )
         answer = self._claimed(intent)
         if not isinstance(answer, Claimed):
@@ -78,6 +83,15 @@ class Claiming:
         self._blotter.put(entry)
         return entry
 
+    def known_ids(self) -> frozenset[VenueOrderId] | None:
+        """The broker's names in its list of a moment ago; None where it cannot be read.
+
+        None are needed where the broker carries our own names.
+        """
+        if self._broker.capabilities.client_order_ids:
+            return frozenset()
+        return self._watch.known_ids(_LIST_AGE_NS)
+
     def _claimed(self, intent: Intent) -> ClaimAnswer:
         """Claim; where another process has an order of the login in hand just now, wait a moment until it has not."""
         context = self._context
@@ -87,9 +101,43 @@ class Claiming:
                 break
         return answer
 
+    def catch_up(self) -> None:
+        """Have asked for what this process was cut short in: its answer could not be written down, or it was stopped.
+
+        Its owner lives, so nobody else asks for it. To be called while nothing of the login is being sent.
+
+        Raises:
+            JournalError: The journal cannot be read or written.
+        """
+        failed_writes = self._context.journal.failed_writes
+        if failed_writes != self._failed_writes:
+            self._read_anew()
+            self._failed_writes = failed_writes
+        for entry in self._blotter.in_hand():
+            if self._is_own(entry) and not entry.state.unresolved:
+                self._write(entry, ReportKind.UNRESOLVED, "its sending was cut short before its answer was written")
+
+    def _read_anew(self) -> None:
+        """Read what may have been written without being handed on; what was claimed so has not left, and never will."""
+        for entry in self._blotter.open():
+            self._blotter.refresh(entry.intent.order.client_order_id)
+        for entry in self._context.journal.open_entries():
+            name = entry.intent.order.client_order_id
+            if entry.intent.login == self._login.key and self._is_own(entry) and self._blotter.known(name) is None:
+                kind = ReportKind.WITHDRAWN if entry.is_held_back else ReportKind.DENIED
+                self._write(entry, kind, "whether it was claimed could not be learned, so it has not left")
+
+    def _is_own(self, entry: Entry) -> bool:
+        return entry.owner == self._context.owner and entry.run_id == self._context.run_id
+
+    def _write(self, entry: Entry, kind: ReportKind, reason: str) -> None:
+        context, name = self._context, entry.intent.order.client_order_id
+        at = instant(context.clock.wall_ns())
+        context.journal.append([ExecutionReport(name, context.run_id, kind, at, reason=reason)])
+
     def is_busy_elsewhere(self) -> bool:
         """Whether another process has an order of the login in hand just now, as far as it has been heard."""
-        return any(self.is_in_hand(entry) for entry in self._blotter.open())
+        return any(self.is_in_hand(entry) for entry in self._blotter.in_hand())
 
     def is_in_hand(self, entry: Entry) -> bool:
         """Whether another process has only just claimed it, and is sending it."""
@@ -104,7 +152,7 @@ class Claiming:
         )
 
     def _is_sent_elsewhere(self, entry: Entry, *, young: bool) -> bool:
-        if entry.state.status not in _IN_HAND or entry.owner == self._context.owner or entry.is_held_back:
+        if entry.state.status not in IN_HAND or entry.owner == self._context.owner or entry.is_held_back:
             return False
         since = entry.state.submitted_at or entry.claimed_at
         return (instant(self._context.clock.wall_ns()) - since < _IN_HAND_FOR) is young

@@ -99,7 +99,7 @@ class Ways:
 
     Attributes:
         rests: Whether an order may rest at the broker until its time, rather than be held back.
-        is_hit: Whether the price of one that is held back has come.
+        is_hit: Whether the price of one that is held back has come, and it may leave.
         can_replace: Whether the broker changes a working order's quantity.
     """
 
@@ -299,12 +299,16 @@ def _why_over(exits: _Exits) -> str:
 def _one_or_the_other(live: Sequence[Entry], newest: Sequence[Entry], ways: Ways) -> tuple[ContingentStep, ...]:
     """A group of entries: the first that trades, or whose price comes, takes back the others."""
     first = next((leg for leg in newest if leg.state.filled_qty > 0), None)
-    first = first or next((leg for leg in live if leg.state.triggered or (leg.is_held_back and ways.is_hit(leg))), None)
+    first = first or next((leg for leg in live if leg.state.triggered), None)
     if first is None:
         return tuple(Release(leg, leg.state.quantity) for leg in live if leg.is_held_back and ways.rests(leg))
     others = [leg for leg in live if leg is not first]
+    # What rests at the broker stays there as long as the first may not leave.
+    leaves = not first.is_held_back or ways.is_hit(first)
     steps: list[ContingentStep] = [
-        Withdraw(leg, f"{first.intent.order.client_order_id} was first") for leg in others if _is_free(leg)
+        Withdraw(leg, f"{first.intent.order.client_order_id} was first")
+        for leg in others
+        if _is_free(leg) and (leaves or leg.is_held_back)
     ]
     if not others and first.is_held_back:
         steps.append(Release(first, first.state.quantity))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from firstbell.config import AccountSettings
+    from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.model.instrument import Instrument
     from firstbell.model.order_request import OrderRequest
@@ -42,6 +45,10 @@ if TYPE_CHECKING:
     from firstbell.oms.orders.trader import Trader
 
 _log = logging.getLogger(__name__)
+
+_LOOKS: Final = 60
+_LOOK_AGAIN_NS: Final = 50_000_000
+"""Three seconds in all, in ns: what another process places is answered by then, as a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +118,7 @@ class Placing:
         """
         trader = self._trader
         with trader.lock:
-            if (before := self._keys.asked_before(request.key)) is not None:
+            if (before := self._asked_before(request)) is not None:
                 return before
             ready = self._ready(request, checked=checked)
             if isinstance(ready, OrderResponse):
@@ -123,12 +130,15 @@ class Placing:
             response = self._pursue(_Asked(key, order, request.key is not None, bracket), order, ready.market)
             took_ns = time.perf_counter_ns() - began_ns - (trader.sender.broker_ns - broker_ns)
             trader.context.observe("overhead", max(took_ns, 0))
+            if response.status is OrderStatus.DENIED:
+                # Another process may have been asked for the same just now.
+                response = self._keys.asked_before(request.key) or response
             return self._told(request, response)
 
     def hold(self, request: OrderRequest, belonging: Belonging, *, checked: bool) -> OrderResponse:
         """Claim an order that is held back whatever its broker can: one of several that belong together."""
         with self._trader.lock:
-            if (before := self._keys.asked_before(request.key)) is not None:
+            if (before := self._asked_before(request)) is not None:
                 return before
             ready = self._ready(request, checked=checked)
             if isinstance(ready, OrderResponse):
@@ -139,6 +149,37 @@ class Placing:
             except Denied as denied:
                 response = _denied(str(denied), ErrorCode.RISK_LIMIT_BREACH)
             return self._told(request, response)
+
+    def _asked_before(self, request: OrderRequest) -> OrderResponse | None:
+        """How a request's key stands where it has been used before; None where it has not."""
+        before = self._keys.asked_before(request.key)
+        entry = None if before is None or before.order_id is None else self._trader.blotter.entry(before.order_id)
+        if before is None or entry is None or not (others := self._other_terms(request, entry.intent.order)):
+            return before
+        words = f"nothing was sent: the key {request.key} stands for other terms today: {'; '.join(others)}"
+        return replace(before, message=words, error=ErrorCode.VALIDATION_ERROR, is_made=False)
+
+    def _other_terms(self, request: OrderRequest, order: Order) -> list[str]:
+        """What a request asks for and an order of the same key was not asked for, in words."""
+        terms, isin = order.instructions, request.instrument
+        if isin != order.instrument:
+            with suppress(BrokerError, CaptchaError):
+                # It may be asked for by its symbol.
+                isin = self._trader.market.instrument(isin).id
+        price = None if request.price is None else terms.asked_price or order.price
+        trigger = None if request.trigger_price is None else terms.trigger_price
+        asked = {
+            "instrument": (isin, order.instrument),
+            "side": (request.side, order.side),
+            "type": (request.order_type, order.order_type),
+            "quantity": (request.quantity, order.quantity),
+            "price": (request.price, price),
+            "trigger price": (request.trigger_price, trigger),
+            "trailing offset": (request.trailing_offset, terms.trailing_offset),
+            "time in force": (request.time_in_force, order.time_in_force),
+            "until": (request.expires_at, terms.expires_at),
+        }
+        return [f"{name} {old}, not {new}" for name, (new, old) in asked.items() if new != old]
 
     def _told(self, request: OrderRequest, response: OrderResponse) -> OrderResponse:
         """Tell of what got no name, and so stands in no journal."""
@@ -177,17 +218,21 @@ class Placing:
             The entry, then its exits.
         """
         with self._trader.lock:
-            if (before := self._keys.asked_before(request.entry.key)) is not None:
-                return (before, *self._keys.legs(tuple(f"{key}/{leg.role}" for leg in request.legs)))
+            legs = tuple(f"{key}/{leg.role}" for leg in request.legs)
+            if (before := self._asked_before(request.entry)) is not None:
+                return (before, *self._keys.legs(legs))
             entry = replace(request.entry, key=key, role=request.entry.role or OrderRole.ENTRY)
             if isinstance(ready := self._ready(entry, checked=True), OrderResponse):
                 return (self._told(entry, ready),)
             belonging = Belonging(parent_id=self.name_of(key))
             exits = [self.hold(replace(leg, key=f"{key}/{leg.role}"), belonging, checked=False) for leg in request.legs]
             lost = [each for each in exits if not each.is_held]
-            if lost and not self._is_known(key):
+            if lost:
+                exits = self._never_sent(exits)
+                if (before := self._placed_by_another(entry)) is not None:
+                    return (before, *self._keys.legs(legs))
                 why = _denied(f"its exits cannot be had: {lost[0].message}", lost[0].error)
-                return (why, *self._never_sent(exits))
+                return (self._told(entry, why), *exits)
             response = self.place(entry, is_entry=True)
             if not (response.is_success or response.is_unresolved or self._is_to_protect(key)):
                 exits = self._never_sent(exits)
@@ -209,9 +254,15 @@ class Placing:
                 return tuple(self._never_sent(responses, why))
             return tuple(responses)
 
-    def _is_known(self, key: str) -> bool:
-        """Whether an order of a key has been claimed before: then whoever asks, asks again for the same."""
-        return self._trader.blotter.entry(self.name_of(key)) is not None
+    def _placed_by_another(self, request: OrderRequest) -> OrderResponse | None:
+        """What came of a bracket's entry that another process is placing just now; None where that does not show."""
+        context = self._trader.context
+        for _ in range(_LOOKS):
+            if (before := self._asked_before(request)) is not None:
+                return before
+            if context.interrupt.wait_until(context.clock.monotonic_ns() + _LOOK_AGAIN_NS):
+                break
+        return None
 
     def _is_to_protect(self, key: str) -> bool:
         """Whether anything of a bracket's entry has traded, or may still: of it, or of what went on for it.
@@ -290,12 +341,19 @@ class Placing:
             states = [entry.state for entry in self._keys.all(asked.key)]
         if (why := Exposure.of(asked.order.quantity, states).why_not(order.quantity)) is not None:
             return _denied(why, ErrorCode.RISK_LIMIT_BREACH)
+        why_not = partial(self._why_no_more, asked) if asked.is_keyed else None
         try:
-            response = self._trader.place(order, market.instrument)
+            response = self._trader.place(order, market.instrument, why_not=why_not)
         except Denied as denied:
             return _denied(str(denied), ErrorCode.RISK_LIMIT_BREACH)
         asked.made.append(response.order_id or order.client_order_id)
         return response
+
+    def _why_no_more(self, asked: _Asked, entry: Entry) -> str | None:
+        """Why an order that has been claimed may not leave: for what another process has made of the same key."""
+        name = entry.intent.order.client_order_id
+        others = [e.state for e in self._keys.all(asked.key) if e.intent.order.client_order_id != name]
+        return Exposure.of(asked.order.quantity, others).why_not(entry.intent.order.quantity)
 
     def _verdicts(self, request: OrderRequest, instrument: Instrument, quote: Quote | None) -> Sequence[Verdict]:
         context = self._trader.context

@@ -36,7 +36,8 @@ class OrderResponse:
         queue: What stands before it in the book, where the broker shows that.
         children: Orders that took its place or go on for it: after a fallback, or a split.
         is_held: Whether it waits here until the market triggers it.
-        is_made: Of a cancel or a change, whether it has been made; None of what was placed or looked at.
+        is_made: Of a cancel or a change, whether it has been made; False where an order's key stands for other terms;
+            None of what was placed or looked at.
     """
 
     order_id: ClientOrderId | None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError, FirstbellError, JournalError
+from firstbell.journal.base import ReportMisfit
 from firstbell.market import Phase
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, NEVER_PLACED, OrderStatus, ReportKind
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.model.order import Order
     from firstbell.model.quote import Quote
+    from firstbell.model.report import ExecutionReport
     from firstbell.oms.orders.contingency import ContingentStep
     from firstbell.oms.orders.trader import Trader
 
@@ -76,6 +78,7 @@ class Rounds:
         with trader.lock:
             trader.blotter.new_day(trader.context.today())
             trader.hear()
+            trader.claiming.catch_up()
             trader.market.look_again()
             if trader.health.may_ask(urgent=bool(trader.blotter.unresolved())):
                 trader.watch.look()
@@ -109,11 +112,23 @@ class Rounds:
             name = entry.intent.order.client_order_id
             if (trigger := followed(entry.state, quote)) is not None:
                 report = self._trader.sender.report(name, ReportKind.REPLACED)
-                self._trader.context.journal.append([replace(report, trigger_price=trigger)])
+                if not self._write(entry, replace(report, trigger_price=trigger)):
+                    continue
             now = self._trader.blotter.entry(name) or entry
             if is_hit(now.state, quote):
                 where = f"the market is at {quote.last_price or quote.touch(entry.intent.order.side)}"
-                self._trader.sender.write(name, ReportKind.TRIGGERED, reason=where)
+                self._write(now, self._trader.sender.report(name, ReportKind.TRIGGERED, reason=where))
+
+    def _write(self, entry: Entry, report: ExecutionReport) -> bool:
+        """Write of one that is held back, unless another process has just changed it, or let it go."""
+        try:
+            self._trader.context.journal.append([report], where=entry.state)
+        except ReportMisfit as error:
+            # What it wrote stands, and is looked at in the next round.
+            _log.info("%s", error)
+            self._trader.blotter.refresh(report.client_order_id)
+            return False
+        return True
 
     def _ours(self) -> tuple[Entry, ...]:
         """What this process holds back."""
@@ -167,7 +182,7 @@ class Rounds:
     def _ways(self) -> Ways:
         return Ways(
             rests=self._rests,
-            is_hit=lambda entry: entry.state.triggered,
+            is_hit=lambda entry: entry.state.triggered and not self._must_stay(entry.intent.order),
             can_replace=self._trader.broker.capabilities.replace,
         )
 
@@ -195,26 +210,26 @@ class Rounds:
         try:
             if isinstance(step, Adjust):
                 report = trader.sender.report(name, ReportKind.REPLACED)
-                trader.context.journal.append([replace(report, quantity=step.quantity)])
+                done = self._write(entry, replace(report, quantity=step.quantity))
             elif isinstance(step, Withdraw):
-                return self._asking.withdraw(entry, step.why)
+                done = self._asking.withdraw(entry, step.why)
             elif isinstance(step, Resize):
-                return self._asking.resize(entry, step.quantity)
+                done = self._asking.resize(entry, step.quantity)
             elif isinstance(step, Renew):
-                return trader.hold_anew(entry)
+                done = trader.hold_anew(entry)
             elif isinstance(step, Extend):
-                return trader.hold_further(entry, step.quantity)
+                done = trader.hold_further(entry, step.quantity)
             elif isinstance(step, Unprotected):
                 self._tell(name, step.quantity)
-                return False
+                done = False
             else:
-                return self._release(step)
+                done = self._release(step)
         except JournalError:
             raise
         except FirstbellError as error:
             _log.warning("%s: %s", name, error)
             return False
-        return True
+        return done
 
     def _let_triggered_go(self) -> None:
         """Let go of what has been triggered and belongs with nothing else."""
@@ -245,13 +260,7 @@ class Rounds:
     def _release(self, step: Release) -> bool:
         """Send what was held back, unless trading is halted: then it stays held back."""
         trader, order = self._trader, step.entry.intent.order
-        if trader.context.interrupt.is_set() or trader.blotter.unresolved():
-            return False
-        if not self._asking.may_leave(step.entry.intent.plan_id) or self._is_stopped_here(order):
-            return False
-        trader.hear()
-        if trader.claiming.is_busy_elsewhere():
-            # Two orders of one login are never on their way at once: the next round comes soon.
+        if self._must_stay(order) or not self._asking.may_leave(step.entry.intent.plan_id):
             return False
         try:
             instrument = trader.market.instrument(order.instrument)
@@ -268,9 +277,21 @@ class Rounds:
             found = marketable_price(replace(order, price=near), market, trader.context.fallback)
             price = found if found is not None else self._worst(order.side, near, market)
         plan_id = step.entry.intent.plan_id
+        trader.hear()
+        if trader.claiming.is_busy_elsewhere() or self._has_changed(step.entry):
+            # Two orders of one login are never on their way at once, and what was changed is looked at anew: the next
+            # round comes soon.
+            return False
         if _waited_alone(step.entry):
             self._on_their_way[plan_id] = True
-        state = trader.release(step.entry, step.quantity, price, instrument)
+        try:
+            state = trader.release(step.entry, step.quantity, price, instrument)
+        except ReportMisfit as error:
+            # Another process was quicker; what it wrote stands.
+            _log.info("%s", error)
+            self._on_their_way.pop(plan_id, None)
+            trader.blotter.refresh(order.client_order_id)
+            return False
         if state.status not in NEVER_PLACED:
             self._asking.left(plan_id, in_vain=False)
             self._in_vain.discard(plan_id)
@@ -288,9 +309,21 @@ class Rounds:
             trader.context.intervene(order.client_order_id, f"it was let go and did not stay: {state.reason}{more}")
         return True
 
-    def _is_stopped_here(self, order: Order) -> bool:
-        """Whether nothing is bought now, for trading only reduces: then it stays held back."""
-        return order.side is Side.BUY and self._trader.context.state() is not TradingState.ACTIVE
+    def _must_stay(self, order: Order) -> bool:
+        """Whether what is held back may not leave now, whatever its price.
+
+        That is so while trading is halted, or it buys and trading only reduces, or of another order nobody knows what
+        became of it.
+        """
+        context = self._trader.context
+        if context.interrupt.is_set() or self._trader.blotter.unresolved():
+            return True
+        return order.side is Side.BUY and context.state() is not TradingState.ACTIVE
+
+    def _has_changed(self, entry: Entry) -> bool:
+        """Whether one that is held back stands otherwise than it did when it was decided that it leaves."""
+        now = self._trader.blotter.known(entry.intent.order.client_order_id)
+        return now is None or now.state != entry.state
 
     def _tell(self, name: ClientOrderId, quantity: Decimal) -> None:
         """Tell a person, once, that so many shares are held without an exit."""

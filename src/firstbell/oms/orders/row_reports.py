@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.model.order import LISTS_LAG
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
-from firstbell.oms.lists import reading
+from firstbell.oms.lists import reading, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,8 @@ def reports_of(
     kind = reading(row, state)
     if kind is not None:
         cum_qty = row.filled_qty if row.filled_qty > 0 else None
-        told.append(replace(report(name, kind), venue_order_id=row.venue_order_id, cum_qty=cum_qty))
+        found = replace(report(name, kind), venue_order_id=row.venue_order_id, cum_qty=cum_qty)
+        told.append(replace(found, reason=reason_of(kind, row, state)))
         state = state.after(told[-1])
     if state.status not in _ASKED or not row.working:
         waiting.ended(name)

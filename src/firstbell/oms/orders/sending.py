@@ -18,6 +18,7 @@ from firstbell.oms.carrier import PlainCarrier, wait_for_turn
 from firstbell.oms.decision import Budget
 from firstbell.oms.final_check import FinalCheck
 from firstbell.oms.policies.retry import BackoffAim
+from firstbell.oms.unwritten import may_have_come
 from firstbell.risk.checks import PLAN_CHECKS, Denial, Surroundings, deny
 from firstbell.risk.trading_state import TradingState
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NS: Final = 1_000_000_000
+CHANGE_OF: Final = "the change of"
+"""What `Unwritten` names."""
 _PATIENCE_NS: Final = 60 * _NS
 """How long one order is tried again while it is certainly refused as too early or too soon, in ns."""
 
@@ -115,6 +118,7 @@ class Sender:
 
         Raises:
             JournalError: It could not be written down.
+            Unwritten: It was asked for, and what became of it could not be written down.
             NotSent: The request did not leave; the order stands as before.
             ChangeDenied: Likewise, for it may not.
             Refused: The broker said no; the order stands as before.
@@ -130,28 +134,25 @@ class Sender:
         if why is not None:
             self.write(order.client_order_id, ReportKind.REPLACE_REJECTED, reason=why)
             raise ChangeDenied(why)
+        with may_have_come(order.client_order_id, CHANGE_OF):
+            return self._change(entry, wanted)
+
+    def _change(self, entry: Entry, wanted: Order) -> Outcome | None:
+        """Have a change made that was written down, and write down what became of it."""
+        ours, name = entry.intent.order.client_order_id, entry.state.venue_order_id
         try:
-            outcome = self._replace(name, wanted)
+            outcome = self._replace(str(name), wanted)
         except NoAnswer as error:
-            _log.warning("%s: the change got no answer: %s", order.client_order_id, error)
+            _log.warning("%s: the change got no answer: %s", ours, error)
             return None
         except (BrokerError, CaptchaError) as error:
-            self.write(order.client_order_id, ReportKind.REPLACE_REJECTED, reason=redact(str(error)))
+            self.write(ours, ReportKind.REPLACE_REJECTED, reason=redact(str(error)))
             raise
         if outcome.outcome is AttemptOutcome.ACCEPTED:
-            self._context.journal.append(
-                [
-                    replace(
-                        self.report(order.client_order_id, ReportKind.REPLACED),
-                        price=price,
-                        quantity=quantity,
-                        venue_order_id=outcome.venue_order_id,
-                    )
-                ]
-            )
+            report = replace(self.report(ours, ReportKind.REPLACED), price=wanted.price, quantity=wanted.quantity)
+            self._context.journal.append([replace(report, venue_order_id=outcome.venue_order_id)])
         elif outcome.outcome is AttemptOutcome.REJECTED:
-            reason = redact(outcome.message or "the broker said no")
-            self.write(order.client_order_id, ReportKind.REPLACE_REJECTED, reason=reason)
+            self.write(ours, ReportKind.REPLACE_REJECTED, reason=redact(outcome.message or "the broker said no"))
         return outcome
 
     def why_no_change(self, entry: Entry, price: Decimal, quantity: Decimal, instrument: Instrument) -> str | None:

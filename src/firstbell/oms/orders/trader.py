@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import FirstbellError, Refused, RunError
-from firstbell.journal.base import HELD_NS, Entry
+from firstbell.journal.base import ReportMisfit
 from firstbell.model.identifiers import request_order_id
 from firstbell.model.order import Changed, OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.terms import AttemptOutcome
-from firstbell.oms.cancel import ASKED, ask, withdraw
+from firstbell.oms.cancel import ASKED, CANCEL_OF, ask, withdraw
 from firstbell.oms.orders.attended_broker import AttendedBroker
 from firstbell.oms.orders.blotter import Blotter
 from firstbell.oms.orders.broker_health import BrokerHealth
@@ -22,18 +22,20 @@ from firstbell.oms.orders.claiming import Claiming
 from firstbell.oms.orders.late_trades import LateTrades
 from firstbell.oms.orders.market_data import MarketData
 from firstbell.oms.orders.response import OrderResponse, response_of
-from firstbell.oms.orders.sending import Sender
+from firstbell.oms.orders.sending import CHANGE_OF, Sender
 from firstbell.oms.orders.terms_at_broker import as_taken, has_limit_there, is_supplied, must_be_held
 from firstbell.oms.orders.watching import Watch
 from firstbell.oms.pacing import Pacer
 from firstbell.oms.recovery import recover
+from firstbell.oms.unwritten import may_have_come
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from decimal import Decimal
 
     from firstbell.brokers.base import HttpBroker
+    from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.model.instrument import Instrument
     from firstbell.model.order import Order
@@ -133,18 +135,27 @@ class Trader:
 
     def _judge_left_behind(self) -> None:
         """Have the lists asked for what a process that is dead now had in hand: nobody else may start while we live."""
-        left = [entry for entry in self.blotter.open() if self.claiming.is_left_behind(entry)]
+        left = [entry for entry in self.blotter.in_hand() if self.claiming.is_left_behind(entry)]
         if left:
             recover(self.context.journal, self.context.clock, self.context.run_id)
             self.blotter.hear(entry.intent.order.client_order_id for entry in left)
 
-    def place(self, order: Order, instrument: Instrument, *, hold: bool = False) -> OrderResponse:
+    def place(
+        self,
+        order: Order,
+        instrument: Instrument,
+        *,
+        hold: bool = False,
+        why_not: Callable[[Entry], str | None] | None = None,
+    ) -> OrderResponse:
         """Claim an order that has passed all checks, and send it, or hold it back where its broker knows no triggers.
 
         Args:
             order: The order, named after its plan.
             instrument: The instrument, as it is today.
             hold: Hold it back whatever its broker can: something here lets it go.
+            why_not: Says of the order, once it is claimed and before it leaves, why it may not, or None: by then no
+                other process can have an order of the login in hand.
 
         Raises:
             Denied: A limit or a rule of the exchange stands against it.
@@ -157,15 +168,15 @@ class Trader:
             entry = self.claim(order, held=hold)
             if isinstance(entry, OrderResponse) or hold:
                 return entry if isinstance(entry, OrderResponse) else response_of(entry)
-            self.send(entry, instrument)
+            if why_not is not None and (why := why_not(entry)) is not None:
+                self.sender.write(entry.intent.order.client_order_id, ReportKind.DENIED, reason=why)
+            else:
+                self.send(entry, instrument)
             return response_of(self._now(entry))
 
     def send(self, entry: Entry, instrument: Instrument) -> OrderState:
         """Send a claimed order with the terms that it has now."""
         order = as_taken(entry.state, self.broker.capabilities)
-        if entry.intent.bell_ns == HELD_NS:
-            # From here on it may have left: whoever finds it like this asks the broker's lists.
-            self.sender.write(order.client_order_id, ReportKind.SUBMITTED)
         return self.sender.send(order, self.sender.surroundings(order, instrument))
 
     def cancel(self, entry: Entry, why: str = ASKED) -> OrderResponse:
@@ -222,23 +233,39 @@ class Trader:
             return response_of(self._now(entry), message="changed")
 
     def release(self, entry: Entry, quantity: Decimal, price: Decimal, instrument: Instrument) -> OrderState:
-        """Let go of one that was held back: for so many shares, at a price where its broker takes only limits."""
+        """Let go of one that was held back: for so many shares, at a price where its broker takes only limits.
+
+        Raises:
+            ReportMisfit: It does not stand any more as `entry` says: another process has changed it, or let it go.
+            JournalError: It could not be written down.
+        """
         state, name = entry.state, entry.intent.order.client_order_id
+        leaves = self.sender.report(name, ReportKind.SUBMITTED)
+        # From here on it may have left: whoever finds it like this asks the broker's lists.
+        reports = [replace(leaves, known_ids=self.claiming.known_ids())]
         if (price, quantity) != (state.price, state.quantity):
-            report = self.sender.report(name, ReportKind.REPLACED)
-            self.context.journal.append([replace(report, price=price, quantity=quantity)])
+            reports.insert(0, replace(self.sender.report(name, ReportKind.REPLACED), price=price, quantity=quantity))
+        self.context.journal.append(reports, where=state)
         return self.send(self._now(entry), instrument)
 
     def _look_again(self, entry: Entry) -> None:
+        name = entry.intent.order.client_order_id
         if entry.is_held_back:
-            self.blotter.refresh(entry.intent.order.client_order_id)
+            self.blotter.refresh(name)
         else:
-            self.watch.look()
+            with may_have_come(name, CANCEL_OF):
+                self.watch.look()
 
     def _change_held(self, entry: Entry, wanted: Changed) -> None:
         report = self.sender.report(entry.intent.order.client_order_id, ReportKind.REPLACED)
         price, quantity, trigger_price = wanted.price, wanted.quantity, wanted.trigger_price
-        self.context.journal.append([replace(report, price=price, quantity=quantity, trigger_price=trigger_price)])
+        report = replace(report, price=price, quantity=quantity, trigger_price=trigger_price)
+        try:
+            self.context.journal.append([report], where=entry.state)
+        except ReportMisfit:
+            now = self.blotter.refresh(report.client_order_id) or entry
+            how = "has just been changed" if now.is_held_back else f"has just been let go, and is {now.state.status}"
+            raise RunError(f"{report.client_order_id} {how}: look at it again") from None
 
     def _change(self, entry: Entry, wanted: Changed) -> None:
         """Have a working order changed at its broker; see `replace`."""
@@ -257,11 +284,12 @@ class Trader:
             # What was known may be minutes old: nothing is denied by that alone.
             instrument = self.market.described_now(instrument)
         outcome = self.sender.change(entry, price, quantity, instrument)
-        if outcome is None or outcome.outcome is AttemptOutcome.UNRESOLVED:
+        if outcome is not None and outcome.outcome is AttemptOutcome.ACCEPTED:
+            return
+        # Of one that was refused as well: it may have traded or ended meanwhile, and the list tells.
+        with may_have_come(name, CHANGE_OF):
             self.watch.look()
-        elif outcome.outcome is AttemptOutcome.REJECTED:
-            # It may have traded or ended meanwhile, and the list tells.
-            self.watch.look()
+        if outcome is not None and outcome.outcome is AttemptOutcome.REJECTED:
             raise Refused(outcome.message or "the broker said no", code=outcome.code)
 
     def hold_anew(self, entry: Entry) -> bool:
