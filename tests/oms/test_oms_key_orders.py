@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from decimal import Decimal
 
 import pytest
@@ -181,21 +182,35 @@ def test_what_a_fallback_made_between_the_look_and_the_claim_leaves_nothing_for_
     other.close()
 
 
-def test_an_entry_never_leaves_without_exits_that_another_process_has_taken_back(desk):
-    """One process's entry is refused and its exits are taken back while the other one waits for the entry's claim."""
-    other = Desk(desk.folder, desk.clock, desk.market, owner=this_process())
+def test_an_entry_never_leaves_without_exits_that_another_process_has_taken_back(desk, monkeypatch):
+    """One process's entry is refused and its exits are taken back while the other one waits for it."""
+    monkeypatch.setattr("firstbell.journal.sqlite.is_alive", lambda _owner: True)
+    no_fallback = FallbackConfig(enabled=False)
+    desk.reopened(fallback=no_fallback)
+    other = Desk(desk.folder, desk.clock, desk.market, fallback=no_fallback)
     asked = BracketRequest(entry=request(key="b"), take_profit=4950, stop_loss=4800)
+    waits, over, told = threading.Event(), threading.Event(), []
+    wait = other.interrupt.wait_until
+
+    def waiting(until_ns):
+        waits.set()
+        assert over.wait(30)
+        return wait(until_ns)
+
+    other.interrupt.wait_until = waiting
+    second = threading.Thread(target=lambda: told.append(other.manager.place_bracket(asked)))
     desk.refuse(Reason.NOT_ENOUGH_MONEY)
-    real = desk.broker.lost
+    refuse = desk.broker.lost
 
     def meanwhile(send, prepared, **options):
-        desk.broker.lost = real
-        told.append(other.manager.place_bracket(asked))
-        return real(send, prepared, **options)
+        second.start()
+        assert waits.wait(30)
+        return refuse(send, prepared, **options)
 
-    told = []
     desk.broker.lost = meanwhile
     desk.manager.place_bracket(asked)
+    over.set()
+    second.join(30)
     (entry, *exits) = told[0]
     assert not entry.is_success
     assert not any(each.is_success for each in exits)
