@@ -37,6 +37,8 @@ class SimulatedCarrier:
         budget: When to give up.
     """
 
+    lead_ns = NS
+
     def __init__(self, process: Process, wire: Wire, interrupt: Interrupt, budget: Budget) -> None:
         self._process = process
         self._wire = wire

@@ -219,7 +219,7 @@ MUTANTS: Final = (
     _bug(
         "a claim without a word is reported as not sent",
         ("sniper.results", "_row", "run.ended or run.now_ns >= entry.intent.bell_ns", "False"),
-        ("oms.recovery", "recover", "if entry.state.unresolved or entry.is_held_back:", "if True:"),
+        ("oms.recovery", "recover", "if entry.state.unresolved or entry.is_held_back", "if True"),
     ),
     _bug(
         "the next slice leaves while one is unresolved",

@@ -159,7 +159,9 @@ def fire(tmp_path, stepped_clock):
             pacer=pacer,
             budget=budget,
             run_budget=run_budget,
-            check=FinalCheck({} if around is None else {NAME: around}, lambda: state, pacer),
+            check=FinalCheck(
+                {} if around is None else {NAME: around}, state if callable(state) else lambda: state, pacer
+            ),
             interrupt=interrupt,
             halt=broker.halts.append,
             aim=OurClock(bell_ns) if aim is None else aim(bell_ns),
@@ -190,6 +192,20 @@ def test_too_early_and_too_soon_are_sent_again_no_faster_than_the_interval(fire)
     assert broker.sent_ns == [100 * MS, 450 * MS, 800 * MS, 1150 * MS]
     assert [a.code for a in state.attempts] == [1017, 1018, 1017, None]
     assert state.attempts[1].lateness_us == 350_000
+
+
+@pytest.mark.parametrize(("turns_ms", "attempts"), [(1000, 1), (2200, 2)])
+def test_a_buy_that_waits_for_its_next_attempt_sees_that_trading_has_begun_to_reduce(
+    fire, stepped_clock, turns_ms, attempts
+):
+    def state():
+        return TradingState.ACTIVE if stepped_clock.now_ns < turns_ms * MS else TradingState.REDUCING
+
+    found, broker = fire([LIMITED, ACCEPTED], state=state)
+    assert len(broker.sent_ns) == attempts
+    assert (found.outcome is OrderOutcome.ACCEPTED) is (attempts == 2)
+    if attempts == 1:
+        assert "trading state: REDUCING" in found.reason
 
 
 @pytest.mark.parametrize("silence", [NoAnswer("cut"), UNKNOWN])

@@ -162,6 +162,9 @@ class Attempts:
 
     def _attempt(self, at_ns: int) -> Next | Unfired:
         desk = self._desk
+        if self._count and desk.interrupt.wait_until(at_ns - desk.carrier.lead_ns):
+            return Unfired.STOPPED
+        # Only now: while it was waited, trading may have been halted, or buying ended.
         if desk.interrupt.is_set():
             return Unfired.STOPPED
         if (why := desk.check.why_not(self._order, self._prepared, at_ns)) is not None:

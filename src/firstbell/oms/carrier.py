@@ -61,6 +61,11 @@ class Carrier(Protocol):
         """The same on the monotonic clock."""
         ...
 
+    @property
+    def lead_ns(self) -> int:
+        """How long before its instant it needs an attempt that is made again, in ns."""
+        ...
+
     def carry(self, prepared: PreparedOrder, at_ns: int) -> Answer | Unfired:
         """Send a prepared order once, at an instant, and wait for its answer.
 
@@ -107,6 +112,8 @@ class PlainCarrier:
         budget: When to give up.
         pacer: The login's turn, which other processes take as well.
     """
+
+    lead_ns = 0
 
     def __init__(self, broker: HttpBroker, clock: Clock, interrupt: Interrupt, budget: Budget, pacer: Pacer) -> None:
         self._broker = broker

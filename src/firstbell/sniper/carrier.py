@@ -49,6 +49,9 @@ class LaneCarrier:
         budget: When to give up.
     """
 
+    lead_ns = _NS
+    """A lane may have to be opened anew."""
+
     def __init__(self, volley: Volley, ca_file: Path | None, budget: Budget) -> None:
         self._ca_file = ca_file
         self._volley = volley
