@@ -252,3 +252,20 @@ def test_rounds_are_made_as_often_and_quotes_are_as_old_as_the_config_allows(ope
     manager = order_manager(open_office("[orders]\nevery = 7s\nstale_after = 90s\n"), "r")
     assert manager._every_s == 7
     assert [rounds._stale_after for rounds in manager._rounds.values()] == [timedelta(seconds=90)]
+
+
+def test_a_limit_on_the_day_holds_over_all_logins_and_processes(tmp_path):
+    config = tmp_path / "config.ini"
+    sections = "".join(
+        f"[Order_{name}]\nusername = {name}\npassword = x\nbroker_code = paper\nisin = IRO1FOLD0001\n" for name in "ab"
+    )
+    config.write_text(f"[risk]\nmax_total_value = 2000000\n{sections}")
+    config.chmod(0o600)
+    placed = []
+    for account in ("Order_a", "Order_b", "Order_a", "Order_b"):
+        # Each in a desk of its own, as commands are.
+        with Office(load(config)) as office:
+            manager = order_manager(office, f"run-{len(placed)}")
+            placed.append(manager.place(request(quantity=150, price=4800, account=account)))
+    assert [each.is_success for each in placed] == [True, True, False, False]
+    assert all("max_total_value: 2,160,000" in each.message for each in placed[2:])

@@ -310,7 +310,7 @@ def test_limits_count_what_was_changed_as_it_is_now_and_what_traded_of_what_is_d
         assert each.used() == (D(600), 1)
     tell(journal, "a", ReportKind.CANCELED)
     for each in moments(journal, blotter):
-        assert each.used() == (0, 0)
+        assert each.used() == (0, 1)
 
 
 def test_on_a_new_day_what_is_open_stays_open_and_the_limits_count_its_orders_alone(journal, blotter):
@@ -360,11 +360,11 @@ def test_of_earlier_days_families_that_have_ended_are_not_read(journal, blotter)
     assert blotter.known("another").state.filled_qty == 100
 
 
-def test_one_share_that_traded_makes_an_order_one_of_the_days(journal, blotter):
+def test_an_order_that_was_taken_off_the_book_was_one_of_the_days_all_the_same(journal, blotter):
     ended(journal, "a", filled=D(1))
     ended(journal, "b")
     blotter.load()
-    assert blotter.used() == (D(10), 1)
+    assert blotter.used() == (D(10), 2)
 
 
 def test_an_order_alone_that_is_open_keeps_no_other_one_that_is_alone(journal, blotter):

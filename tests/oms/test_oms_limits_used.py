@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from firstbell.errors import RunError
 from firstbell.journal.base import Intent
 from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
@@ -16,6 +17,7 @@ from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
 from firstbell.oms.orders.blotter import Blotter
+from firstbell.oms.orders.day_limits import DayLimits
 
 D = Decimal
 TODAY = date(2026, 11, 28)
@@ -75,3 +77,55 @@ def test_one_that_was_changed_counts_with_what_it_has_come_to(journal, blotter, 
     assert blotter.used() == (D(5000), 2)
     assert blotter.used(but_for="a") == (D(1000), 1)
     assert blotter.used(but_for="b") == (D(4000), 1)
+
+
+@pytest.fixture
+def others(journal, tmp_path):
+    return DayLimits(journal, tmp_path / "locks")
+
+
+def of_login(journal, login, name, quantity=100, side=Side.BUY):
+    order = Order(name, "A", "paper", "X", side, D(10), D(quantity), TODAY)
+    journal.claim(Intent(order, login, name, 0, frozenset()), "r", this_process())
+
+
+def test_a_limit_on_the_day_counts_what_other_logins_have_whenever_it_came(journal, others):
+    of_login(journal, "a", "a1")
+    of_login(journal, "b", "b1", 70)
+    assert (others.others("a", TODAY), others.others("b", TODAY)) == (D(700), D(1000))
+    of_login(journal, "b", "b2", 5)
+    of_login(journal, "c", "c1", 5, Side.SELL)
+    assert (others.others("a", TODAY), others.others("c", TODAY)) == (D(750), D(1750))
+    journal.append([ExecutionReport("b1", "r", ReportKind.DENIED, datetime(2026, 11, 28, tzinfo=UTC), reason="no")])
+    assert others.others("a", TODAY) == D(50)
+    assert others.others("a", TODAY + timedelta(days=1)) == 0
+    assert others.others("a", TODAY) == D(50)
+
+
+def test_of_what_was_taken_off_the_book_only_what_has_traded_counts(journal, others):
+    of_login(journal, "b", "b1", 70)
+    at = datetime(2026, 11, 28, tzinfo=UTC)
+    journal.append([ExecutionReport("b1", "r", ReportKind.SUBMITTED, at)])
+    journal.append([ExecutionReport("b1", "r", ReportKind.ACCEPTED, at, venue_order_id="1")])
+    journal.append([ExecutionReport("b1", "r", ReportKind.CANCELED, at, cum_qty=D(20))])
+    assert others.others("a", TODAY) == D(200)
+
+
+def test_one_that_was_taken_off_the_book_was_an_order_all_the_same(journal, blotter, claim):
+    claim("canceled")
+    claim("refused")
+    at = datetime(2026, 11, 28, tzinfo=UTC)
+    journal.append([ExecutionReport(name, "r", ReportKind.SUBMITTED, at) for name in ("canceled", "refused")])
+    journal.append([ExecutionReport("canceled", "r", ReportKind.ACCEPTED, at, venue_order_id="1")])
+    journal.append([ExecutionReport("canceled", "r", ReportKind.CANCELED, at)])
+    journal.append([ExecutionReport("refused", "r", ReportKind.REJECTED, at, reason="no")])
+    assert blotter.used() == (D(0), 1)
+
+
+def test_only_one_judges_and_claims_at_a_time(others, tmp_path, monkeypatch):
+    monkeypatch.setattr("firstbell.oms.orders.day_limits._LOCK_S", 0.05)
+    second = DayLimits(None, tmp_path / "locks")
+    with others.alone(), pytest.raises(RunError, match="the limits on the day could not be"), second.alone():
+        pytest.fail("two at once")
+    with others.alone():
+        pass

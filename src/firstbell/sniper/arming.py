@@ -16,11 +16,12 @@ from firstbell.journal.owner import this_process
 from firstbell.model.identifiers import AccountName
 from firstbell.model.instant import instant
 from firstbell.model.money import grouped, plain
-from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
+from firstbell.model.order_status import DONE, NEVER_PLACED, PLACED, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
 from firstbell.oms.inquiry import Inquiry, needs_asking
 from firstbell.oms.lists import listed_on
+from firstbell.oms.orders.day_limits import LIMITS_LOCK
 from firstbell.oms.plan import DayUsed, Facts, PlanLine, plan_login
 from firstbell.risk.checks import Surroundings, deny, total_within_limit
 from firstbell.sniper.reading import Reading
@@ -156,7 +157,7 @@ class Arming:
         locks = self._context.settings.firstbell.state_dir / "locks"
         locks.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            with locked(locks / "limits.lock", timeout_s=_LOCK_S):
+            with locked(locks / LIMITS_LOCK, timeout_s=_LOCK_S):
                 yield
         except TimeoutError as error:
             raise RunError(f"the limits could not be checked: {error}") from error
@@ -208,14 +209,12 @@ class Arming:
         own = {(account.isin, account.side) for account in self._login.accounts}
         # Only a limit on the total counts what other logins have; with a thousand of them that is much to read.
         login = self._login.key if self._context.limits.max_total_value is None else None
-        todays = [
-            e
-            for e in journal.entries(day=day, login=login)
-            if (e.state.status not in DONE or _traded(e)) and not self._is_left_over(e, own)
-        ]
+        entries = [e for e in journal.entries(day=day, login=login) if not self._is_left_over(e, own)]
+        todays = [e for e in entries if e.state.status not in DONE or _traded(e)]
         return DayUsed(
             sum((e.intent.order.value for e in todays if e.intent.order.side is Side.BUY), Decimal(0)),
-            sum(e.intent.login == self._login.key for e in todays),
+            # One that was taken off the book was an order all the same.
+            sum(e.intent.login == self._login.key and e.state.status not in NEVER_PLACED for e in entries),
             frozenset(
                 e.intent.order.instrument
                 for e in todays

@@ -14,9 +14,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.identifiers import ClientOrderId
-from firstbell.model.order_status import DONE, PLACED, IllegalMove, OrderStatus
-from firstbell.model.terms import AttemptOutcome, OrderRole, Side
+from firstbell.model.order_status import DONE, NEVER_PLACED, PLACED, IllegalMove, OrderStatus
+from firstbell.model.terms import AttemptOutcome, OrderRole
 from firstbell.oms.inquiry import needs_asking
+from firstbell.oms.orders.day_limits import buy_value
 from firstbell.oms.orders.marks import Marks
 
 if TYPE_CHECKING:
@@ -66,6 +67,11 @@ class Blotter:
         self._partly_forgotten = Marks()
         """The hashes of the families of which something done is forgotten: what they have sold is not known here."""
         self._plans: dict[ClientOrderId, ClientOrderId] = {}
+
+    @property
+    def login(self) -> str:
+        """The login's key."""
+        return self._login
 
     def new_day(self, day: date) -> None:
         """Another trading day has begun: what is open stays open, and the limits count anew."""
@@ -242,7 +248,10 @@ class Blotter:
         return left > 0
 
     def used(self, but_for: ClientOrderId | None = None) -> tuple[Decimal, int]:
-        """What the day's limits have to count: the value of the buys that work or have traded, and how many orders.
+        """What the day's limits have to count of the login: the value of its buys, and how many orders it has had.
+
+        The value, in rials, is that of what works, or may, and of what has traded. An order is one that is, was or may
+        be at the broker.
 
         Args:
             but_for: An order that is left out.
@@ -257,10 +266,9 @@ class Blotter:
         if order.day != self._day or (before is None and hash(name) in self._counted_for_good):
             return
         before = before or _NOT_COUNTED
-        is_open = state.status not in DONE
-        quantity = state.quantity if is_open else state.filled_qty
-        value = state.price * quantity if order.side is Side.BUY else _NOTHING
-        orders = int(is_open or quantity > 0)
+        value = buy_value(entry)
+        # One that was taken off the book was an order all the same.
+        orders = int(state.status not in NEVER_PLACED)
         self._value += value - before[0]
         self._orders += orders - before[1]
         self._counted[name] = (value, orders)

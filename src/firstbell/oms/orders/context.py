@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import BrokerCode, RunId
     from firstbell.model.order_request import OrderRequest
     from firstbell.oms.carrier import Interrupt
+    from firstbell.oms.orders.day_limits import DayLimits
     from firstbell.oms.orders.validator import OrderValidator
     from firstbell.oms.pace_file import PaceFile
     from firstbell.oms.policies.fallback import FallbackConfig
@@ -54,6 +55,7 @@ class OrderContext:
             request, and why.
         in_hand: Entered while an order is placed, changed or canceled: what can wait is not done meanwhile.
         pace_of: By a login's key: the pace that it shares with other processes; None where there are none.
+        day_limits: What limits on a day count of other logins; None where no such limit is set.
         intervene: Told, in words, where a person has to look: an account's or an order's name, and why.
     """
 
@@ -76,4 +78,5 @@ class OrderContext:
     denied: Callable[[AccountSettings, OrderRequest, str], None] = field(default=lambda _account, _request, _why: None)
     in_hand: AbstractContextManager[None] = field(default_factory=nullcontext)
     pace_of: Callable[[str], PaceFile | None] = field(default=lambda _login: None)
+    day_limits: DayLimits | None = None
     intervene: Callable[[str, str], None] = field(default=lambda _name, _why: None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from firstbell.journal.base import ReportMisfit
 from firstbell.model.identifiers import request_order_id
 from firstbell.model.order import Changed, OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
-from firstbell.model.terms import AttemptOutcome
+from firstbell.model.terms import AttemptOutcome, Side
 from firstbell.oms.cancel import ASKED, CANCEL_OF, ask, withdraw
 from firstbell.oms.orders.attended_broker import AttendedBroker
 from firstbell.oms.orders.blotter import Blotter
@@ -30,7 +31,7 @@ from firstbell.oms.recovery import recover
 from firstbell.oms.unwritten import may_have_come
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
     from decimal import Decimal
 
@@ -162,10 +163,11 @@ class Trader:
             JournalError: It could not be written down: without a claim no order leaves.
         """
         with self.lock:
-            if (why := self.sender.why_not(order, instrument)) is not None:
-                raise Denied(why)
             hold = hold or must_be_held(order, self.broker.capabilities)
-            entry = self.claim(order, held=hold)
+            with self._alone(order):
+                if (why := self.sender.why_not(order, instrument)) is not None:
+                    raise Denied(why)
+                entry = self.claim(order, held=hold)
             if isinstance(entry, OrderResponse) or hold:
                 return entry if isinstance(entry, OrderResponse) else response_of(entry)
             if why_not is not None and (why := why_not(entry)) is not None:
@@ -173,6 +175,25 @@ class Trader:
             else:
                 self.send(entry, instrument)
             return response_of(self._now(entry))
+
+    @contextmanager
+    def _alone(self, order: Order) -> Iterator[None]:
+        """Judge an order and claim it while no other process does, where a limit counts what they have.
+
+        Raises:
+            Denied: That cannot be had.
+        """
+        limits = self.context.day_limits
+        if limits is None or order.side is not Side.BUY:
+            yield
+            return
+        try:
+            with limits.alone():
+                # Of this login too: another process may have placed orders of it.
+                self.hear()
+                yield
+        except RunError as error:
+            raise Denied(str(error)) from error
 
     def send(self, entry: Entry, instrument: Instrument) -> OrderState:
         """Send a claimed order with the terms that it has now."""

@@ -1,0 +1,106 @@
+"""The user's limits on a whole day count the orders of all logins, whichever process has placed them.
+
+A login's own orders are counted by its blotter. What other logins have is read from the journal, where a limit counts
+it at all; and then one process at a time judges an order and claims it: else two could each see room for theirs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from firstbell.cache.file_lock import locked
+from firstbell.errors import RunError
+from firstbell.model.order_status import DONE
+from firstbell.model.terms import Side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+    from pathlib import Path
+
+    from firstbell.journal.base import Entry, Journal
+    from firstbell.model.identifiers import ClientOrderId
+
+LIMITS_LOCK: Final = "limits.lock"
+"""Whoever holds it in the folder of locks is the one who claims what such a limit counts."""
+_LOCK_S: Final = 10.0
+"""How long the lock is waited for, in seconds: whoever holds it claims, and that is soon done."""
+_NOTHING: Final = Decimal(0)
+
+
+def buy_value(entry: Entry) -> Decimal:
+    """What an order counts for in a limit on the value of a day's buys: what it is for, or, done, what has traded."""
+    state = entry.state
+    if entry.intent.order.side is not Side.BUY:
+        return _NOTHING
+    return state.price * (state.filled_qty if state.status in DONE else state.quantity)
+
+
+class DayLimits:
+    """What the limits on a day count of other logins. Safe for threads.
+
+    Args:
+        journal: Where all orders are.
+        locks: The folder of locks of this machine.
+    """
+
+    def __init__(self, journal: Journal, locks: Path) -> None:
+        self._journal = journal
+        self._locks = locks
+        self._lock = threading.Lock()
+        self._day: date | None = None
+        self._seq = 0
+        self._values: dict[ClientOrderId, tuple[str, Decimal]] = {}
+        self._by_login: defaultdict[str, Decimal] = defaultdict(Decimal)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Judge and claim in here.
+
+        Raises:
+            RunError: It is not to be had.
+        """
+        try:
+            self._locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with locked(self._locks / LIMITS_LOCK, timeout_s=_LOCK_S):
+                yield
+        except OSError as error:
+            raise RunError(f"the limits on the day could not be checked: {error}") from error
+
+    def others(self, login: str, day: date) -> Decimal:
+        """The value of a day's buys of all logins but one, in rials: of what works, or may, and of what has traded.
+
+        Raises:
+            JournalError: The journal cannot be read.
+        """
+        with self._lock:
+            self._catch_up(day)
+            return sum((value for each, value in self._by_login.items() if each != login), _NOTHING)
+
+    def _catch_up(self, day: date) -> None:
+        if day != self._day:
+            self._seq = self._journal.last_seq()
+            self._values.clear()
+            self._by_login.clear()
+            for entry in self._journal.entries(day=day):
+                self._count(entry)
+            self._day = day
+        while True:
+            self._seq, reports = self._journal.reports_after(self._seq)
+            if not reports:
+                return
+            for name in dict.fromkeys(report.client_order_id for report in reports):
+                now = self._journal.entry(name)
+                if now is not None and now.intent.order.day == day:
+                    self._count(now)
+
+    def _count(self, entry: Entry) -> None:
+        name, login, value = entry.intent.order.client_order_id, entry.intent.login, buy_value(entry)
+        _, before = self._values.pop(name, (login, _NOTHING))
+        self._by_login[login] += value - before
+        if value:
+            self._values[name] = (login, value)
