@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from functools import partial
 from ipaddress import ip_address
 from types import SimpleNamespace
 
@@ -88,8 +89,15 @@ def plain(host, port, name):
     """ZeroMQ as it comes, which is what an unpatched Locust speaks."""
     sock = zmq.green.Context().socket(zmq.DEALER)
     sock.setsockopt(zmq.IDENTITY, name.encode())
-    sock.connect(f"tcp://{host}:{port}")
-    return SimpleNamespace(socket=sock, send=lambda message: sock.send(message.serialize()), close=sock.close)
+
+    def send(message):
+        # Once it has been refused there is nobody to send to, and it would be waited for without end.
+        with contextlib.suppress(zmq.Again):
+            sock.send(message.serialize(), zmq.NOBLOCK)
+
+    # It is refused once and for all, so whoever wants to see that looks before it connects.
+    connect = partial(sock.connect, f"tcp://{host}:{port}")
+    return SimpleNamespace(socket=sock, connect=connect, send=send, close=sock.close)
 
 
 def half_known(seal):
@@ -105,6 +113,8 @@ def test_a_stranger_is_neither_heard_nor_told_anything(seal, server, who):
     make = {"plain": plain, "another key": locked_with(new_key()), "the master's public key": half_known(seal)}[who]
     with connected(make, server.port, "stranger") as stranger, contextlib.ExitStack() as watched:
         handshakes = watched.enter_context(contextlib.closing(Handshakes(stranger)))
+        if who == "plain":
+            stranger.connect()
         for kind in ("quit", "client_ready", "stats", "exception"):
             stranger.send(Message(kind, {}, "stranger"))
         until(handshakes.refused)
