@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from firstbell import __version__
+from firstbell.cli.output import last
 from firstbell.cli.shell import Shell
 from firstbell.config.private_process import be_private
 from firstbell.errors import FirstbellError, Unwritten
@@ -96,6 +97,16 @@ def main() -> None:
     """Run the command line, and leave with its exit status."""
     be_private()
     guard_tracebacks()
+    out = last()
+    try:
+        _main()
+    finally:
+        out.flush()
+        if out.lost is not None and not out.reader_has_gone:
+            complain(f"standard output could not be written: {out.lost}")
+
+
+def _main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A script that starts us in the background has it ignored; an order must be stoppable all the same.
         signal.signal(signal.SIGINT, signal.default_int_handler)

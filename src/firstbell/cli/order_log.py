@@ -9,6 +9,7 @@ import click
 from rich.markup import escape
 
 from firstbell.cli.order_tail import Tail
+from firstbell.cli.output import is_lost
 from firstbell.cli.shell import Shell, shared_options
 from firstbell.config import load
 from firstbell.errors import RunError
@@ -74,7 +75,7 @@ def log(shell: Shell, *, follow: bool, rebuild: bool, event: str | None, account
     try:
         for line in _last(tail, number, is_wanted):
             _show(shell, line, tz)
-        while follow:
+        while follow and not is_lost():
             time.sleep(_LOOK_EVERY_S)
             for line in filter(is_wanted, tail.new()):
                 _show(shell, line, tz)

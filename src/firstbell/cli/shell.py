@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from rich.console import Console
 
+from firstbell.cli.output import status_of
 from firstbell.log import json_line, json_lines, lines, redact
 
 if TYPE_CHECKING:
@@ -124,6 +125,6 @@ def shared_options(command: Callable[..., R]) -> Callable[..., R]:
             verbose=verbose or shell.verbose,
         )
         context.obj = shell
-        return context.invoke(command, shell, *args, **kwargs)
+        return status_of(context.invoke(command, shell, *args, **kwargs), context.command_path)  # type: ignore[no-any-return]
 
     return wrapped
