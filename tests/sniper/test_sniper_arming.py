@@ -13,7 +13,7 @@ from firstbell.brokers.base import Holding, PreparedOrder
 from firstbell.errors import JournalError, NoAnswer, RunError
 from firstbell.journal.base import Intent, Owner
 from firstbell.journal.owner import this_process
-from firstbell.model.identifiers import client_order_id
+from firstbell.model.identifiers import client_order_id, request_order_id
 from firstbell.model.instant import instant
 from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus, ReportKind
@@ -212,6 +212,17 @@ def test_an_open_order_of_the_account_itself_is_what_its_line_stands_for(house):
     (row,) = house.run(FEW)
     assert (row["outcome"], row["client_order_id"]) == ("unresolved", name)
     assert house.notes("stands_for") == [("Order_A", None)]
+
+
+@pytest.mark.parametrize("fate", ["works", "canceled"])
+def test_one_that_was_asked_for_by_hand_is_not_the_one_that_is_configured(house, fate):
+    name = request_order_id(day(house), "shahr", "u", "by hand")
+    kinds = (*ACCEPTED, *([ReportKind.CANCELED] if fate == "canceled" else []))
+    earlier(house, name, *kinds, login=KEY, isin="IRO1MHRN0001", venue_order_id="5")
+    (row,) = house.run(FEW)
+    assert (row["outcome"], row["quantity"]) == ("accepted", 10)
+    assert row["client_order_id"] != name
+    assert house.notes("stands_for") == []
 
 
 def test_another_side_of_the_instrument_is_another_plan(house):

@@ -267,3 +267,29 @@ def test_a_note_that_is_no_document_is_damage(journal, record, text):
     journal.note(record.run_id, [Note("", results.CLOCK, text)])
     with pytest.raises(JournalDamaged, match="cannot be read"):
         document(journal, record)
+
+
+def test_what_waited_for_the_bell_may_have_left_where_nobody_can_say_more(journal, tmp_path):
+    lines = tuple(line(account) for account in ("A", "B", "C"))
+    record = RunRecord("run", BELL, lines, str(tmp_path))
+    journal.begin_run(record)
+    for account in ("A", "B"):
+        intent = Intent(order(account), account, f"id-{account}", epoch_ns(BELL), frozenset())
+        journal.claim(intent, "run", this_process())
+    happen(journal, "B", ReportKind.ACCEPTED, AttemptOutcome.ACCEPTED, venue_order_id="7")
+    run = results.view(journal, record, ended=False, now_ns=epoch_ns(BELL) - 1)
+    path = results.write(tmp_path, results.document(run, TEHRAN))
+    assert json.loads(path.read_text())["summary"]["not_sent"] == 2
+    results.doubt(tmp_path, "run")
+    written = json.loads(path.read_text())
+    assert [row["outcome"] for row in written["orders"]] == ["unresolved", "accepted", "not_sent"]
+    assert "it may have left" in written["orders"][0]["reason"]
+    assert written["summary"] == {"configured": 3, "accepted": 1, "rejected": 0, "unresolved": 1, "not_sent": 1}
+
+
+def test_results_that_cannot_be_read_are_no_results_in_doubt(tmp_path):
+    (tmp_path / "run").mkdir()
+    for text in ("", "[]", '{"orders": [{}]}', "{"):
+        (tmp_path / "run" / "orders.json").write_text(text)
+        with pytest.raises(RunError, match="cannot be read"):
+            results.doubt(tmp_path, "run")

@@ -28,6 +28,7 @@ from firstbell.config import load
 from firstbell.errors import FirstbellError, RunError
 from firstbell.journal.base import Note
 from firstbell.log import set_up
+from firstbell.model.instant import epoch_ns
 from firstbell.oms.office import Office
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
 from firstbell.oms.recovery import recover
@@ -193,6 +194,10 @@ def _conclude(shell: Shell, office: Office, record: RunRecord, told: RunAlerts) 
     except FirstbellError as error:
         shell.err.print(f"[red]The run's end could not be written down:[/] {escape(str(error))}")
         shell.err.print("Orders may have left. Mend this, then `firstbell orders reconcile`.")
+        if office.clock.wall_ns() >= epoch_ns(record.bell):
+            with contextlib.suppress(RunError):
+                # What was written while it could be is not to say that nothing was sent.
+                results.doubt(office.settings.firstbell.results_dir, record.run_id)
         return _UNKNOWN
     if shell.json:
         shell.print_json(document)

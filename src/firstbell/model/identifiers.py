@@ -48,6 +48,9 @@ def same_symbol(symbol: str) -> str:
     return "".join(unicodedata.normalize("NFKC", symbol).translate(_KEYBOARDS).split()).casefold()
 
 
+_REQUESTED: Final = "-q"
+
+
 def client_order_id(
     day: date,
     broker_code: BrokerCode,
@@ -93,4 +96,9 @@ def request_order_id(day: date, broker_code: BrokerCode, username: str, key: str
         At most 30 characters of ``[0-9a-z-]``, and so never more than 36 with a later round's ending.
     """
     asked = f"{day.isoformat()}\x1f{broker_code}\x1f{same_login(username)}\x1f{key}"
-    return ClientOrderId(f"fb-{day:%Y%m%d}-{hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()}-q")
+    return ClientOrderId(f"fb-{day:%Y%m%d}-{hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()}{_REQUESTED}")
+
+
+def is_requested(plan_id: ClientOrderId) -> bool:
+    """Whether a plan's name is one of `request_order_id`, and not that of an order that is configured for the bell."""
+    return plan_id.endswith(_REQUESTED)

@@ -13,7 +13,7 @@ from firstbell.cache.file_lock import locked
 from firstbell.errors import BrokerError, CaptchaError, FirstbellError, RunError
 from firstbell.journal.base import AlreadyPlaced, Claimed, Intent, Note
 from firstbell.journal.owner import this_process
-from firstbell.model.identifiers import AccountName
+from firstbell.model.identifiers import AccountName, is_requested
 from firstbell.model.instant import instant
 from firstbell.model.money import grouped, plain
 from firstbell.model.order_status import DONE, NEVER_PLACED, PLACED, OrderStatus, ReportKind
@@ -218,7 +218,10 @@ class Arming:
             frozenset(
                 e.intent.order.instrument
                 for e in todays
-                if e.intent.login == self._login.key and e.intent.order.side is Side.BUY and e.state.status in PLACED
+                if e.intent.login == self._login.key
+                and e.intent.order.side is Side.BUY
+                and e.state.status in PLACED
+                and not is_requested(e.intent.plan_id)
             ),
         )
 
@@ -317,8 +320,9 @@ class Arming:
 
 
 def _is_of(entry: Entry, account: AccountSettings) -> bool:
+    """Whether an order is the one that is configured, in whatever run; one that was asked for besides is another."""
     order = entry.intent.order
-    return (order.instrument, order.side) == (account.isin, account.side)
+    return (order.instrument, order.side) == (account.isin, account.side) and not is_requested(entry.intent.plan_id)
 
 
 def _traded(entry: Entry) -> bool:

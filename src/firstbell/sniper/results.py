@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from firstbell.journal.base import Entry, Journal, Note, RunLine, RunRecord
-    from firstbell.model.identifiers import ClientOrderId
+    from firstbell.model.identifiers import ClientOrderId, RunId
     from firstbell.model.report import Attempt
 
 SCHEMA: Final = 1
@@ -40,6 +40,8 @@ DRY: Final = "dry"
 CLOCK: Final = "clock"
 """Kinds of notes that a run writes about an account (`CLOCK`: about itself)."""
 
+_WAITS: Final = "armed; waiting for the bell"
+_MAY_HAVE_LEFT: Final = "armed; it may have left, and nothing is known yet"
 _EXIT: Final = {
     OrderOutcome.ACCEPTED: 0,
     OrderOutcome.REJECTED: 1,
@@ -95,16 +97,41 @@ def view(journal: Journal, record: RunRecord, *, ended: bool, now_ns: int) -> Ru
 def document(run: RunView, timezone: tzinfo) -> dict[str, Any]:
     """The contents of ``orders.json``: fixed names, exact numbers, times in exchange time with microseconds."""
     orders = [row for line in run.record.lines for row in _rows(line, run, timezone)]
-    counts = {outcome.value: sum(row["outcome"] == outcome.value for row in orders) for outcome in OrderOutcome}
     return {
         "schema": SCHEMA,
         "run": run.record.run_id,
         "bell": rfc3339(run.record.bell, timezone),
-        "summary": {"configured": len(orders), **counts},
+        "summary": _summary(orders),
         "clock": _clock(run.notes),
         "lateness": lateness(orders),
         "orders": orders,
     }
+
+
+def _summary(orders: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    counts = {outcome.value: sum(row["outcome"] == outcome.value for row in orders) for outcome in OrderOutcome}
+    return {"configured": len(orders), **counts}
+
+
+def doubt(results_dir: Path, run_id: RunId) -> None:
+    """Have the results on disk say of every order that was waiting for the bell that it may have left.
+
+    To be called after the bell where the journal cannot be read, so that they cannot be made anew.
+
+    Raises:
+        RunError: They cannot be read or written.
+    """
+    path = results_dir / run_id / "orders.json"
+    try:
+        written = json.loads(path.read_text("utf-8"))
+        rows = written["orders"]
+        waiting = [row for row in rows if row["reason"] == _WAITS]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+    for row in waiting:
+        row.update(outcome=OrderOutcome.UNRESOLVED.value, reason=_MAY_HAVE_LEFT)
+    if waiting:
+        write(results_dir, {**written, "summary": _summary(rows)})
 
 
 def exit_status(outcomes: Iterable[str]) -> int:
@@ -203,7 +230,7 @@ def _row(line: RunLine, entry: Entry, run: RunView, timezone: tzinfo) -> dict[st
         # A claimed order without a word of what became of it may have left.
         may_have_left = run.ended or run.now_ns >= entry.intent.bell_ns
         outcome = OrderOutcome.UNRESOLVED if may_have_left else OrderOutcome.NOT_SENT
-        reason = "armed; it may have left, and nothing is known yet" if may_have_left else "armed; waiting for the bell"
+        reason = _MAY_HAVE_LEFT if may_have_left else _WAITS
     elif state.status is OrderStatus.SUBMITTED and not state.unresolved:
         reason = f"refused so far ({reason}); it may have been sent again, and nothing is known yet"
     if outcome is OrderOutcome.ACCEPTED and state.venue_order_id is None:
