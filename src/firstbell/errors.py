@@ -106,6 +106,21 @@ class Unwritten(JournalError):
         )
 
 
+class CutShort(FirstbellError):
+    """Somebody ended it at once, and something may have come to the broker: its list must be asked.
+
+    Attributes:
+        client_order_id: The order.
+    """
+
+    def __init__(self, client_order_id: str) -> None:
+        self.client_order_id = client_order_id
+        super().__init__(
+            f"interrupted, and what was asked for {client_order_id} may have come to its broker; send nothing in its "
+            "stead before `firstbell orders reconcile` has asked for it"
+        )
+
+
 class CaptchaError(FirstbellError):
     """Nobody solved the captcha. Ask again, or mend the solver named in the config."""
 

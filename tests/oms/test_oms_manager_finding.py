@@ -191,7 +191,7 @@ def test_what_a_cancel_says_is_told_with_how_the_order_stands(make, monkeypatch)
     house = make(*TWO)
     name = house.manager.place(request("Order_A")).order_id
 
-    def full(_):
+    def full(_, **_where):
         raise JournalError("the disk is full")
 
     monkeypatch.setattr(house.office.journal, "append", full)

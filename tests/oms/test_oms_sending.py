@@ -502,7 +502,9 @@ def test_a_stop_that_cannot_be_prepared_is_told_to_a_person(desk_with):
     assert desk.interventions == [
         (name, "it was let go and did not stay: it could not be prepared: no such price; it is tried again"),
     ]
-    assert desk.manager.track(name).status is S.DENIED
+    assert desk.journal.entry(name).state.status is S.DENIED
+    # It goes on under another name, and is found by its first.
+    assert desk.manager.track(name).is_held
 
 
 def falling(desk, *bids):

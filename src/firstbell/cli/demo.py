@@ -18,7 +18,7 @@ import requests
 from rich.markup import escape
 
 from firstbell.cli.results import read_results
-from firstbell.cli.shell import Shell, shared_options
+from firstbell.cli.shell import EXIT_INTERRUPTED, Shell, shared_options
 from firstbell.errors import RunError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 ACCOUNTS: Final = 9
 BELL_IN_S: Final = 20
-EXIT_INTERRUPTED: Final = 130
 _RESULTS: Final = Path("order_results")
 
 

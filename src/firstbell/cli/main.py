@@ -13,9 +13,9 @@ import click
 
 from firstbell import __version__
 from firstbell.cli.output import last
-from firstbell.cli.shell import Shell
+from firstbell.cli.shell import EXIT_INTERRUPTED, Shell
 from firstbell.config.private_process import be_private
-from firstbell.errors import FirstbellError, Unwritten
+from firstbell.errors import CutShort, FirstbellError, Unwritten
 from firstbell.log import complain, guard_tracebacks
 
 _COMMANDS: Final = {
@@ -39,7 +39,6 @@ _COMMANDS: Final = {
 
 EXIT_USAGE: Final = 2
 EXIT_UNRESOLVED: Final = 3
-EXIT_INTERRUPTED: Final = 130
 
 
 class _Commands(click.Group):
@@ -120,7 +119,7 @@ def _main() -> None:
         error.show(file=said)
         complain(said.getvalue())
         sys.exit(EXIT_USAGE)
-    except Unwritten as error:
+    except (Unwritten, CutShort) as error:
         complain(str(error))
         sys.exit(EXIT_UNRESOLVED)
     except FirstbellError as error:

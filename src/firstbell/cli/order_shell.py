@@ -11,7 +11,8 @@ from firstbell.cli.alerting import tell_orders
 from firstbell.cli.tables import add_columns, order_words, plain_table, print_table
 from firstbell.clock import exchange_now
 from firstbell.config import load
-from firstbell.errors import RunError, Unwritten
+from firstbell.errors import CutShort, RunError, Unwritten
+from firstbell.journal.base import newest_round
 from firstbell.log import redact, set_up
 from firstbell.model.identifiers import ClientOrderId, RunId
 from firstbell.model.money import grouped, plain
@@ -57,14 +58,14 @@ def command_id(office: Office) -> RunId:
 
 
 def find(office: Office, name: str) -> Entry:
-    """An order by our name for it, or by its broker's.
+    """An order by our name for it, or by its broker's; what goes on under another name of ours is found by its first.
 
     Raises:
         RunError: There is none, or there are several.
     """
     entry = office.journal.entry(ClientOrderId(name))
     if entry is not None:
-        return entry
+        return newest_round(entry, office.journal.entry)
     found = [entry for entry in office.journal.entries() if entry.state.venue_order_id == name]
     if not found:
         raise RunError(f"the journal knows no order {name}: `firstbell orders list --all` shows them")
@@ -84,10 +85,11 @@ def telling_of_unwritten(shell: Shell, *, listed: bool) -> Iterator[None]:
 
     Raises:
         Unwritten: As before.
+        CutShort: Likewise, for somebody has ended it.
     """
     try:
         yield
-    except Unwritten as error:
+    except (Unwritten, CutShort) as error:
         if shell.json:
             name, outcome = error.client_order_id, OrderOutcome.UNRESOLVED.value
             told = {"client_order_id": name, "outcome": outcome, "message": redact(str(error))}

@@ -8,6 +8,7 @@ import click
 from rich.markup import escape
 
 from firstbell.cli.brokers import brokers_of
+from firstbell.cli.ending import ending_in_order
 from firstbell.cli.order_brokers import brokers
 from firstbell.cli.order_log import log
 from firstbell.cli.order_shell import command_id, facts, find, open_office, print_entries, telling_of_unwritten
@@ -106,7 +107,10 @@ def show(shell: Shell, *, order: str, offline: bool) -> int:
     if shell.json:
         shell.print_json({**facts(entry), "ahead": None if ahead is None else _queue(ahead), "reports": events})
         return 0
-    print_entries(shell, [entry], entry.intent.order.client_order_id)
+    name = entry.intent.order.client_order_id
+    print_entries(shell, [entry], name)
+    if name not in {order, entry.state.venue_order_id} and entry.state.venue_order_id != order:
+        shell.out.print(escape(f"{order} goes on as {name}"))
     if ahead is not None:
         shell.out.print(escape(str(ahead)))
     table = plain_table("What happened")
@@ -163,9 +167,10 @@ def cancel(shell: Shell, *, order: str) -> int:
         broker = brokers_of(office).get(entry.intent.login)
         if broker is None:
             raise RunError(f"the login of {entry.intent.order.account} is not in the config any more")
-        refusal: str | None = None
+        refusal, run_id = None, command_id(office)
         try:
-            now = cancel_order(entry, broker, office.journal, office.clock, command_id(office))
+            with ending_in_order(office, run_id):
+                now = cancel_order(entry, broker, office.journal, office.clock, run_id)
         except (BrokerError, CaptchaError) as error:
             now, refusal = find(office, entry.intent.order.client_order_id), redact(str(error))
         with may_have_come(now.intent.order.client_order_id, CANCEL_OF):

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from rich.markup import escape
 
+from firstbell.cli.ending import ending_in_order
 from firstbell.cli.order_shell import command_id, facts, find, open_office, print_entries, telling_of_unwritten
 from firstbell.cli.resolving import ask_quickly, recovered
-from firstbell.cli.shell import Shell, shared_options
+from firstbell.cli.shell import EXIT_INTERRUPTED, Shell, shared_options
 from firstbell.cli.telling import Teller
 from firstbell.errors import RunError
 from firstbell.model.identifiers import AccountName, InstrumentId
@@ -20,6 +21,7 @@ from firstbell.model.terms import OrderType, Side, TimeInForce
 from firstbell.oms.orders.assembling import order_manager
 from firstbell.oms.orders.requests import BracketRequest
 from firstbell.oms.orders.sending import CHANGE_OF
+from firstbell.oms.orders.thread_interrupt import ThreadInterrupt
 from firstbell.oms.unwritten import may_have_come
 
 if TYPE_CHECKING:
@@ -99,7 +101,10 @@ def place(
     unresolved: it is asked for, and must not be placed anew. Stops that the broker does not know, and a bracket's
     exits, are held back by `firstbell orders watch`: keep it running.
 
-    Exit status: 0 it is at the broker, or held back; 1 denied or refused; 3 unresolved; 4 halted.
+    Ctrl-C lets nothing new leave, and waits for the answer that is on its way; a second one does not wait.
+
+    Exit status: 0 it is at the broker, or held back; 1 denied or refused; 3 unresolved; 4 halted; 130 it was ended
+    before anything left.
     """
     teller = Teller(shell)
     with telling_of_unwritten(shell, listed=True), open_office(shell, teller) as office:
@@ -109,20 +114,24 @@ def place(
         run_id = command_id(office)
         if unresolved := recovered(shell, office, run_id):
             ask_quickly(shell, office, run_id, unresolved)
-        manager = order_manager(office, run_id, live=live, intervene=teller.intervene)
-        responses = (manager.place(request),) if bracket is None else manager.place_bracket(bracket)
-        sent = [each.order_id for each in responses if each.order_id is not None and not each.is_held]
-        with may_have_come(sent[0], "order") if sent else nullcontext():
-            if any(each.is_success and not each.is_held for each in responses):
-                # It may have traded at once, and what belongs with it may leave now.
-                manager.poll()
-            halted = manager.interrupt.is_halt
-            _show(shell, manager, responses, teller)
+        with ending_in_order(office, run_id) as ending:
+            ending.interrupt = ThreadInterrupt(office.state_dir)
+            manager = order_manager(office, run_id, live=live, interrupt=ending.interrupt, intervene=teller.intervene)
+            responses = (manager.place(request),) if bracket is None else manager.place_bracket(bracket)
+            sent = [each.order_id for each in responses if each.order_id is not None and not each.is_held]
+            with may_have_come(sent[0], "order") if sent else nullcontext():
+                if any(each.is_success and not each.is_held for each in responses):
+                    # It may have traded at once, and what belongs with it may leave now.
+                    manager.poll()
+                halted = manager.interrupt.is_halt
+                _show(shell, manager, responses, teller)
     if any(response.is_unresolved for response in responses):
         return _UNRESOLVED
     if responses[0].is_success:
         return 0
-    return _HALTED if halted else _REFUSED
+    if halted:
+        return _HALTED
+    return EXIT_INTERRUPTED if ending.asked else _REFUSED
 
 
 @click.command()
@@ -150,16 +159,21 @@ def replace(
     with telling_of_unwritten(shell, listed=True), open_office(shell, teller) as office:
         name = find(office, order).intent.order.client_order_id
         # An order that is at its broker already was asked for there: changing it needs no second word.
-        manager = order_manager(office, command_id(office), intervene=teller.intervene)
-        response = manager.replace(name, price=price, quantity=quantity, trigger_price=trigger_price)
-        halted = manager.interrupt.is_halt
-        with may_have_come(name, CHANGE_OF):
-            _show(shell, manager, (response,), teller)
+        run_id, interrupt = command_id(office), ThreadInterrupt(office.state_dir)
+        with ending_in_order(office, run_id) as ending:
+            ending.interrupt = interrupt
+            manager = order_manager(office, run_id, interrupt=interrupt, intervene=teller.intervene)
+            response = manager.replace(name, price=price, quantity=quantity, trigger_price=trigger_price)
+            halted = manager.interrupt.is_halt
+            with may_have_come(name, CHANGE_OF):
+                _show(shell, manager, (response,), teller)
     if response.is_unresolved:
         return _UNRESOLVED
     if response.is_success:
         return 0
-    return _HALTED if halted else _REFUSED
+    if halted:
+        return _HALTED
+    return EXIT_INTERRUPTED if ending.asked else _REFUSED
 
 
 def _request(asked: dict[str, Any], until: datetime | None) -> OrderRequest:

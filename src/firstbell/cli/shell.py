@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 _FILE_WIDTH: Final = 180
 
+EXIT_INTERRUPTED: Final = 130
+"""Ctrl-C, and nothing is on its way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shell:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from firstbell.errors import JournalError
-from firstbell.model.order_status import OrderStatus
+from firstbell.model.identifiers import ClientOrderId
+from firstbell.model.order_status import NEVER_PLACED, OrderStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import date, datetime
 
-    from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId, RunId, VenueOrderId
+    from firstbell.model.identifiers import AccountName, BrokerCode, InstrumentId, RunId, VenueOrderId
     from firstbell.model.order import Order, OrderState
     from firstbell.model.report import ExecutionReport
     from firstbell.model.terms import Side
@@ -166,6 +167,25 @@ class Note:
 
 class ReportMisfit(JournalError):  # noqa: N818 - a report, and one that does not fit
     """A report does not fit its order's state: somebody else has written of it meanwhile. Nothing was written."""
+
+
+def newest_round(entry: Entry, lookup: Callable[[ClientOrderId], Entry | None]) -> Entry:
+    """The order under which a plan goes on: the entry itself, or the one that was claimed in its place, and so forth.
+
+    What one process held back is claimed anew by the next one, under a name of its own.
+
+    Args:
+        entry: An order in whatever round.
+        lookup: Finds orders by name.
+    """
+    while entry.state.status in NEVER_PLACED:
+        plan_id, name = entry.intent.plan_id, entry.intent.order.client_order_id
+        round_ = 2 if name == plan_id else int(name.rpartition("-r")[2]) + 1
+        later = lookup(ClientOrderId(f"{plan_id}-r{round_}"))
+        if later is None:
+            break
+        entry = later
+    return entry
 
 
 class Journal(Protocol):

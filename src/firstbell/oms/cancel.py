@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import CaptchaError, NoAnswer, NotSent, Refused, RunError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import Broker
     from firstbell.clock import Clock
     from firstbell.journal.base import Entry, Journal
-    from firstbell.model.identifiers import RunId
+    from firstbell.model.identifiers import ClientOrderId, RunId, VenueOrderId
 
 _log = logging.getLogger(__name__)
 
@@ -105,30 +106,71 @@ def ask(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id: Ru
         JournalError: It could not be written down, and nothing was sent.
         Unwritten: It was asked for, and what became of it could not be written down.
     """
-    order, name = entry.intent.order, entry.state.venue_order_id
-    if ReportKind.PENDING_CANCEL not in TRANSITIONS[entry.state.status]:
-        raise RunError(f"{order.client_order_id} is {entry.state.status}: there is nothing to cancel")
-    if name is None:
-        raise RunError(f"{order.client_order_id} has no id of the broker's yet: run `firstbell orders reconcile` first")
-
-    def report(kind: ReportKind, reason: str | None = None) -> None:
-        at = instant(clock.wall_ns())
-        journal.append([ExecutionReport(order.client_order_id, run_id, kind, at, reason=reason)])
-
-    is_first = entry.state.status is not OrderStatus.PENDING_CANCEL
+    pen = _Pen(entry.intent.order.client_order_id, journal, clock, run_id)
+    _cancelable(entry)
     broker.login()
-    report(ReportKind.PENDING_CANCEL, why)
+    name, is_first = pen.asked(entry, why)
     try:
         broker.cancel(name)
     except Refused as error:
         if is_first:
-            with may_have_come(order.client_order_id, CANCEL_OF):
-                report(ReportKind.CANCEL_REJECTED, redact(str(error)))
+            pen.refused(redact(str(error)))
         raise
     except (NotSent, CaptchaError):
         if is_first:
-            report(ReportKind.CANCEL_REJECTED, "the request did not leave")
+            pen.refused("the request did not leave")
         raise
     except NoAnswer:
         # It may have been heard: the list decides, now or at the next look.
-        _log.warning("%s: the cancel got no answer", order.client_order_id)
+        _log.warning("%s: the cancel got no answer", entry.intent.order.client_order_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pen:
+    """Writes of one order's cancel."""
+
+    order: ClientOrderId
+    journal: Journal
+    clock: Clock
+    run_id: RunId
+
+    def asked(self, entry: Entry, why: str | None) -> tuple[VenueOrderId, bool]:
+        """Write that it is asked for, of the order as it stands then.
+
+        Returns:
+            The order's name at its broker, and whether it is asked for the first time.
+        """
+        while True:
+            name, is_first = _cancelable(entry), entry.state.status is not OrderStatus.PENDING_CANCEL
+            try:
+                self.journal.append([self._report(ReportKind.PENDING_CANCEL, why)], where=entry.state)
+            except ReportMisfit:
+                # Another process has written of it meanwhile.
+                entry = self.journal.entry(self.order) or entry
+            else:
+                return name, is_first
+
+    def refused(self, reason: str) -> None:
+        """Write that it has not been made, unless another process knows more by now: it has ended, say."""
+        try:
+            with may_have_come(self.order, CANCEL_OF):
+                self.journal.append([self._report(ReportKind.CANCEL_REJECTED, reason)])
+        except ReportMisfit as error:
+            _log.info("%s", error)
+
+    def _report(self, kind: ReportKind, reason: str | None) -> ExecutionReport:
+        return ExecutionReport(self.order, self.run_id, kind, instant(self.clock.wall_ns()), reason=reason)
+
+
+def _cancelable(entry: Entry) -> VenueOrderId:
+    """The broker's name of an order that can be canceled as it stands.
+
+    Raises:
+        RunError: It cannot.
+    """
+    ours, name = entry.intent.order.client_order_id, entry.state.venue_order_id
+    if ReportKind.PENDING_CANCEL not in TRANSITIONS[entry.state.status]:
+        raise RunError(f"{ours} is {entry.state.status}: there is nothing to cancel")
+    if name is None:
+        raise RunError(f"{ours} has no id of the broker's yet: run `firstbell orders reconcile` first")
+    return name

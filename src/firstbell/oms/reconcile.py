@@ -7,23 +7,30 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError
-from firstbell.model.order_status import DONE, PLACED
+from firstbell.journal.base import ReportMisfit
+from firstbell.model.instant import instant
+from firstbell.model.order_status import DONE, PLACED, OrderStatus
+from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry, needs_asking
 from firstbell.oms.lists import MIN_ABSENCE_NS, exchange_day, has_grown, listed_on
 from firstbell.oms.orders.late_trades import may_have_traded, why_to_look
+from firstbell.oms.orders.row_reports import of_what_was_asked
+from firstbell.oms.orders.terms_at_broker import has_limit_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from firstbell.brokers.base import Broker
+    from firstbell.brokers.base import Broker, VenueOrder
     from firstbell.clock import Clock
     from firstbell.journal.base import Entry, Journal
     from firstbell.model.identifiers import ClientOrderId, RunId
+    from firstbell.model.order_status import ReportKind
 
 _log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 2.0
 """How often a list is asked while something is unresolved, in seconds."""
+_PENDING: Final = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE})
 PATIENCE_S: Final = MIN_ABSENCE_NS / 1_000_000_000 + 4 * LOOK_EVERY_S
 """Asking this long, in seconds, is enough to know that an order certainly is not there."""
 
@@ -35,12 +42,14 @@ class Reconciliation:
     Attributes:
         looked: The orders that were asked for.
         unresolved: Those of them that nobody can tell of yet.
+        pending: Those of which it is not known yet what became of a change, or of a cancel.
         unreachable: Login → why its list could not be asked.
         to_look_at: The orders of which trades were told after they had ended, where a person has to look: and why.
     """
 
     looked: tuple[ClientOrderId, ...] = ()
     unresolved: tuple[Entry, ...] = ()
+    pending: tuple[Entry, ...] = ()
     unreachable: dict[str, str] = field(default_factory=dict)
     to_look_at: dict[ClientOrderId, str] = field(default_factory=dict)
 
@@ -91,7 +100,9 @@ class Reconciler:
             names = [entry.intent.order.client_order_id for entry in entries]
             try:
                 broker.login()
-                self._inquiry(login, broker).look(names)
+                rows = broker.orders(listed_on(entries[0]))
+                self._compare(broker, entries, rows)
+                self._inquiry(login, broker).look(names, rows)
             except (BrokerError, CaptchaError) as error:
                 result.unreachable[login] = str(error)
                 _log.warning("%s: %s", entries[0].intent.order.account, error)
@@ -102,7 +113,29 @@ class Reconciler:
             result.to_look_at = dict(self._to_look_at)
         result.looked = tuple(looked)
         result.unresolved = tuple(entry for entry in self._journal.open_entries() if needs_asking(entry))
+        now = (self._journal.entry(name) for name in looked)
+        result.pending = tuple(entry for entry in now if entry is not None and entry.state.status in _PENDING)
         return result
+
+    def _compare(self, broker: Broker, entries: Sequence[Entry], rows: Sequence[VenueOrder]) -> None:
+        """Write down the terms that orders have by now, and which changes and cancels have not been made."""
+        by_name = {row.venue_order_id: row for row in rows}
+        at = instant(self._clock.wall_ns())
+
+        def report(name: ClientOrderId, kind: ReportKind) -> ExecutionReport:
+            return ExecutionReport(name, self._run_id, kind, at)
+
+        for entry in entries:
+            name = entry.state.venue_order_id
+            if name is None or (row := by_name.get(name)) is None:
+                continue
+            has_price = has_limit_there(entry.intent.order, broker.capabilities)
+            told = of_what_was_asked(row, entry.state, report, has_price=has_price, at=at)
+            try:
+                self._journal.append(told, where=entry.state)
+            except ReportMisfit as error:
+                # Another process has written of it meanwhile, and that stands.
+                _log.info("%s", error)
 
     def _count_late(self, only: str | None, result: Reconciliation) -> None:
         """Count what traded of today's orders before they were taken off the book and is told only now."""
@@ -137,7 +170,7 @@ class Reconciler:
             self._to_look_at[name] = why
 
     def until_known(self, patience_s: float, told: Callable[[Sequence[Entry]], None]) -> Reconciliation:
-        """Ask again and again while something is unresolved.
+        """Ask again and again while something is unresolved, or a change or a cancel is.
 
         Args:
             patience_s: For how long, in seconds.
@@ -147,7 +180,8 @@ class Reconciler:
         while True:
             result = self.look()
             told(result.unresolved)
-            reachable = [entry for entry in result.unresolved if entry.intent.login in self._brokers]
+            open_ = (*result.unresolved, *result.pending)
+            reachable = [entry for entry in open_ if entry.intent.login in self._brokers]
             if not reachable or self._clock.monotonic_ns() >= until_ns:
                 return result
             self._clock.sleep(LOOK_EVERY_S)

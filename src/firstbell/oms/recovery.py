@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from firstbell.journal.base import ReportMisfit
+from firstbell.journal.base import HELD_NS, ReportMisfit
 from firstbell.journal.claims import OUT_OF_SIGHT_NS
 from firstbell.journal.owner import this_process
-from firstbell.model.instant import instant
+from firstbell.model.instant import epoch_ns, instant
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 
@@ -74,7 +74,7 @@ def recover(
         if kind is None:
             continue
         denied = kind is ReportKind.DENIED
-        when = f"before the bell; nothing had left{more}" if denied else "after the bell without a word"
+        when = f"before the bell; nothing had left{more}" if denied else _when_it_may_have_left(entry)
         at = instant(clock.wall_ns())
         reports.append(
             ExecutionReport(entry.intent.order.client_order_id, run_id, kind, at, reason=f"{owner} ended {when}")
@@ -82,6 +82,12 @@ def recover(
     if reports:
         _write(journal, reports)
     return tuple(entry for entry in journal.open_entries() if entry.state.unresolved)
+
+
+def _when_it_may_have_left(entry: Entry) -> str:
+    # What was asked for besides the bell was claimed for at once, or held back.
+    had_bell = entry.intent.bell_ns not in {HELD_NS, 0} and epoch_ns(entry.claimed_at) < entry.intent.bell_ns
+    return f"{'after the bell' if had_bell else 'when it may have left'} without a word"
 
 
 def _write(journal: Journal, reports: Sequence[ExecutionReport]) -> None:

@@ -12,12 +12,13 @@ from firstbell.model.instant import instant
 from firstbell.model.money import grouped
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.order_status import DONE, OrderStatus
-from firstbell.model.terms import OrderRole
+from firstbell.model.terms import OrderRole, OrderType
 from firstbell.oms.cancel import why_not_canceled
 from firstbell.oms.orders.blotter import entries_by_plan
 from firstbell.oms.orders.response import OrderResponse, response_of
 from firstbell.oms.orders.sending import ChangeDenied
 from firstbell.oms.policies.placement_error import placement_error
+from firstbell.risk.validation import checks_of_change
 from firstbell.risk.verdict import ErrorCode, Verdict
 
 if TYPE_CHECKING:
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 
     from firstbell.journal.base import Entry
     from firstbell.model.instrument import Instrument
-    from firstbell.model.order import Changed
+    from firstbell.model.order import Changed, OrderState
     from firstbell.oms.orders.trader import Trader
+    from firstbell.risk.validation import Check
 
 _NOTHING: Final = Decimal(0)
+_AT_WORK: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
 _EXITS: Final = frozenset({OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.EXIT})
 
 
@@ -104,7 +107,7 @@ class Changing:
             return None
         found = list(self._beyond_the_position(entry, wanted))
         limits = None
-        if entry.is_held_back:
+        if entry.is_held_back or (entry.state.status in _AT_WORK and wanted.trigger_price is None):
             more, limits = self._judged(entry, wanted)
             found += more
         if not found and limits is None:
@@ -114,18 +117,25 @@ class Changing:
         return replace(response_of(entry, error=code, message=words), verdicts=tuple(found), is_made=False)
 
     def _judged(self, entry: Entry, wanted: Changed) -> tuple[Sequence[Verdict], str | None]:
-        """What a held-back order's new terms are found to be, as if it were placed with them now."""
+        """What an order's new terms are found to be.
+
+        Of one that is held back as if it were placed with them now; of one that works, so far as they change. What
+        limits and final checks say of that one is asked right before its change leaves.
+        """
         trader, order, state = self._trader, entry.intent.order, entry.state
-        terms, has_limit = order.instructions, order.order_type.has_limit
+        terms, waits = order.instructions, entry.is_held_back
+        # At its broker it is a limit order, whatever it was before its price came.
+        kind = order.order_type if waits else OrderType.LIMIT
+        has_limit = kind.has_limit
         try:
             request = OrderRequest(
                 instrument=order.instrument,
                 side=order.side,
-                order_type=order.order_type,
+                order_type=kind,
                 quantity=wanted.quantity or state.quantity,
                 price=wanted.price or (state.price if has_limit else None),
-                trigger_price=wanted.trigger_price or state.trigger_price,
-                trailing_offset=terms.trailing_offset,
+                trigger_price=(wanted.trigger_price or state.trigger_price) if waits else None,
+                trailing_offset=terms.trailing_offset if waits else None,
                 time_in_force=order.time_in_force,
                 expires_at=terms.expires_at,
                 account=order.account,
@@ -143,9 +153,11 @@ class Changing:
         )
 
         def judged(by: Instrument) -> tuple[Sequence[Verdict], str | None]:
-            now = instant(context.clock.wall_ns())
-            found = context.validator.validate_order(request, instrument=by, quote=quote, now=now, hours=trader.hours)
-            return found.verdicts, trader.sender.why_not(changed, by)
+            now, only = instant(context.clock.wall_ns()), None if entry.is_held_back else _changes(request, state)
+            found = context.validator.validate_order(
+                request, instrument=by, quote=quote, now=now, hours=trader.hours, only=only
+            )
+            return found.verdicts, trader.sender.why_not(changed, by) if entry.is_held_back else None
 
         verdicts, limits = judged(instrument)
         # What was known may be minutes old: nothing is denied by that alone.
@@ -163,6 +175,16 @@ class Changing:
             return ()
         allowed = f"at most {grouped(most)}, what there is to exit from"
         return (Verdict(ErrorCode.QUANTITY_ERROR, "exit quantity", grouped(wanted.quantity), allowed),)
+
+
+def _changes(request: OrderRequest, state: OrderState) -> Sequence[Check]:
+    """What the new terms of one that works have to pass."""
+    price = state.price if request.price is None else request.price
+    return checks_of_change(
+        price=price != state.price,
+        quantity=request.quantity != state.quantity,
+        grows=price > state.price or request.quantity > state.quantity,
+    )
 
 
 def most_of_exit(exit_: Entry, parent: Entry | None, family: Sequence[Entry]) -> Decimal | None:

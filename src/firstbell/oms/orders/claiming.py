@@ -161,8 +161,9 @@ class Claiming:
         if isinstance(answer, Claimed):
             raise TypeError("it is claimed")
         self._blotter.put(answer.entry)
-        # The order itself, asked for again, may be there: it is told of as it stands, and never as not sent.
-        is_itself = answer.entry.intent.plan_id == plan_id and answer.entry.state.unresolved
+        # The order itself, asked for again, may be there, or held back by another process: it is told of as it stands.
+        may_be_there = answer.entry.state.unresolved or answer.entry.is_held_back
+        is_itself = answer.entry.intent.plan_id == plan_id and may_be_there
         if isinstance(answer, Held) and not answer.ours and not is_itself:
             name, owner = answer.entry.intent.order.client_order_id, answer.entry.owner
             why = (

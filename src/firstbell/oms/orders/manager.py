@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.config.order_settings import TradingMode
 from firstbell.errors import FirstbellError, RunError
+from firstbell.journal.base import newest_round
 from firstbell.model.broker_codes import PAPER
 from firstbell.model.identifiers import ClientOrderId
 from firstbell.model.money import exact
@@ -317,7 +318,7 @@ class OrderManager:
             raise RunError("there is no order without a name: it was denied before it got one")
         for trader in self._traders.values():
             if (entry := trader.blotter.known(ClientOrderId(order_id))) is not None:
-                return trader, entry
+                return trader, newest_round(entry, trader.blotter.entry)
         found = [
             (trader, entry)
             for trader in self._traders.values()
@@ -331,7 +332,7 @@ class OrderManager:
         entry = self._context.journal.entry(ClientOrderId(order_id))
         if entry is None or entry.intent.login not in self._traders:
             raise RunError(f"there is no order {order_id}")
-        return self._traders[entry.intent.login], entry
+        return self._traders[entry.intent.login], newest_round(entry, self._context.journal.entry)
 
     def _again(self, response: OrderResponse) -> OrderResponse:
         return response if response.order_id is None else self.track(response.order_id)

@@ -226,13 +226,14 @@ class Placing:
                 return (self._told(entry, ready),)
             belonging = Belonging(parent_id=self.name_of(key))
             exits = [self.hold(replace(leg, key=f"{key}/{leg.role}"), belonging, checked=False) for leg in request.legs]
-            lost = [each for each in exits if not each.is_held]
+            lost = [each for each in exits if not self._is_ours(each)]
             if lost:
                 exits = self._never_sent(exits)
                 if (before := self._placed_by_another(entry)) is not None:
                     return (before, *self._keys.legs(legs))
                 why = _denied(f"its exits cannot be had: {lost[0].message}", lost[0].error)
-                return (self._told(entry, why), *exits)
+                now = self._keys.legs(legs)
+                return (self._told(entry, why), *(now if len(now) == len(exits) else exits))
             response = self.place(entry, is_entry=True)
             if not (response.is_success or response.is_unresolved or self._is_to_protect(key)):
                 exits = self._never_sent(exits)
@@ -246,7 +247,7 @@ class Placing:
                 self.hold(replace(request, key=request.key or f"{key}/{number}"), belonging, checked=True)
                 for number, request in enumerate(requests)
             ]
-            if not all(each.is_held for each in responses):
+            if not all(map(self._is_ours, responses)):
                 return tuple(self._never_sent(responses))
             # One may have been asked for by its symbol: only now it is known that they are of one instrument.
             orders = [e.intent.order for r in responses if r.order_id and (e := self._trader.blotter.entry(r.order_id))]
@@ -281,9 +282,14 @@ class Placing:
         """Let go of what was held back for an order that did not come."""
         responses = []
         for each in held:
-            entry = None if each.order_id is None or not each.is_held else self._trader.blotter.entry(each.order_id)
+            entry = self._trader.blotter.entry(each.order_id) if each.order_id and self._is_ours(each) else None
             responses.append(each if entry is None else self._trader.cancel(entry, why))
         return responses
+
+    def _is_ours(self, held: OrderResponse) -> bool:
+        """Whether an order is held back, and by this process: another one may let it go, or take it back."""
+        entry = None if held.order_id is None else self._trader.blotter.entry(held.order_id)
+        return entry is not None and entry.is_held_back and entry.owner == self._trader.context.owner
 
     def name_of(self, key: str) -> ClientOrderId:
         """The name that an order of a key has, or would get."""

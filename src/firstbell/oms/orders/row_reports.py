@@ -54,6 +54,48 @@ class Waiting:
         self._since.pop(name, None)
 
 
+def of_what_was_asked(
+    row: VenueOrder,
+    state: OrderState,
+    report: Reporter,
+    *,
+    has_price: bool,
+    at: datetime,
+) -> list[ExecutionReport]:
+    """What one look at a row tells of a change, or of a cancel, that nobody has answered.
+
+    Args:
+        row: The row.
+        state: The order as it stands.
+        report: Makes a report of now.
+        has_price: Whether the row's price is the order's own.
+        at: When the list was read, by the wall clock.
+    """
+    told = []
+    if (changed := _changed_terms(row, state, report, has_price=has_price, at=at)) is not None:
+        told.append(changed)
+        state = state.after(changed)
+    if state.status in _ASKED and row.working and state.asked_at is not None and at - state.asked_at >= LISTS_LAG:
+        # Whatever was heard of it by then would be in the list.
+        kind, why = _ASKED[state.status]
+        told.append(replace(report(state.order.client_order_id, kind), reason=why))
+    return told
+
+
+def _changed_terms(
+    row: VenueOrder, state: OrderState, report: Reporter, *, has_price: bool, at: datetime
+) -> ExecutionReport | None:
+    """The terms that a row shows, where they are others than an order is known to have."""
+    terms, now = (row.price if has_price else state.price, row.quantity), (state.price, state.quantity)
+    if terms == now or state.status not in _CHANGEABLE or not _shows_terms(row, state):
+        return None
+    if row.working and state.is_former(*terms, at=at):
+        # A list that lags shows an accepted change later, and until then what was before: only its trades are news.
+        return None
+    changed = replace(report(state.order.client_order_id, ReportKind.REPLACED), price=terms[0], quantity=terms[1])
+    return replace(changed, venue_order_id=row.venue_order_id)
+
+
 def reports_of(
     row: VenueOrder,
     state: OrderState,
@@ -76,15 +118,11 @@ def reports_of(
         at: When the list was read, by the wall clock.
     """
     name, told = state.order.client_order_id, list[ExecutionReport]()
-    terms, now = (row.price if has_price else state.price, row.quantity), (state.price, state.quantity)
-    if row.working and terms != now and state.is_former(*terms, at=at):
-        # A list that lags shows an accepted change later, and until then what was before: only its trades are news.
+    if (changed := _changed_terms(row, state, report, has_price=has_price, at=at)) is not None:
+        told.append(changed)
+        state = state.after(changed)
+    elif row.working and state.is_former(row.price if has_price else state.price, row.quantity, at=at):
         row = replace(row, price=state.price, quantity=state.quantity)
-        terms = now
-    if state.status in _CHANGEABLE and _shows_terms(row, state) and terms != now:
-        changed = replace(report(name, ReportKind.REPLACED), price=terms[0], quantity=terms[1])
-        told.append(replace(changed, venue_order_id=row.venue_order_id))
-        state = state.after(told[-1])
     kind = reading(row, state)
     if kind is not None:
         cum_qty = row.filled_qty if row.filled_qty > 0 else None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError, NoAnswer, NotSent
+from firstbell.journal.base import ReportMisfit
 from firstbell.log import redact
 from firstbell.market.ticks import tick_size
 from firstbell.model.instant import instant
@@ -131,7 +132,11 @@ class Sender:
             raise NotSent(f"{order.client_order_id} has no id of the broker's yet")
         wanted = _changed(order, price, quantity)
         self._broker.login()
-        self.write(order.client_order_id, ReportKind.PENDING_REPLACE)
+        try:
+            asks = self.report(order.client_order_id, ReportKind.PENDING_REPLACE)
+            self._context.journal.append([asks], where=entry.state)
+        except ReportMisfit:
+            raise NotSent(f"{order.client_order_id} has just been changed, or has traded: look at it again") from None
         why = self.why_no_change(entry, price, quantity, instrument)
         if why is not None:
             self.write(order.client_order_id, ReportKind.REPLACE_REJECTED, reason=why)

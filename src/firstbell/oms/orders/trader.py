@@ -243,7 +243,8 @@ class Trader:
         if wanted == Changed():
             raise RunError("say what is to change: price, quantity or trigger_price")
         with self.lock:
-            entry = self._now(entry)
+            # As it stands now, for another process may have changed it.
+            entry = self.blotter.refresh(entry.intent.order.client_order_id) or entry
             may_change = entry.is_held_back or entry.state.status in _CHANGEABLE
             if may_change and wanted.is_of(entry.state):
                 return response_of(entry, message=_SAME)

@@ -23,7 +23,7 @@ from firstbell.market.hours import Hours
 from firstbell.risk.validation import Bounds, Known, changes_taken, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from firstbell.config import Settings
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from firstbell.model.instrument import Instrument
     from firstbell.model.order_request import OrderRequest
     from firstbell.model.quote import Quote
+    from firstbell.risk.validation import Check
     from firstbell.risk.verdict import Verdict
 
 _NOTHING: Final = Decimal(0)
@@ -80,6 +81,7 @@ class OrderValidator:
         now: datetime,
         hours: Hours | None = None,
         holdings: Mapping[InstrumentId, Decimal] | None = None,
+        only: Sequence[Check] | None = None,
     ) -> Validation:
         """Find everything that is wrong with a request. Takes some microseconds.
 
@@ -91,13 +93,14 @@ class OrderValidator:
             hours: When its market trades, where that is another than the validator's own.
             holdings: What may be sold: what is held and not on sale already, in shares, by instrument. None where
                 selling more than is held is allowed.
+            only: The checks that are made, such as `firstbell.risk.validation.checks_of_change`; by default all.
 
         Raises:
             ValueError: `now` has no time zone.
         """
         held = None if holdings is None else holdings.get(request.instrument, _NOTHING)
         day = _day(hours or self.hours, now)
-        return Validation(judge(request, Known(self.bounds, now, day, instrument, quote, held)))
+        return Validation(judge(request, Known(self.bounds, now, day, instrument, quote, held), only))
 
     def validate_change(self, *, now: datetime, hours: Hours | None = None) -> Validation:
         """Find what stands against canceling or changing an order now; of a changed order, its new terms apart.

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from firstbell.risk.verdict import Verdict
 
     Check = Callable[[OrderRequest, Known], Verdict | None]
+    """A check."""
 
 __all__ = [
     "CHECKS",
@@ -46,6 +47,7 @@ __all__ = [
     "Bounds",
     "Known",
     "changes_taken",
+    "checks_of_change",
     "judge",
     "valued_at",
 ]
@@ -76,12 +78,42 @@ CHECKS: Final[Sequence[Check]] = (
 )
 """All of them, in the order in which a trader would look."""
 
+_OF_PRICE: Final[Sequence[Check]] = (
+    price_in_band,
+    price_on_tick,
+    price_not_too_low,
+    price_not_too_high,
+    price_near_reference,
+    limit_beyond_trigger,
+)
+_OF_QUANTITY: Final[Sequence[Check]] = (quantity_in_range, quantity_in_lots)
+_OF_SIZE: Final[Sequence[Check]] = (quantity_within_limit, value_within_limit)
+
+
+def checks_of_change(*, price: bool, quantity: bool, grows: bool) -> Sequence[Check]:
+    """What an order's new terms have to pass, which works at its broker and was taken with the terms before.
+
+    Args:
+        price: Whether its price changes.
+        quantity: Whether its quantity does.
+        grows: Whether one of them becomes more.
+    """
+    return (*(_OF_PRICE if price else ()), *(_OF_QUANTITY if quantity else ()), *(_OF_SIZE if grows else ()))
+
+
 _EXACT: Final = Context(prec=64, traps=[])
 """Wide enough for any product of two numbers that a request can hold. What cannot be worked out is NaN."""
 
 
-def judge(request: OrderRequest, known: Known) -> tuple[Verdict, ...]:
-    """Everything that is wrong with a request, in the order of `CHECKS`; empty where nothing is. Never raises."""
-    checks = WITHOUT_INSTRUMENT if known.instrument is None else CHECKS
+def judge(request: OrderRequest, known: Known, only: Sequence[Check] | None = None) -> tuple[Verdict, ...]:
+    """Everything that is wrong with a request, in the order of its checks; empty where nothing is. Never raises.
+
+    Args:
+        request: The request.
+        known: What is known.
+        only: The checks that are made; by default all.
+    """
+    if only is None:
+        only = WITHOUT_INSTRUMENT if known.instrument is None else CHECKS
     with localcontext(_EXACT):
-        return tuple(verdict for check in checks if (verdict := check(request, known)) is not None)
+        return tuple(verdict for check in only if (verdict := check(request, known)) is not None)
