@@ -393,3 +393,18 @@ def test_what_is_no_line_is_passed_over(journal, folder, files):
     trade(journal, 1)
     assert files.rebuild(journal) == 5
     assert lines(folder)[0]["at"] == "2020"
+
+
+def test_half_a_line_that_a_kill_has_left_does_not_spoil_the_next_one(folder):
+    files = OrderFiles(folder, SMALL, UTC)
+    lines = [{"event": "entry", "at": AT.isoformat(), "order_id": str(number), "account": "A"} for number in range(3)]
+    files.write(lines[0])
+    files.write(lines[1])
+    for path in (folder / ORDER_LOG, folder / TRADING_LOG):
+        os.truncate(path, path.stat().st_size - 20)
+    files.write(lines[2])
+    files.close()
+    written = (folder / ORDER_LOG).read_text().splitlines()
+    assert len(written) == 3
+    assert [json.loads(written[number])["order_id"] for number in (0, 2)] == ["0", "2"]
+    assert len((folder / TRADING_LOG).read_text().splitlines()) == 3

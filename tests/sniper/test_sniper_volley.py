@@ -232,6 +232,32 @@ def test_a_stop_before_the_instant_keeps_everything_back(field):
     assert field.received() == [b""] * 4
 
 
+@pytest.mark.parametrize("ms", [0, 5, 40, 700])
+def test_while_trading_only_reduces_sells_leave_and_buys_do_not(field, ms):
+    field.volley = Volley(field.stop, lambda: True)
+    shots = [field.shot(text, soon(ms)) for text in (b"buy", b"sell", b"buy too")]
+    shots[0].buys = shots[2].buys = True
+    assert field.fire(*shots) == [Fate.REDUCING, Fate.FIRED, Fate.REDUCING]
+    assert field.received() == [b"", b"sell", b""]
+
+
+def test_it_is_seen_in_the_last_moment_that_trading_only_reduces(field):
+    """What waits is looked at seldom at first, and once more right before it leaves."""
+    at_ns = soon(400)
+    field.volley = Volley(field.stop, lambda: time.monotonic_ns() > at_ns - 15 * MS)
+    buy, sell = field.shot(b"buy", at_ns), field.shot(b"sell", at_ns)
+    buy.buys = True
+    assert field.fire(buy, sell) == [Fate.REDUCING, Fate.FIRED]
+
+
+def test_where_nothing_buys_nobody_is_asked(field):
+    def asked():
+        pytest.fail("it was asked")
+
+    field.volley = Volley(field.stop, asked)
+    assert field.fire(field.shot(b"sell", soon(20))) == [Fate.FIRED]
+
+
 def test_a_stop_wakes_whoever_sleeps(field):
     field.volley._news.clear()
     field.stop.set()

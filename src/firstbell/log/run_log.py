@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import threading
 import traceback
@@ -101,6 +102,23 @@ class RotatingFile(ConcurrentRotatingFileHandler):
         super().doRollover()
         if self._max_age_days is not None:
             remove_aged(self._path, self._max_age_days)
+
+    def do_write(self, msg: str) -> None:
+        """Write a record; where a kill or a full disk has left half a line, on a line of its own."""
+        super().do_write(f"\n{msg}" if self._is_torn() else msg)
+
+    def _is_torn(self) -> bool:
+        """Whether the last line has no end."""
+        try:
+            file = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            # It is not there yet, or whoever opens it for writing says what is wrong with it.
+            return False
+        try:
+            size = os.fstat(file).st_size
+            return size > 0 and os.pread(file, 1, size - 1) != b"\n"
+        finally:
+            os.close(file)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

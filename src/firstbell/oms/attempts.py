@@ -153,6 +153,8 @@ class Attempts:
     def _why_not(self, unfired: Unfired) -> str:
         if unfired is Unfired.TOO_LATE:
             return "the time to give up had passed before it could leave"
+        if unfired is Unfired.REDUCING:
+            return "trading state: REDUCING, allowed sells only"
         why = self._desk.interrupt.why
         if self._count:
             return f"{why} before the next attempt"

@@ -22,6 +22,8 @@ class Unfired(Enum):
 
     STOPPED = auto()
     """The run was stopped before the instant."""
+    REDUCING = auto()
+    """It would have bought, and trading only reduces by now."""
     TOO_LATE = auto()
     """This process was held up, or the machine asleep, until after the time to give up."""
 

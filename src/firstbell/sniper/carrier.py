@@ -10,6 +10,7 @@ import gevent
 
 from firstbell.brokers.http1 import order_bytes, request_bytes
 from firstbell.errors import BrokerError, NoAnswer, NotSent
+from firstbell.model.terms import Side
 from firstbell.oms.carrier import ANSWER_WITHIN_S, Unfired
 from firstbell.sniper.lane import Lane
 from firstbell.sniper.lane_address import LaneAddress
@@ -103,7 +104,7 @@ class LaneCarrier:
         early = late = 0
         while not self._volley.stopped:
             in_time = time.monotonic_ns() < at_ns
-            result = self._try(prepared.base_url, request, at_ns)
+            result = self._try(prepared, request, at_ns)
             if not isinstance(result, NotSent):
                 return result
             if in_time:
@@ -113,20 +114,23 @@ class LaneCarrier:
                 raise result
         return Unfired.STOPPED
 
-    def _try(self, base_url: str, request: bytes, at_ns: int) -> Answer | Unfired | NotSent:
+    def _try(self, prepared: PreparedOrder, request: bytes, at_ns: int) -> Answer | Unfired | NotSent:
         """One connection's try; where nothing left and another connection may be tried, the reason."""
         try:
-            lane = self._loaded(base_url, request)
+            lane = self._loaded(prepared.base_url, request)
         except NotSent as error:
             if time.monotonic_ns() >= at_ns:
                 raise
             return error
-        shot = Shot(lane, at_ns, self._budget.deadline_ns, self._budget.deadline_wall_ns)
+        budget, buys = self._budget, prepared.order.side is Side.BUY
+        shot = Shot(lane, at_ns, budget.deadline_ns, budget.deadline_wall_ns, buys)
         if (answer := self._fire(shot)) is not None:
             return answer
         self.close()
         if shot.fate is Fate.STOPPED:
             return Unfired.STOPPED
+        if shot.fate is Fate.REDUCING:
+            return Unfired.REDUCING
         if shot.fate is Fate.TOO_LATE:
             return Unfired.TOO_LATE
         if shot.fate is Fate.WAITING:

@@ -16,6 +16,7 @@ import gevent
 from firstbell.errors import FirstbellError, JournalError
 from firstbell.journal.base import Note
 from firstbell.model.identifiers import AccountName
+from firstbell.risk.trading_state import TradingState
 from firstbell.sniper.aiming import Aims
 from firstbell.sniper.carrier import LaneCarrier
 from firstbell.sniper.firing import Gear, LoginRun, arm_here, ask_lists, nothing_against
@@ -64,7 +65,7 @@ class LoginRuns:
     ) -> None:
         self._context = context
         self._began = began
-        self.volley = Volley(interrupt)
+        self.volley = Volley(interrupt, lambda: context.state() is TradingState.REDUCING)
         scribe = Scribe(context.journal, self.volley)
         self.aims = Aims(context, self._note_clock)
         carriers = partial(LaneCarrier, self.volley)

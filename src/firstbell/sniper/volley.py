@@ -59,6 +59,8 @@ class Fate(Enum):
     """The system refused the bytes: nothing left; `Shot.failure` says why."""
     STOPPED = auto()
     """The run was stopped before the instant: nothing left."""
+    REDUCING = auto()
+    """It would have bought, and trading only reduced right before the instant: nothing left."""
     TOO_LATE = auto()
     """The process was held up, or the machine asleep, until after the time to give up: nothing left."""
 
@@ -72,6 +74,7 @@ class Shot:
         at_ns: When it fires, on the monotonic clock.
         not_after_ns: After this nothing may leave any more, on the monotonic clock.
         not_after_wall_ns: The same in ns since the epoch: the monotonic clock stands still while a machine sleeps.
+        buys: Whether it may not leave while trading only reduces.
         fate: What became of it.
         failure: Why nothing left, where the system said so.
     """
@@ -80,6 +83,7 @@ class Shot:
     at_ns: int
     not_after_ns: int
     not_after_wall_ns: int
+    buys: bool = False
     fate: Fate = Fate.WAITING
     failure: NotSent | None = None
     done: Event = field(default_factory=Event)
@@ -107,10 +111,13 @@ class Volley:
 
     Args:
         stop: Asked right before each burst.
+        reduces: Whether trading only reduces: asked while something waits, the last time some milliseconds before each
+            burst. It must take no more than some microseconds.
     """
 
-    def __init__(self, stop: Stop) -> None:
+    def __init__(self, stop: Stop, reduces: Callable[[], bool] = lambda: False) -> None:
         self._stop = stop
+        self._reduces = reduces
         self._waiting: list[tuple[int, int, Shot]] = []
         self._numbers = count()
         self._news = Event()
@@ -198,7 +205,13 @@ class Volley:
             shot.end(fate)
 
     def _watch(self) -> None:
-        """Give back the shots whose lanes have died, while there is time for others."""
+        """Give back the shots that may not leave any more, and those whose lanes have died while there is time."""
+        if any(shot.buys for _, _, shot in self._waiting) and self._reduces():
+            buys = [shot for _, _, shot in self._waiting if shot.buys]
+            self._waiting = [each for each in self._waiting if not each[2].buys]
+            heapq.heapify(self._waiting)
+            for shot in buys:
+                shot.end(Fate.REDUCING)
         dead = [shot for _, _, shot in self._waiting if not shot.lane.alive()]
         for shot in dead:
             self._take_out(shot)
