@@ -315,3 +315,10 @@ def test_whoever_hangs_up_in_the_middle_disturbs_nobody(page, capfd):
             caller.sendall(sent)
     assert get(page.url)
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_trade_that_two_processes_tell_of_is_one_trade(metrics):
+    for trade in ("t1", "t1", "t2", "t1"):
+        tell(metrics, ReportKind.PARTIALLY_FILLED, fill=Fill(trade, Decimal(3), Decimal(10)))
+    tell(metrics, ReportKind.PARTIALLY_FILLED, name="b", fill=Fill("t1", Decimal(3), Decimal(10)))
+    assert metrics.registry.get_sample_value("firstbell_trades_total", {"account": "A"}) == 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -19,7 +19,7 @@ from firstbell.model.terms import OrderOutcome, OrderRole, OrderType, Side
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.oms.policies.fallback import FallbackConfig
 from firstbell.risk.checks import Limits
-from firstbell.risk.trading_state import Halt, HaltFile
+from firstbell.risk.trading_state import Halt, HaltFile, TradingState
 from firstbell.risk.verdict import ErrorCode
 from firstbell.simulator.rules import Reason
 
@@ -602,3 +602,20 @@ def test_where_nothing_may_be_tried_nothing_is_asked_for(tmp_path, stepped_clock
     assert desk.manager.place(request(quantity=1000)).status is S.REJECTED
     assert asked == [False]
     desk.close()
+
+
+@pytest.mark.parametrize("state", [TradingState.HALTED, TradingState.REDUCING])
+def test_what_a_halt_or_a_limit_on_losses_keeps_back_has_the_code_of_a_limit(desk, state):
+    HaltFile.of(desk.folder, state).write(Halt(datetime(2026, 11, 21, tzinfo=UTC), "me", "why", state))
+    response = desk.manager.place(request())
+    assert (response.status, response.error) == (OrderStatus.DENIED, ErrorCode.RISK_LIMIT_BREACH)
+    assert desk.at_venue() == ()
+
+
+def test_an_answer_that_did_not_come_back_has_the_code_of_the_network(desk):
+    def lose(_send, _prepared, **_options):
+        raise NoAnswer("silence")
+
+    desk.broker.lost = lose
+    response = desk.manager.place(request())
+    assert (response.is_unresolved, response.error) == (True, ErrorCode.NETWORK_ERROR)

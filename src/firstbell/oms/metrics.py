@@ -79,6 +79,8 @@ _ANSWERS: Final = {
     ReportKind.DENIED: "denied",
 }
 """What an order's first answer means: what is on the list of the day was accepted, whatever became of it."""
+_TRADES: Final = 10_000
+"""So many trades are remembered, so that none is counted twice: who else tells of one does so within seconds."""
 _PERCENTILES: Final = (50, 90, 99)
 
 
@@ -109,10 +111,13 @@ class OrderMetrics:
         self._unanswered: OrderedDict[ClientOrderId, datetime] = OrderedDict()
         self._early: OrderedDict[ClientOrderId, tuple[str, datetime]] = OrderedDict()
         """First answers to orders of whose claim was not heard yet: another process's, which is heard of later."""
+        self._trade_ids: OrderedDict[tuple[ClientOrderId, str], None] = OrderedDict()
         self._accounts: set[str] = set()
 
     def __call__(self, report: ExecutionReport, order: Order) -> None:
-        """Count one report."""
+        """Count one report; a trade that is told by two processes is one."""
+        if report.fill is not None and not self._is_new(report.client_order_id, report.fill.trade_id):
+            return
         account = self._account(order.account)
         self._reports.labels(account, report.kind.value).inc()
         if report.fill is not None:
@@ -125,6 +130,14 @@ class OrderMetrics:
             if attempt.round_trip_us is not None and attempt.outcome is not AttemptOutcome.NOT_SENT:
                 self._latencies["round_trip"].observe(attempt.round_trip_us / 1e6)
         self._count_answer(report, account)
+
+    def _is_new(self, name: ClientOrderId, trade_id: str) -> bool:
+        with self._lock:
+            is_new = (name, trade_id) not in self._trade_ids
+            self._trade_ids[name, trade_id] = None
+            if len(self._trade_ids) > _TRADES:
+                self._trade_ids.popitem(last=False)
+            return is_new
 
     def observe(self, name: str, ns: int) -> None:
         """What something took, by its name (``overhead``, ``validation``), in ns."""

@@ -29,6 +29,7 @@ from firstbell.oms.policies.exposure import Exposure
 from firstbell.oms.policies.fallback import ManualIntervention, Means, applied, marketable_price, propose
 from firstbell.oms.policies.placement_error import placement_error
 from firstbell.oms.policies.pricing import Market
+from firstbell.risk.trading_state import TradingState
 from firstbell.risk.verdict import ErrorCode, Verdict
 
 if TYPE_CHECKING:
@@ -298,7 +299,7 @@ class Placing:
 
     def _pursue(self, asked: _Asked, order: Order, market: Market) -> OrderResponse:
         """Place an order, and what may be tried instead where it is refused for certain."""
-        response = self._one(asked, order, market)
+        response = self._coded(self._one(asked, order, market))
         outcome = self._trader.sender.last_outcome
         if response.outcome is not OrderOutcome.REJECTED or response.order_id is None:
             return self._with_queue(response, order, market.quote)
@@ -332,6 +333,18 @@ class Placing:
             if not children[-1].is_success:
                 break
         return replace(response, children=tuple(children))
+
+    def _coded(self, response: OrderResponse) -> OrderResponse:
+        """The response with the code of what stood against it, where none is said yet."""
+        context = self._trader.context
+        if response.error is not None or response.is_success:
+            return response
+        if response.is_unresolved:
+            return replace(response, error=ErrorCode.NETWORK_ERROR)
+        may_not = context.interrupt.is_set() or context.state() is not TradingState.ACTIVE
+        if response.status is OrderStatus.DENIED and response.order_id is not None and may_not:
+            return replace(response, error=ErrorCode.RISK_LIMIT_BREACH)
+        return response
 
     def _anew(self, market: Market) -> Market:
         """The market as it is now: what was known when the order was made did not keep it from being refused."""
