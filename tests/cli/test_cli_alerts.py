@@ -27,6 +27,7 @@ from firstbell.model.report import ExecutionReport, Fill
 from firstbell.model.terms import Side
 from firstbell.oms import OrderDesk, OrderRequest, symbols
 from firstbell.oms.office import Office
+from firstbell.oms.orders.market_data import MarketData
 from firstbell.risk.trading_state import Halt, HaltFile, TradingState
 
 AT = datetime(2026, 11, 21, 5, 15, tzinfo=UTC)
@@ -313,7 +314,11 @@ def test_what_the_watcher_finds_out_at_its_start_is_told_and_stands_in_its_strea
     assert [each.partition("\n")[0] for each in server.told] == ["Unresolved"]
 
 
-def test_where_a_person_has_to_look_is_said_on_the_terminal_in_json_in_the_log_and_to_the_chat(paper, server):
+def test_where_a_person_has_to_look_is_said_on_the_terminal_in_json_in_the_log_and_to_the_chat(
+    paper, server, monkeypatch
+):
+    # Else nothing would leave that is more than is held.
+    monkeypatch.setattr(MarketData, "holding", lambda *_args, **_options: None)
     # Nothing is held, so nothing less could be sold instead.
     done = run(paper, "place", *LIMIT, "sell", "--quantity", "1000")
     assert done.return_value == 1

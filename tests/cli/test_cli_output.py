@@ -119,6 +119,8 @@ def test_what_is_on_its_way_when_it_is_ended_is_awaited_or_named(folder, number,
                 return False
 
     process = begun(at, is_claimed)
+    # From its claim on it takes a moment until its bytes leave.
+    time.sleep(0.5)
     for _ in range(times):
         process.send_signal(number)
         time.sleep(0.3)

@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 from oms_desk import ACCOUNT, ISIN, Desk, request
 
+from firstbell.brokers.base import Holding
 from firstbell.errors import CaptchaError, NoAnswer, NotSent
 from firstbell.model.identifiers import request_order_id
 from firstbell.model.instant import instant
@@ -619,3 +620,43 @@ def test_an_answer_that_did_not_come_back_has_the_code_of_the_network(desk):
     desk.broker.lost = lose
     response = desk.manager.place(request())
     assert (response.is_unresolved, response.error) == (True, ErrorCode.NETWORK_ERROR)
+
+
+@pytest.fixture
+def holder(desk):
+    """A desk that holds 100 shares."""
+    desk.manager.place(request(price=4870, quantity=100))
+    desk.rounds(2)
+    assert desk.held() == 100
+    return desk
+
+
+def test_a_sell_is_for_no_more_than_is_held_and_not_on_sale_already(holder):
+    """What was bought today counts twice where the list shows it already: rather too much than too little."""
+    sell = {"side": "sell", "price": 4990}
+    denied = holder.manager.place(request(**sell, quantity=201))
+    assert (denied.status, denied.error, denied.order_id) == (S.DENIED, ErrorCode.QUANTITY_ERROR, None)
+    assert "holdings: 201, allowed at most 200" in denied.message
+    assert holder.manager.place(request(**sell, quantity=100)).is_success
+    assert "holdings: 101, allowed at most 100" in holder.manager.place(request(**sell, quantity=101)).message
+
+
+def test_nothing_is_denied_by_what_was_held_a_minute_ago(holder):
+    sell = {"side": "sell", "price": 4990}
+    assert not holder.manager.place(request(**sell, quantity=500)).is_success
+    # Bought by hand, of which only the broker's list tells.
+    holder.broker.positions = lambda: (Holding(ISIN, D(500)),)
+    assert holder.manager.place(request(**sell, quantity=500)).status is not S.DENIED
+
+
+def test_where_nobody_says_what_is_held_the_broker_judges(holder):
+    def fail():
+        raise NoAnswer("silence")
+
+    holder.broker.positions = fail
+    assert holder.manager.place(request(side="sell", price=4990, quantity=500)).status is S.REJECTED
+
+
+def test_what_is_held_back_may_be_for_shares_that_are_still_to_be_bought(desk):
+    desk.reopened(lacks=["STOP"])
+    assert desk.manager.place(request(**STOP)).is_held

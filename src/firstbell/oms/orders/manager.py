@@ -25,6 +25,7 @@ from firstbell.model.order import Changed
 from firstbell.oms.garbage import keep_out_of_the_way
 from firstbell.oms.orders.changing import Changing
 from firstbell.oms.orders.placing import Placing
+from firstbell.oms.orders.placing_together import PlacingTogether
 from firstbell.oms.orders.response import OrderResponse, response_of
 from firstbell.oms.orders.rounds import Rounds
 from firstbell.oms.orders.trader import Trader
@@ -128,7 +129,7 @@ class OrderManager:
             RunError: As for `place`.
         """
         trader, account = self._account(request.entry.account)
-        placing = Placing(trader, account)
+        placing = PlacingTogether(trader, account)
         with self._context.in_hand, trader.lock:
             return placing.bracket(request, request.entry.key or uuid.uuid4().hex)
 
@@ -140,7 +141,7 @@ class OrderManager:
             RunError: As for `place`.
         """
         trader, account = self._account(request.orders[0].account)
-        placing = Placing(trader, account)
+        placing = PlacingTogether(trader, account)
         with self._context.in_hand, trader.lock:
             responses = placing.group(request.orders, uuid.uuid4().hex)
             self._rounds[trader.login.key].act()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError, NoSuchInstrument
@@ -24,6 +25,7 @@ _FRESH_NS: Final = 500_000_000
 """For so long a quote is not asked for again, in ns: one round of watching asks once for each instrument."""
 _DESCRIBED_NS: Final = 60_000_000_000
 """Likewise for an instrument's description, whose band may be widened during the day."""
+_NOTHING: Final = Decimal(0)
 _JUST_NOW_NS: Final = 1_000_000_000
 """A description that the broker gave within so long, in ns, is not asked for again, whatever is denied by it."""
 
@@ -45,6 +47,7 @@ class MarketData:
         self._called: dict[InstrumentId, InstrumentId] = {}
         self._instruments: dict[InstrumentId, tuple[int, Instrument]] = {}
         self._quotes: dict[InstrumentId, tuple[int, Quote]] = {}
+        self._holdings: tuple[int, dict[InstrumentId, Decimal]] | None = None
         self._asked: dict[InstrumentId, int] = {}
         """When the broker itself, past its cache, was asked to describe an instrument."""
 
@@ -110,6 +113,24 @@ class MarketData:
             if fresh:
                 self._asked[name] = now_ns
         return known[1]
+
+    def holding(self, name: InstrumentId, *, fresh: bool) -> Decimal | None:
+        """How much of an instrument is held, in shares, as it was within the last minute; None where nobody says.
+
+        Args:
+            name: The instrument.
+            fresh: Ask even where the last answer is younger.
+        """
+        now_ns = self._clock.monotonic_ns()
+        if self._holdings is None or fresh or now_ns - self._holdings[0] > _DESCRIBED_NS:
+            try:
+                self._broker.login()
+                held = {each.instrument: each.quantity for each in self._broker.positions()}
+            except (BrokerError, CaptchaError, ValueError) as error:
+                _log.warning("what is held cannot be read: %s", error)
+                return None
+            self._holdings = (now_ns, held)
+        return self._holdings[1].get(name, _NOTHING)
 
     def look_again(self) -> None:
         """Forget the quotes: a new round asks anew, once for each instrument."""

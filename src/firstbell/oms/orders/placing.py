@@ -16,12 +16,10 @@ from firstbell.model.identifiers import request_order_id
 from firstbell.model.instant import instant
 from firstbell.model.instructions import Instructions
 from firstbell.model.order import Order
-from firstbell.model.order_status import OrderStatus
+from firstbell.model.order_status import DONE, PLACED, OrderStatus
 from firstbell.model.terms import OrderOutcome, OrderRole, OrderType, Side
-from firstbell.oms.orders.contingency import entered
 from firstbell.oms.orders.key_orders import MOST_ORDERS, KeyOrders, part_key
 from firstbell.oms.orders.queue_position import volume_ahead
-from firstbell.oms.orders.requests import unequal
 from firstbell.oms.orders.response import OrderResponse
 from firstbell.oms.orders.terms_at_broker import why_not_taken
 from firstbell.oms.orders.trader import Denied
@@ -38,18 +36,13 @@ if TYPE_CHECKING:
 
     from firstbell.config import AccountSettings
     from firstbell.journal.base import Entry
-    from firstbell.model.identifiers import ClientOrderId
+    from firstbell.model.identifiers import ClientOrderId, InstrumentId
     from firstbell.model.instrument import Instrument
     from firstbell.model.order_request import OrderRequest
     from firstbell.model.quote import Quote
-    from firstbell.oms.orders.requests import BracketRequest
     from firstbell.oms.orders.trader import Trader
 
 _log = logging.getLogger(__name__)
-
-_LOOKS: Final = 60
-_LOOK_AGAIN_NS: Final = 50_000_000
-"""Three seconds in all, in ns: what another process places is answered by then, as a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +114,7 @@ class Placing:
         with trader.lock:
             if (before := self._asked_before(request)) is not None:
                 return before
-            ready = self._ready(request, checked=checked)
+            ready = self._ready(request, checked=checked, leaves=True)
             if isinstance(ready, OrderResponse):
                 return self._told(request, ready)
             began_ns, broker_ns = time.perf_counter_ns(), trader.sender.broker_ns
@@ -147,8 +140,8 @@ class Placing:
             order = self._order(request, request.key or uuid.uuid4().hex, belonging, ready)
             try:
                 response = self._trader.place(order, ready.market.instrument, hold=True)
-            except Denied as denied:
-                response = _denied(str(denied), ErrorCode.RISK_LIMIT_BREACH)
+            except Denied as against:
+                response = denied(str(against), ErrorCode.RISK_LIMIT_BREACH)
             return self._told(request, response)
 
     def _asked_before(self, request: OrderRequest) -> OrderResponse | None:
@@ -188,109 +181,39 @@ class Placing:
             self._trader.context.denied(self._account, request, response.message)
         return response
 
-    def _ready(self, request: OrderRequest, *, checked: bool) -> _Ready | OrderResponse:
-        """What a request is placed by, or why it is not."""
+    def _ready(self, request: OrderRequest, *, checked: bool, leaves: bool = False) -> _Ready | OrderResponse:
+        """What a request is placed by, or why it is not.
+
+        Args:
+            request: The request.
+            checked: Whether it is checked.
+            leaves: Whether it is to leave now, where its broker knows orders of its type: then a sell is for no more
+                than is held. What is held back may be for shares that are still to be bought.
+        """
         trader = self._trader
         try:
             instrument = trader.market.instrument(request.instrument)
         except (BrokerError, CaptchaError) as error:
-            return _denied(f"{request.instrument} could not be read: {error}", placement_error(error))
+            return denied(f"{request.instrument} could not be read: {error}", placement_error(error))
         if request.instrument != instrument.id:
             # It was asked for by its symbol.
             request = replace(request, instrument=instrument.id)
         quote = trader.market.quote(instrument.id, fresh=not request.order_type.has_limit)
-        if checked and (verdicts := self._verdicts(request, instrument, quote)):
+        sells = leaves and request.side is Side.SELL and not request.order_type.waits
+        held = self._held(instrument.id, fresh=False) if checked and sells else None
+        if checked and (verdicts := self._verdicts(request, instrument, quote, held)):
             # What was known may be minutes old: nothing is denied by that alone.
             instrument = trader.market.described_now(instrument)
-            if verdicts := self._verdicts(request, instrument, quote):
-                return _denied("; ".join(map(str, verdicts)), verdicts[0].code, verdicts)
+            held = None if held is None else self._held(instrument.id, fresh=True)
+            if verdicts := self._verdicts(request, instrument, quote, held):
+                return denied("; ".join(map(str, verdicts)), verdicts[0].code, verdicts)
         if (why := self._not_taken(request)) is not None:
-            return _denied(why, ErrorCode.VALIDATION_ERROR)
+            return denied(why, ErrorCode.VALIDATION_ERROR)
         market = Market(trader.context.market, instrument, quote)
         price = self._price(request, market)
         if price is None:
-            return _denied("no price is known at which it would trade", ErrorCode.PRICE_ERROR)
+            return denied("no price is known at which it would trade", ErrorCode.PRICE_ERROR)
         return _Ready(market, price)
-
-    def bracket(self, request: BracketRequest, key: str) -> tuple[OrderResponse, ...]:
-        """Place a bracket under a key: its exits are claimed before its entry, and held back.
-
-        Returns:
-            The entry, then its exits.
-        """
-        with self._trader.lock:
-            legs = tuple(f"{key}/{leg.role}" for leg in request.legs)
-            if (before := self._asked_before(request.entry)) is not None:
-                return (before, *self._keys.legs(legs))
-            entry = replace(request.entry, key=key, role=request.entry.role or OrderRole.ENTRY)
-            if isinstance(ready := self._ready(entry, checked=True), OrderResponse):
-                return (self._told(entry, ready),)
-            belonging = Belonging(parent_id=self.name_of(key))
-            exits = [self.hold(replace(leg, key=f"{key}/{leg.role}"), belonging, checked=False) for leg in request.legs]
-            lost = [each for each in exits if not self._is_ours(each)]
-            if lost:
-                exits = self._never_sent(exits)
-                if (before := self._placed_by_another(entry)) is not None:
-                    return (before, *self._keys.legs(legs))
-                why = _denied(f"its exits cannot be had: {lost[0].message}", lost[0].error)
-                now = self._keys.legs(legs)
-                return (self._told(entry, why), *(now if len(now) == len(exits) else exits))
-            response = self.place(entry, is_entry=True)
-            if not (response.is_success or response.is_unresolved or self._is_to_protect(key)):
-                exits = self._never_sent(exits)
-            return (response, *exits)
-
-    def group(self, requests: Sequence[OrderRequest], key: str) -> tuple[OrderResponse, ...]:
-        """Claim orders of which one's trading cancels the others: all are held back until they are let go together."""
-        with self._trader.lock:
-            belonging = Belonging(group=f"oco-{key}")
-            responses = [
-                self.hold(replace(request, key=request.key or f"{key}/{number}"), belonging, checked=True)
-                for number, request in enumerate(requests)
-            ]
-            if not all(map(self._is_ours, responses)):
-                return tuple(self._never_sent(responses))
-            # One may have been asked for by its symbol: only now it is known that they are of one instrument.
-            orders = [e.intent.order for r in responses if r.order_id and (e := self._trader.blotter.entry(r.order_id))]
-            if (why := unequal(orders)) is not None:
-                return tuple(self._never_sent(responses, why))
-            return tuple(responses)
-
-    def _placed_by_another(self, request: OrderRequest) -> OrderResponse | None:
-        """What came of a bracket's entry that another process is placing just now; None where that does not show."""
-        context = self._trader.context
-        for _ in range(_LOOKS):
-            if (before := self._asked_before(request)) is not None:
-                return before
-            if context.interrupt.wait_until(context.clock.monotonic_ns() + _LOOK_AGAIN_NS):
-                break
-        return None
-
-    def _is_to_protect(self, key: str) -> bool:
-        """Whether anything of a bracket's entry has traded, or may still: of it, or of what went on for it.
-
-        The one that was asked for now may have been denied while an earlier one of the same key is at its broker.
-        """
-        blotter, name = self._trader.blotter, self.name_of(key)
-        if (parent := blotter.plan(name)) is None:
-            return False
-        entry = entered(parent, blotter.family(name))
-        return bool(entry.live) or entry.filled > 0
-
-    def _never_sent(
-        self, held: Sequence[OrderResponse], why: str = "what it belongs with did not come"
-    ) -> list[OrderResponse]:
-        """Let go of what was held back for an order that did not come."""
-        responses = []
-        for each in held:
-            entry = self._trader.blotter.entry(each.order_id) if each.order_id and self._is_ours(each) else None
-            responses.append(each if entry is None else self._trader.cancel(entry, why))
-        return responses
-
-    def _is_ours(self, held: OrderResponse) -> bool:
-        """Whether an order is held back, and by this process: another one may let it go, or take it back."""
-        entry = None if held.order_id is None else self._trader.blotter.entry(held.order_id)
-        return entry is not None and entry.is_held_back and entry.owner == self._trader.context.owner
 
     def name_of(self, key: str) -> ClientOrderId:
         """The name that an order of a key has, or would get."""
@@ -359,12 +282,12 @@ class Placing:
             # Meanwhile another process may have been asked for the same.
             states = [entry.state for entry in self._keys.all(asked.key)]
         if (why := Exposure.of(asked.order.quantity, states).why_not(order.quantity)) is not None:
-            return _denied(why, ErrorCode.RISK_LIMIT_BREACH)
+            return denied(why, ErrorCode.RISK_LIMIT_BREACH)
         why_not = partial(self._why_no_more, asked) if asked.is_keyed else None
         try:
             response = self._trader.place(order, market.instrument, why_not=why_not)
-        except Denied as denied:
-            return _denied(str(denied), ErrorCode.RISK_LIMIT_BREACH)
+        except Denied as against:
+            return denied(str(against), ErrorCode.RISK_LIMIT_BREACH)
         asked.made.append(response.order_id or order.client_order_id)
         return response
 
@@ -374,7 +297,29 @@ class Placing:
         others = [e.state for e in self._keys.all(asked.key) if e.intent.order.client_order_id != name]
         return Exposure.of(asked.order.quantity, others).why_not(entry.intent.order.quantity)
 
-    def _verdicts(self, request: OrderRequest, instrument: Instrument, quote: Quote | None) -> Sequence[Verdict]:
+    def _held(self, name: InstrumentId, *, fresh: bool) -> Decimal | None:
+        """What of an instrument is held and not on sale already, in shares; None where nobody says.
+
+        The broker's list may not show yet what was bought today, so that is added: rather too much than too little, for
+        nobody is to be kept from selling what is his.
+        """
+        held = self._trader.market.holding(name, fresh=fresh)
+        if held is None:
+            return None
+        blotter, today = self._trader.blotter, self._trader.context.today()
+        for entry in (*blotter.open(), *blotter.done()):
+            order, state = entry.intent.order, entry.state
+            if order.instrument != name:
+                continue
+            if order.side is Side.BUY and order.day == today:
+                held += state.filled_qty
+            elif order.side is Side.SELL and state.status in PLACED - DONE:
+                held -= state.leaves_qty
+        return max(held, held * 0)
+
+    def _verdicts(
+        self, request: OrderRequest, instrument: Instrument, quote: Quote | None, held: Decimal | None
+    ) -> Sequence[Verdict]:
         context = self._trader.context
         began_ns = time.perf_counter_ns()
         found = context.validator.validate_order(
@@ -383,6 +328,7 @@ class Placing:
             quote=quote,
             now=instant(context.clock.wall_ns()),
             hours=self._trader.hours,
+            holdings=None if held is None else {instrument.id: held},
         )
         context.observe("validation", time.perf_counter_ns() - began_ns)
         return found.verdicts
@@ -453,5 +399,6 @@ class Placing:
         return replace(response, queue=volume_ahead(before, order.side, order.price))
 
 
-def _denied(why: str, error: ErrorCode | None, verdicts: Sequence[Verdict] = ()) -> OrderResponse:
+def denied(why: str, error: ErrorCode | None, verdicts: Sequence[Verdict] = ()) -> OrderResponse:
+    """The response to what was denied before it got a name."""
     return OrderResponse(None, OrderStatus.DENIED, OrderOutcome.NOT_SENT, why, error=error, verdicts=tuple(verdicts))

@@ -1,0 +1,106 @@
+"""From a request for several orders that belong together to orders: a bracket, or several of which one trades."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from firstbell.model.terms import OrderRole
+from firstbell.oms.orders.contingency import entered
+from firstbell.oms.orders.placing import Belonging, Placing, denied
+from firstbell.oms.orders.requests import unequal
+from firstbell.oms.orders.response import OrderResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firstbell.model.order_request import OrderRequest
+    from firstbell.oms.orders.requests import BracketRequest
+
+_LOOKS: Final = 60
+_LOOK_AGAIN_NS: Final = 50_000_000
+"""Three seconds in all, in ns: what another process places is answered by then, as a rule."""
+
+
+class PlacingTogether(Placing):
+    """Places one account's brackets and groups; see `firstbell.oms.orders.placing.Placing`."""
+
+    def bracket(self, request: BracketRequest, key: str) -> tuple[OrderResponse, ...]:
+        """Place a bracket under a key: its exits are claimed before its entry, and held back.
+
+        Returns:
+            The entry, then its exits.
+        """
+        with self._trader.lock:
+            legs = tuple(f"{key}/{leg.role}" for leg in request.legs)
+            if (before := self._asked_before(request.entry)) is not None:
+                return (before, *self._keys.legs(legs))
+            entry = replace(request.entry, key=key, role=request.entry.role or OrderRole.ENTRY)
+            if isinstance(ready := self._ready(entry, checked=True), OrderResponse):
+                return (self._told(entry, ready),)
+            belonging = Belonging(parent_id=self.name_of(key))
+            exits = [self.hold(replace(leg, key=f"{key}/{leg.role}"), belonging, checked=False) for leg in request.legs]
+            lost = [each for each in exits if not self._is_ours(each)]
+            if lost:
+                exits = self._never_sent(exits)
+                if (before := self._placed_by_another(entry)) is not None:
+                    return (before, *self._keys.legs(legs))
+                why = denied(f"its exits cannot be had: {lost[0].message}", lost[0].error)
+                now = self._keys.legs(legs)
+                return (self._told(entry, why), *(now if len(now) == len(exits) else exits))
+            response = self.place(entry, is_entry=True)
+            if not (response.is_success or response.is_unresolved or self._is_to_protect(key)):
+                exits = self._never_sent(exits)
+            return (response, *exits)
+
+    def group(self, requests: Sequence[OrderRequest], key: str) -> tuple[OrderResponse, ...]:
+        """Claim orders of which one's trading cancels the others: all are held back until they are let go together."""
+        with self._trader.lock:
+            belonging = Belonging(group=f"oco-{key}")
+            responses = [
+                self.hold(replace(request, key=request.key or f"{key}/{number}"), belonging, checked=True)
+                for number, request in enumerate(requests)
+            ]
+            if not all(map(self._is_ours, responses)):
+                return tuple(self._never_sent(responses))
+            # One may have been asked for by its symbol: only now it is known that they are of one instrument.
+            orders = [e.intent.order for r in responses if r.order_id and (e := self._trader.blotter.entry(r.order_id))]
+            if (why := unequal(orders)) is not None:
+                return tuple(self._never_sent(responses, why))
+            return tuple(responses)
+
+    def _placed_by_another(self, request: OrderRequest) -> OrderResponse | None:
+        """What came of a bracket's entry that another process is placing just now; None where that does not show."""
+        context = self._trader.context
+        for _ in range(_LOOKS):
+            if (before := self._asked_before(request)) is not None:
+                return before
+            if context.interrupt.wait_until(context.clock.monotonic_ns() + _LOOK_AGAIN_NS):
+                break
+        return None
+
+    def _is_to_protect(self, key: str) -> bool:
+        """Whether anything of a bracket's entry has traded, or may still: of it, or of what went on for it.
+
+        The one that was asked for now may have been denied while an earlier one of the same key is at its broker.
+        """
+        blotter, name = self._trader.blotter, self.name_of(key)
+        if (parent := blotter.plan(name)) is None:
+            return False
+        entry = entered(parent, blotter.family(name))
+        return bool(entry.live) or entry.filled > 0
+
+    def _never_sent(
+        self, held: Sequence[OrderResponse], why: str = "what it belongs with did not come"
+    ) -> list[OrderResponse]:
+        """Let go of what was held back for an order that did not come."""
+        responses = []
+        for each in held:
+            entry = self._trader.blotter.entry(each.order_id) if each.order_id and self._is_ours(each) else None
+            responses.append(each if entry is None else self._trader.cancel(entry, why))
+        return responses
+
+    def _is_ours(self, held: OrderResponse) -> bool:
+        """Whether an order is held back, and by this process: another one may let it go, or take it back."""
+        entry = None if held.order_id is None else self._trader.blotter.entry(held.order_id)
+        return entry is not None and entry.is_held_back and entry.owner == self._trader.context.owner
