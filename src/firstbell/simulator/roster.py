@@ -24,6 +24,8 @@ _GOLDEN: Final = (Decimal(1_000_003_827), Decimal(1_000_014_598))
 """The first two accounts' money: with the first two instruments they make two published full-size orders."""
 _LEAST, _MOST = 50_000_000, 2_500_000_000
 _MOST_SHARES: Final = 20_000
+_IN_EXAMPLES: Final = InstrumentId("IRO1FOLD0001")
+_SHARES_OF_THAT: Final = Decimal(50_000)
 _LETTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 _PASSWORD_LENGTH: Final = 12
 
@@ -63,7 +65,8 @@ def made_up(count: int, instruments: Sequence[Instrument], seed: int, *, sells: 
         count: How many.
         instruments: What they may hold and buy, dealt in turn likewise.
         seed: Where the numbers come from.
-        sells: How many of them, the last ones, mean to sell what they hold.
+        sells: How many of them, the last ones, mean to sell what they hold. The others hold besides what the examples
+            of the order manager trade.
     """
     chance = random.Random(seed)  # noqa: S311 - practice accounts are to be repeatable, not unguessable  # nosec B311
     investors = []
@@ -72,15 +75,19 @@ def made_up(count: int, instruments: Sequence[Instrument], seed: int, *, sells: 
         money = Decimal(chance.randrange(_LEAST, _MOST))
         held = chance.randrange(100, _MOST_SHARES)
         password = "".join(chance.choice(_LETTERS) for _ in range(_PASSWORD_LENGTH))
+        sells_it = index >= count - sells
+        holdings = {wanted.id: Decimal(held)}
+        if not sells_it and any(each.id == _IN_EXAMPLES for each in instruments):
+            holdings[_IN_EXAMPLES] = holdings.get(_IN_EXAMPLES, Decimal(0)) + _SHARES_OF_THAT
         investors.append(
             Investor(
                 username=f"practice{index + 1:02}",
                 password=password,
                 broker_code=MAIN_CODES[index % len(MAIN_CODES)],
                 money=_GOLDEN[index] if index < len(_GOLDEN) else money,
-                holdings={wanted.id: Decimal(held)},
+                holdings=holdings,
                 instrument=wanted.id,
-                side=Side.SELL if index >= count - sells else Side.BUY,
+                side=Side.SELL if sells_it else Side.BUY,
             )
         )
     return investors
