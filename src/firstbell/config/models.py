@@ -208,9 +208,11 @@ class RiskSettings(Section):
     max_order_value: Whole | None = Field(default=None, description="The largest value of one order, in rials.")
     max_order_quantity: Whole | None = Field(default=None, description="The largest quantity of one order, in shares.")
     max_total_value: Whole | None = Field(
-        default=None, description="The largest value of a day's buys together, in rials."
+        default=None, description="The largest value of a day's buys together, of all accounts, in rials."
     )
-    max_orders_per_account: Count | None = Field(default=None, description="The most orders of one account on one day.")
+    max_orders_per_account: Count | None = Field(
+        default=None, description="The most orders of one account on one day, those taken off the book too."
+    )
     max_attempts_per_order: Count = Field(
         default=100,
         description="How often one order may be sent while refused as too early or too soon; then trading is halted.",
