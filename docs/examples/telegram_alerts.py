@@ -49,7 +49,7 @@ with example_config(__doc__, TELEGRAM) as (config, live), OrderDesk.open(config,
     tell_orders(desk.office)
     account = desk.accounts[0]
     confirmed = desk.orders.place(OrderRequest(account=account, side="buy", quantity=2500, **LIMIT))
-    failed = desk.orders.place(OrderRequest(account=account, side="sell", quantity=90_000, **LIMIT))
-    print(f"Placed: {confirmed.status}; more than is held: {failed.status}")
+    failed = desk.orders.place(OrderRequest(account=account, side="buy", quantity=300_000, **LIMIT))
+    print(f"Placed: {confirmed.status}; more than there is money for: {failed.status}")
     # As a desk closes, what is still to be told is waited for, for three seconds.
 server.shutdown()

@@ -65,8 +65,8 @@ def made_up(count: int, instruments: Sequence[Instrument], seed: int, *, sells: 
         count: How many.
         instruments: What they may hold and buy, dealt in turn likewise.
         seed: Where the numbers come from.
-        sells: How many of them, the last ones, mean to sell what they hold. The others hold besides what the examples
-            of the order manager trade.
+        sells: How many of them, the last ones, mean to sell what they hold. All hold besides what the examples of the
+            order manager trade.
     """
     chance = random.Random(seed)  # noqa: S311 - practice accounts are to be repeatable, not unguessable  # nosec B311
     investors = []
@@ -75,9 +75,8 @@ def made_up(count: int, instruments: Sequence[Instrument], seed: int, *, sells: 
         money = Decimal(chance.randrange(_LEAST, _MOST))
         held = chance.randrange(100, _MOST_SHARES)
         password = "".join(chance.choice(_LETTERS) for _ in range(_PASSWORD_LENGTH))
-        sells_it = index >= count - sells
         holdings = {wanted.id: Decimal(held)}
-        if not sells_it and any(each.id == _IN_EXAMPLES for each in instruments):
+        if any(each.id == _IN_EXAMPLES for each in instruments):
             holdings[_IN_EXAMPLES] = holdings.get(_IN_EXAMPLES, Decimal(0)) + _SHARES_OF_THAT
         investors.append(
             Investor(
@@ -87,7 +86,7 @@ def made_up(count: int, instruments: Sequence[Instrument], seed: int, *, sells: 
                 money=_GOLDEN[index] if index < len(_GOLDEN) else money,
                 holdings=holdings,
                 instrument=wanted.id,
-                side=Side.SELL if sells_it else Side.BUY,
+                side=Side.SELL if index >= count - sells else Side.BUY,
             )
         )
     return investors
