@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from cli_paper import LIMIT, written
 from click.testing import CliRunner
 
 from firstbell.brokers.base import Outcome
@@ -13,23 +14,10 @@ from firstbell.cli.main import cli
 from firstbell.errors import NoAnswer, NotSent, Refused
 from firstbell.model.terms import AttemptOutcome
 
-CONFIG = """[Order_Paper]
-username = me
-password = x
-broker_code = paper
-isin = IRO1FOLD0001
-
-[paper]
-liquidity = 0
-"""
-LIMIT = ("--instrument", "IRO1FOLD0001", "--side", "buy", "--type", "limit", "--quantity", "1000", "--price", "4860")
-
 
 @pytest.fixture
 def firstbell(tmp_path, monkeypatch):
-    config = tmp_path / "config.ini"
-    config.write_text(CONFIG)
-    config.chmod(0o600)
+    config = written(tmp_path)
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments, status=0, json_=True):

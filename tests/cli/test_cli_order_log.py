@@ -12,21 +12,12 @@ import threading
 from contextlib import ExitStack, closing
 
 import pytest
+from cli_paper import CONFIG, LIMIT
 
 from firstbell.config.order_log_settings import OrderLogSettings
 from firstbell.journal.order_files import OrderFiles
 from firstbell.journal.order_logger import OrderLogger
 
-CONFIG = """[Order_Paper]
-username = me
-password = x
-broker_code = paper
-isin = IRO1FOLD0001
-
-[paper]
-liquidity = 0
-"""
-LIMIT = ("--instrument", "IRO1FOLD0001", "--side", "buy", "--type", "limit", "--quantity", "1000", "--price", "4860")
 DEADLINE_S = 30.0
 
 

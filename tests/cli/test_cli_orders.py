@@ -12,28 +12,16 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from cli_paper import CONFIG, LIMIT, written
 from click.testing import CliRunner
 
 from firstbell.brokers.paper.broker import PaperBroker
 from firstbell.cli.main import cli
 
-CONFIG = """[Order_Paper]
-username = me
-password = x
-broker_code = paper
-isin = IRO1FOLD0001
-
-[paper]
-liquidity = 0
-"""
-LIMIT = ("--instrument", "IRO1FOLD0001", "--side", "buy", "--type", "limit", "--quantity", "1000", "--price", "4860")
-
 
 @pytest.fixture
 def firstbell(tmp_path):
-    config = tmp_path / "config.ini"
-    config.write_text(CONFIG)
-    config.chmod(0o600)
+    config = written(tmp_path)
 
     def call(*arguments, json_=True, status=0):
         command = [sys.executable, "-m", "firstbell", "-c", str(config), *arguments, *(["--json"] if json_ else [])]

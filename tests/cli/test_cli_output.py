@@ -13,31 +13,17 @@ import time
 from pathlib import Path
 
 import pytest
+from cli_paper import LIMIT, written
 
-CONFIG = """[Order_Paper]
-username = me
-password = x
-broker_code = paper
-isin = IRO1FOLD0001
-
-[paper]
-liquidity = 0
-latency = {latency}
-"""
 FIRSTBELL = str(Path(sys.executable).with_name("firstbell"))
-PLACE = (
-    *("orders", "place", "--instrument", "IRO1FOLD0001", "--side", "buy"),
-    *("--type", "limit", "--quantity", "7", "--price", "4860"),
-)
+PLACE = ("orders", "place", *LIMIT)
 FULL = Path("/dev/full")
 
 
 @pytest.fixture
 def folder(tmp_path):
     def write(latency):
-        config = tmp_path / "config.ini"
-        config.write_text(CONFIG.format(latency=latency))
-        config.chmod(0o600)
+        written(tmp_path, f"latency = {latency}\n")
         return tmp_path
 
     return write

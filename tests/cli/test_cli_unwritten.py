@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from cli_paper import LIMIT, written
 from click.testing import CliRunner
 
 from firstbell.brokers.paper.broker import PaperBroker
@@ -12,23 +13,10 @@ from firstbell.cli import main as shell
 from firstbell.errors import JournalError, Unwritten
 from firstbell.journal.sqlite import SqliteStore
 
-CONFIG = """[Order_Paper]
-username = me
-password = x
-broker_code = paper
-isin = IRO1FOLD0001
-
-[paper]
-liquidity = 0
-"""
-LIMIT = ("--instrument", "IRO1FOLD0001", "--side", "buy", "--type", "limit", "--quantity", "1000", "--price", "4860")
-
 
 @pytest.fixture
 def firstbell(tmp_path):
-    config = tmp_path / "config.ini"
-    config.write_text(CONFIG)
-    config.chmod(0o600)
+    config = written(tmp_path)
 
     def call(*arguments):
         command = ["-c", str(config), "--json", "orders", *arguments]
