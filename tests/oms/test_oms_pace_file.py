@@ -47,6 +47,15 @@ def test_what_left_later_than_its_turn_holds_the_next_one_up(path):
     assert other.take(100 * S + 300 * MS, 300 * MS) == 100 * S + 350 * MS
 
 
+@pytest.mark.parametrize("ago_s", [1, 11, 3600])
+def test_what_is_heard_of_an_earlier_sending_sets_nothing_back(path, ago_s):
+    mine, other = PaceFile(path), PaceFile(path)
+    assert mine.take(4000 * S, 300 * MS) == 4000 * S
+    # As a process does that starts, or has not listened for a while.
+    other.sent((4000 - ago_s) * S)
+    assert other.take(4000 * S + 20 * MS, 300 * MS) == 4000 * S + 300 * MS
+
+
 def test_an_instant_that_is_reserved_is_kept_free_on_either_side(path):
     mine, other = PaceFile(path), PaceFile(path)
     assert mine.reserve(103 * S, 100 * S, 300 * MS) == 103 * S

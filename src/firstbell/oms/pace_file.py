@@ -82,10 +82,11 @@ class PaceFile:
             return slot_ns
 
     def sent(self, at_ns: int) -> None:
-        """Something has left at this instant. It has, so where that cannot be written down it is only said."""
+        """Something has left at this instant, now or long ago. Where that cannot be written down it is only said."""
         try:
             with self._locked() as file:
-                last_ns = _read(file, at_ns)
+                # What is in the file may be much later: nothing that is heard of an earlier sending sets it back.
+                last_ns = _written(file)
                 if last_ns is None or at_ns > last_ns:
                     _write(file, at_ns)
         except NotSent as error:
@@ -121,11 +122,16 @@ class PaceFile:
 
 
 def _read(file: int, now_ns: int) -> int | None:
+    """The instant in the file; None where that cannot be one: it is further ahead than any bell is reserved."""
+    at_ns = _written(file)
+    return at_ns if at_ns is not None and at_ns <= now_ns + _AHEAD_NS else None
+
+
+def _written(file: int) -> int | None:
     machine, _, at = os.pread(file, _LARGEST, 0).decode("utf-8", "replace").partition(" ")
     if machine != this_process().host or not at.rstrip("\n").isascii() or not at.rstrip("\n").isdigit():
         return None
-    at_ns = int(at)
-    return at_ns if at_ns <= now_ns + _AHEAD_NS else None
+    return int(at)
 
 
 def _write(file: int, at_ns: int) -> None:
