@@ -17,6 +17,7 @@ from firstbell.model.terms import AttemptOutcome, OrderRole, OrderType, Side
 from firstbell.oms.orders.contingency import (
     Adjust,
     Extend,
+    Oversold,
     Release,
     Renew,
     Resize,
@@ -196,6 +197,15 @@ def test_of_two_exits_whose_prices_have_come_the_stop_leaves():
 
 
 # --- to the share, and in words
+
+
+def test_exits_that_have_traded_more_than_their_entry_are_told():
+    late = profit(status=S.CANCELED, filled=40, held=False)
+    sold = stop(status=S.FILLED, filled=70, now=70, triggered=True, held=False)
+    assert steps(bought(70, S.FILLED), late, sold) == [(Oversold, "entry", 40)]
+    # While the stop still works it is made smaller, and nothing is amiss yet.
+    working = stop(status=S.ACCEPTED, now=70, triggered=True, held=False)
+    assert steps(bought(70, S.FILLED), late, working) == [(Resize, "stop", 30)]
 
 
 def told(parent, *legs, ways=PROFIT_RESTS):

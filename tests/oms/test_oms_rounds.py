@@ -844,3 +844,27 @@ def test_a_market_that_nobody_knows_moves_no_rest(partly):
     desk.rounds(3)
     state = desk.manager.entry(name).state
     assert (state.status, state.price, state.filled_qty) == (S.PARTIALLY_FILLED, 4861, 300)
+
+
+def test_a_person_is_told_once_that_exits_have_traded_more_than_their_entry(desk):
+    """The stop has left for all of it when the profit, canceled by then, turns out to have traded."""
+    placed = bracket(desk)
+    desk.trade(4865, 3000)
+    desk.rounds(2)
+    desk.quote(4790, 4795, bid_quantity=D(100_000))
+    desk.trade(4795, 10)
+    desk.rounds(4)
+    entry, profit, stop = (now(desk, each) for each in placed)
+    assert (entry.status, profit.status, stop.status) == (S.FILLED, S.CANCELED, S.FILLED)
+    report = ExecutionReport(
+        placed[1].order_id, "r", ReportKind.PARTIALLY_FILLED, instant(desk.clock.wall_ns()), cum_qty=D(400)
+    )
+    desk.journal.append([report])
+    desk.rounds(3)
+    words = "its exits have traded 400 shares more than it has bought"
+    assert desk.interventions.count((placed[0].order_id, words)) == 1
+    # Whoever begins later has nothing to add.
+    desk.interventions.clear()
+    desk.open()
+    desk.rounds(3)
+    assert [why for _, why in desk.interventions if "exits have traded" in why] == []

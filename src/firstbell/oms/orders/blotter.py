@@ -222,7 +222,8 @@ class Blotter:
     def families(self) -> tuple[str, ...]:
         """The names of the families of which something may be to do.
 
-        They have anything open, or anything that never came to its broker, or have bought more than they have sold.
+        They have anything open, or anything that never came to its broker, or have bought more than they have sold, or
+        less.
         """
         with self._lock:
             return tuple(
@@ -245,7 +246,7 @@ class Blotter:
         bought = [parent, *(entry for entry in entries if goes_on(entry))]
         sold = [entry for entry in entries if not goes_on(entry)]
         left = sum(entry.state.filled_qty for entry in bought) - sum(entry.state.filled_qty for entry in sold)
-        return left > 0
+        return left != 0
 
     def used(self, but_for: ClientOrderId | None = None) -> tuple[Decimal, int]:
         """What the day's limits have to count of the login: the value of its buys, and how many orders it has had.

@@ -89,7 +89,15 @@ class Unprotected:
     quantity: Decimal
 
 
-ContingentStep = Release | Adjust | Resize | Withdraw | Renew | Extend | Unprotected
+@dataclass(frozen=True, slots=True)
+class Oversold:
+    """A bracket's exits have traded so many shares more than its entry: some were told after another had left."""
+
+    entry: Entry
+    quantity: Decimal
+
+
+ContingentStep = Release | Adjust | Resize | Withdraw | Renew | Extend | Unprotected | Oversold
 """What is to be done about one order of several that belong together."""
 
 
@@ -187,6 +195,8 @@ def _bracket(entry: Entered, exits: Sequence[Entry], ways: Ways) -> tuple[Contin
     left = entry.filled - sum((leg.state.filled_qty for leg in exits), _NOTHING)
     renewed = [Renew(leg) for leg in newest if never_came(leg)] if left > 0 else []
     steps = [*over, *renewed, *_exits(_Exits(entry, live, left, ways))]
+    if left < 0:
+        steps.append(Oversold(entry.newest[0], -left))
     if left > 0 and not live and not renewed:
         steps += _left_over(newest, left)
     return tuple(steps)

@@ -18,6 +18,7 @@ from firstbell.oms.orders.completing import Completing
 from firstbell.oms.orders.contingency import (
     Adjust,
     Extend,
+    Oversold,
     Release,
     Renew,
     Resize,
@@ -67,6 +68,7 @@ class Rounds:
         self._told: dict[ClientOrderId, Decimal] = {}
         self._on_their_way: dict[ClientOrderId, bool] = {}
         self._in_vain: set[ClientOrderId] = set()
+        self._has_looked = False
 
     def round(self) -> None:
         """Look, and act.
@@ -165,7 +167,8 @@ class Rounds:
             families = [self._trader.blotter.family(name) for name in self._trader.blotter.families()]
             steps = [step for legs in families if self._are_ours(legs) for step in self._next_steps(legs)]
             if not [step for step in steps if self._take(step)]:
-                return
+                break
+        self._has_looked = True
 
     def _are_ours(self, legs: Sequence[Entry]) -> bool:
         """Whether no other living process holds any of them back: it looks after them."""
@@ -219,8 +222,8 @@ class Rounds:
                 done = trader.hold_anew(entry)
             elif isinstance(step, Extend):
                 done = trader.hold_further(entry, step.quantity)
-            elif isinstance(step, Unprotected):
-                self._tell(name, step.quantity)
+            elif isinstance(step, Unprotected | Oversold):
+                self._tell(step)
                 done = False
             else:
                 done = self._release(step)
@@ -325,11 +328,20 @@ class Rounds:
         now = self._trader.blotter.known(entry.intent.order.client_order_id)
         return now is None or now.state != entry.state
 
-    def _tell(self, name: ClientOrderId, quantity: Decimal) -> None:
-        """Tell a person, once, that so many shares are held without an exit."""
+    def _tell(self, step: Unprotected | Oversold) -> None:
+        """Have a person told, once, that shares are held without an exit, or that exits have traded too many."""
+        name, quantity = step.entry.intent.order.client_order_id, step.quantity
+        if isinstance(step, Unprotected):
+            why = f"it has ended, and {quantity} shares are held without an exit"
+        else:
+            why = f"its exits have traded {quantity} shares more than it has bought"
+            family = self._trader.blotter.family(step.entry.intent.plan_id)
+            if not self._has_looked and all(leg.state.status in DONE for leg in family):
+                # It had ended like that before this process began, and was told then.
+                self._told.setdefault(name, quantity)
         if self._told.get(name) != quantity:
             self._told[name] = quantity
-            self._trader.context.intervene(name, f"it has ended, and {quantity} shares are held without an exit")
+            self._trader.context.intervene(name, why)
 
     def _worst(self, side: Side, near: Decimal, market: Market) -> Decimal:
         """The worst price that the user allows and the exchange takes: there it waits for whoever comes."""
