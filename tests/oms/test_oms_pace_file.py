@@ -98,9 +98,12 @@ def test_what_has_left_is_not_called_unsent_for_want_of_the_file(path, caplog):
         PaceFile(path).take(2 * S, MS)
 
 
-def _take_turns(path, until_ns, pipe):
+def _take_turns(path, count, pipe):
     taken, pace = [], PaceFile(path)
-    while (now_ns := time.monotonic_ns()) < until_ns:
+    pipe.send("ready")
+    pipe.recv()
+    while len(taken) < count:
+        now_ns = time.monotonic_ns()
         if (free_ns := pace.take(now_ns, 20 * MS)) <= now_ns:
             taken.append(now_ns)
         else:
@@ -110,16 +113,20 @@ def _take_turns(path, until_ns, pipe):
 
 def test_of_several_processes_no_two_have_the_same_turn(path):
     context = multiprocessing.get_context("spawn")
-    until_ns, ends, processes = time.monotonic_ns() + 3 * S, [], []
+    ends, processes = [], []
     for _ in range(3):
         here, there = context.Pipe()
-        processes.append(context.Process(target=_take_turns, args=(path, until_ns, there)))
+        processes.append(context.Process(target=_take_turns, args=(path, 20, there)))
         processes[-1].start()
         ends.append(here)
+    for end in ends:
+        assert end.recv() == "ready"
+    for end in ends:
+        end.send("go")
     turns = sorted(at for end in ends for at in end.recv())
     for process in processes:
         process.join()
-    assert len(turns) > 20
+    assert len(turns) == 60
     assert all(later - sooner >= 20 * MS for sooner, later in itertools.pairwise(turns))
 
 
