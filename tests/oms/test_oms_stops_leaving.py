@@ -463,7 +463,8 @@ def end(other, quantity):
     other.journal.append([report])
 
 
-def test_a_stop_does_not_leave_while_another_process_has_an_order_in_hand(near):
+def with_one_in_hand(near):
+    """Hold back a stop for what was bought; another process, which lives, has an order in hand besides: its desk."""
     near.manager.place(request(price=4965, quantity=10))
     near.rounds()
     # It begins before there is anything to take over.
@@ -472,6 +473,11 @@ def test_a_stop_does_not_leave_while_another_process_has_an_order_in_hand(near):
     other.broker.lost = raising(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         other.manager.place(request(price=4800, quantity=7))
+    return other
+
+
+def test_a_stop_does_not_leave_while_another_process_has_an_order_in_hand(near):
+    other = with_one_in_hand(near)
     fall(near, 4930)
     near.rounds(2, pause_s=1)
     assert near.held() == 10
@@ -502,14 +508,7 @@ def test_what_a_dead_process_had_in_hand_is_asked_for_by_a_living_one(near):
 
 
 def test_what_is_held_back_is_not_lost_where_its_taking_over_is_kept_from_being_claimed(near):
-    near.manager.place(request(price=4965, quantity=10))
-    near.rounds()
-    # It begins before there is anything to take over.
-    other = Desk(near.folder, near.clock, near.market, owner=this_process())
-    hold_stop(near, 4940, role="stop_loss")
-    other.broker.lost = raising(KeyboardInterrupt())
-    with pytest.raises(KeyboardInterrupt):
-        other.manager.place(request(price=4800, quantity=7))
+    other = with_one_in_hand(near)
     near.open()
     near.rounds(2, pause_s=1)
     (stop,) = [each for each in near.journal.entries() if each.intent.order.role.value == "stop_loss"]

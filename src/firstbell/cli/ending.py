@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from firstbell.errors import CutShort
-from firstbell.model.order_status import OrderStatus
+from firstbell.model.order_status import ASKED, IN_HAND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +21,6 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _WORDS: Final = (
     "Ending: nothing new leaves, and the answer that is on its way is awaited; once more ends it at once …\n"
 )
-_OPEN: Final = frozenset({OrderStatus.INITIALIZED, OrderStatus.SUBMITTED})
-_ASKED: Final = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE})
 
 
 class Ending:
@@ -75,8 +73,8 @@ def _on_its_way(office: Office, run_id: RunId) -> str | None:
     """An order of which this command may have sent something, and has not learned what became of it."""
     for entry in office.journal.entries():
         name, status = entry.intent.order.client_order_id, entry.state.status
-        if entry.run_id == run_id and status in _OPEN and not entry.is_held_back:
+        if entry.run_id == run_id and status in IN_HAND and not entry.is_held_back:
             return name
-        if status in _ASKED and any(report.run_id == run_id for report in office.journal.reports(name)):
+        if status in ASKED and any(report.run_id == run_id for report in office.journal.reports(name)):
             return name
     return None

@@ -177,6 +177,12 @@ PLACED: Final = frozenset(
 )
 """States that an order reaches only through the broker's accepting it."""
 
+IN_HAND: Final = frozenset({_S.INITIALIZED, _S.SUBMITTED})
+"""States of an order that is being sent, or of which nobody has said what became of that."""
+
+ASKED: Final = frozenset({_S.PENDING_CANCEL, _S.PENDING_REPLACE})
+"""States in which it is not known yet what became of a cancel, or of a change."""
+
 NEVER_PLACED: Final = DONE - PLACED
 """States in which an order is over, and certainly never was at its broker."""
 

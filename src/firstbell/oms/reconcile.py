@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.errors import BrokerError, CaptchaError
 from firstbell.journal.base import ReportMisfit
 from firstbell.model.instant import instant
-from firstbell.model.order_status import DONE, PLACED, OrderStatus
+from firstbell.model.order_status import ASKED, DONE, PLACED
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry, needs_asking
 from firstbell.oms.lists import MIN_ABSENCE_NS, exchange_day, has_grown, listed_on
@@ -30,7 +30,6 @@ _log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 2.0
 """How often a list is asked while something is unresolved, in seconds."""
-_PENDING: Final = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE})
 PATIENCE_S: Final = MIN_ABSENCE_NS / 1_000_000_000 + 4 * LOOK_EVERY_S
 """Asking this long, in seconds, is enough to know that an order certainly is not there."""
 
@@ -114,7 +113,7 @@ class Reconciler:
         result.looked = tuple(looked)
         result.unresolved = tuple(entry for entry in self._journal.open_entries() if needs_asking(entry))
         now = (self._journal.entry(name) for name in looked)
-        result.pending = tuple(entry for entry in now if entry is not None and entry.state.status in _PENDING)
+        result.pending = tuple(entry for entry in now if entry is not None and entry.state.status in ASKED)
         return result
 
     def _compare(self, broker: Broker, entries: Sequence[Entry], rows: Sequence[VenueOrder]) -> None:

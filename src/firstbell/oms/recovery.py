@@ -9,7 +9,7 @@ from firstbell.journal.base import HELD_NS, ReportMisfit
 from firstbell.journal.claims import OUT_OF_SIGHT_NS
 from firstbell.journal.owner import this_process
 from firstbell.model.instant import epoch_ns, instant
-from firstbell.model.order_status import OrderStatus, ReportKind
+from firstbell.model.order_status import IN_HAND, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_OPEN: Final = frozenset({OrderStatus.INITIALIZED, OrderStatus.SUBMITTED})
 _STALL_NS: Final = 15_000_000_000
 """How long a report may take to become durable before its owner, who may live after all, looks at his claims again."""
 
@@ -61,7 +60,7 @@ def recover(
     reports = []
     for entry in journal.open_entries():
         owner = entry.owner
-        if entry.state.unresolved or entry.is_held_back or entry.state.status not in _OPEN:
+        if entry.state.unresolved or entry.is_held_back or entry.state.status not in IN_HAND:
             # What is held back is taken over, as it is, by whoever holds the login's orders next. And what was open
             # when it was looked up may have ended when its reports were read.
             continue

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.identifiers import ClientOrderId
-from firstbell.model.order_status import DONE, NEVER_PLACED, PLACED, IllegalMove, OrderStatus
+from firstbell.model.order_status import DONE, IN_HAND, NEVER_PLACED, PLACED, IllegalMove, OrderStatus
 from firstbell.model.terms import AttemptOutcome, OrderRole
 from firstbell.oms.inquiry import needs_asking
 from firstbell.oms.orders.day_limits import buy_value
@@ -33,8 +33,6 @@ _REMEMBERED: Final = 500
 """So many done orders are kept besides those that belong with something open."""
 _FORGOTTEN_AT_ONCE: Final = 8
 """With each order that is new so many are forgotten at most: it waits for that."""
-IN_HAND: Final = frozenset({OrderStatus.INITIALIZED, OrderStatus.SUBMITTED})
-"""What an order is while it is being sent, and where nothing came of that."""
 _NOTHING: Final = Decimal(0)
 _NOT_COUNTED: Final = (_NOTHING, 0)
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Final
 from firstbell.journal.base import HELD_NS, Claimed, Entry, Held, Intent
 from firstbell.model.instant import instant
 from firstbell.model.order import OrderState
-from firstbell.model.order_status import OrderStatus, ReportKind
+from firstbell.model.order_status import IN_HAND, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import OrderOutcome
-from firstbell.oms.orders.blotter import IN_HAND
 from firstbell.oms.orders.response import OrderResponse, response_of
 
 if TYPE_CHECKING:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from firstbell.journal.base import Entry
+    from firstbell.model.order import Order
+    from firstbell.model.order_request import OrderRequest
     from firstbell.oms.orders.blotter import Blotter
 
 MOST_ORDERS: Final = 30
@@ -29,6 +31,23 @@ _ASKED_BEFORE: Final = "it was asked for before; nothing was sent"
 def part_key(key: str, number: int) -> str:
     """The key of a request's order number so-and-so; 0 is the request itself."""
     return f"{key}/{number}" if number else key
+
+
+def other_terms(request: OrderRequest, order: Order) -> list[str]:
+    """What an order of a key was asked for and a request under the same key does not ask for, in words."""
+    terms = order.instructions
+    asked = {
+        "instrument": (request.instrument, order.instrument),
+        "side": (request.side, order.side),
+        "type": (request.order_type, order.order_type),
+        "quantity": (request.quantity, order.quantity),
+        "price": (request.price, None if request.price is None else terms.asked_price or order.price),
+        "trigger price": (request.trigger_price, None if request.trigger_price is None else terms.trigger_price),
+        "trailing offset": (request.trailing_offset, terms.trailing_offset),
+        "time in force": (request.time_in_force, order.time_in_force),
+        "until": (request.expires_at, terms.expires_at),
+    }
+    return [f"{name} {old}, not {new}" for name, (new, old) in asked.items() if new != old]
 
 
 @dataclass(frozen=True, slots=True)

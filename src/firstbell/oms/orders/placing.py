@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -18,7 +17,7 @@ from firstbell.model.instructions import Instructions
 from firstbell.model.order import Order
 from firstbell.model.order_status import DONE, PLACED, OrderStatus
 from firstbell.model.terms import OrderOutcome, OrderRole, OrderType, Side
-from firstbell.oms.orders.key_orders import MOST_ORDERS, KeyOrders, part_key
+from firstbell.oms.orders.key_orders import MOST_ORDERS, KeyOrders, other_terms, part_key
 from firstbell.oms.orders.queue_position import volume_ahead
 from firstbell.oms.orders.response import OrderResponse
 from firstbell.oms.orders.terms_at_broker import why_not_taken
@@ -148,32 +147,23 @@ class Placing:
         """How a request's key stands where it has been used before; None where it has not."""
         before = self._keys.asked_before(request.key)
         entry = None if before is None or before.order_id is None else self._trader.blotter.entry(before.order_id)
-        if before is None or entry is None or not (others := self._other_terms(request, entry.intent.order)):
+        if (
+            before is None
+            or entry is None
+            or not (others := other_terms(self._by_isin(request, entry), entry.intent.order))
+        ):
             return before
         words = f"nothing was sent: the key {request.key} stands for other terms today: {'; '.join(others)}"
         return replace(before, message=words, error=ErrorCode.VALIDATION_ERROR, is_made=False)
 
-    def _other_terms(self, request: OrderRequest, order: Order) -> list[str]:
-        """What a request asks for and an order of the same key was not asked for, in words."""
-        terms, isin = order.instructions, request.instrument
-        if isin != order.instrument:
-            with suppress(BrokerError, CaptchaError):
-                # It may be asked for by its symbol.
-                isin = self._trader.market.instrument(isin).id
-        price = None if request.price is None else terms.asked_price or order.price
-        trigger = None if request.trigger_price is None else terms.trigger_price
-        asked = {
-            "instrument": (isin, order.instrument),
-            "side": (request.side, order.side),
-            "type": (request.order_type, order.order_type),
-            "quantity": (request.quantity, order.quantity),
-            "price": (request.price, price),
-            "trigger price": (request.trigger_price, trigger),
-            "trailing offset": (request.trailing_offset, terms.trailing_offset),
-            "time in force": (request.time_in_force, order.time_in_force),
-            "until": (request.expires_at, terms.expires_at),
-        }
-        return [f"{name} {old}, not {new}" for name, (new, old) in asked.items() if new != old]
+    def _by_isin(self, request: OrderRequest, entry: Entry) -> OrderRequest:
+        """A request by the instrument's own name: it may be asked for by its symbol."""
+        if request.instrument == entry.intent.order.instrument:
+            return request
+        try:
+            return replace(request, instrument=self._trader.market.instrument(request.instrument).id)
+        except (BrokerError, CaptchaError):
+            return request
 
     def _told(self, request: OrderRequest, response: OrderResponse) -> OrderResponse:
         """Tell of what got no name, and so stands in no journal."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from firstbell.model.order_status import DONE, PLACED, OrderStatus
+from firstbell.model.order_status import ASKED, DONE, PLACED, OrderStatus
 from firstbell.model.terms import OrderOutcome
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import ClientOrderId, VenueOrderId
     from firstbell.oms.orders.queue_position import QueuePosition
     from firstbell.risk.verdict import ErrorCode, Verdict
-
-_ASKED: Final = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class OrderResponse:
     @property
     def is_unresolved(self) -> bool:
         """Whether nobody knows yet: it is being asked for, and must not be placed anew, or taken for canceled."""
-        if self.is_made is False and self.status in _ASKED:
+        if self.is_made is False and self.status in ASKED:
             return True
         return self.outcome is OrderOutcome.UNRESOLVED or any(child.is_unresolved for child in self.children)
 
