@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from simulation.mutants import Mutant
 
 _COUNT: Final = 10_000
-_PLANTED_COUNT: Final = 2_000
+_PLANTED_COUNT: Final = 5_000
 _SHOWN: Final = 10
 _INTERRUPTED: Final = 130
 

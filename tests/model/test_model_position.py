@@ -210,3 +210,28 @@ def test_the_average_lies_between_the_prices_of_what_opened_it(trades):
     if not position.is_flat:
         opening = [each.price for each in trades if (each.side is Side.BUY) == (position.quantity > 0)]
         assert min(opening) - Decimal("1e-20") <= position.average_price <= max(opening) + Decimal("1e-20")
+
+
+def test_where_nothing_is_sold_short_a_sale_beyond_what_was_bought_comes_out_of_holdings():
+    trades = [bought(1, 100, 10, fee=1), sold(2, 250, 13, fee=5), sold(3, 50, 20, fee=2)]
+    position = position_of("A", FOLD, trades, short=False)
+    assert (position.quantity, position.basis, position.opened_at, position.from_holdings) == (0, 0, None, 200)
+    # A hundred were closed with a profit of 3 each; of the others nobody knows what they had cost.
+    assert (position.realized, position.fees, position.total(Decimal(99))) == (300, 8, 300 - 8)
+    again = position.after(bought(4, 10, 20), short=False)
+    assert (again.quantity, again.average_price, again.profit(Decimal(21))) == (10, 20, 10)
+
+
+@given(histories())
+def test_without_short_sales_nothing_is_ever_below_zero_and_shares_add_up(trades):
+    position = position_of("A", FOLD, trades, short=False)
+    purchased, gone = (sum((each.quantity for each in trades if each.side is side), Decimal(0)) for side in Side)
+    assert position.quantity >= 0
+    assert position.quantity - position.from_holdings == purchased - gone
+    assert position.fees == sum(each.fee for each in trades)
+
+
+def test_of_trades_heard_of_at_once_purchases_come_first():
+    trades = [sold(1, 10, 12, minute=0), bought(2, 10, 10, minute=0)]
+    closed = position_of("A", FOLD, trades, short=False)
+    assert (closed.quantity, closed.realized, closed.from_holdings) == (0, 20, 0)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from firstbell.config import PositionSettings
 from firstbell.journal.base import Claimed, Intent
 from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
+from firstbell.market import calendar
+from firstbell.market.hours import Hours
 from firstbell.model.identifiers import request_order_id
 from firstbell.model.instant import instant
 from firstbell.model.order import Order
@@ -20,7 +21,6 @@ from firstbell.oms.positions.book import PositionBook, fees_of
 from firstbell.oms.positions.monitor import PositionMonitor
 from firstbell.oms.positions.prices import MarketPrice
 
-TEHRAN = ZoneInfo("Asia/Tehran")
 DAY = date(2026, 11, 21)
 FOLD, MHRN = "IRO1FOLD0001", "IRO1MHRN0001"
 NO_FEES = fees_of("XNOWHERE")
@@ -53,6 +53,8 @@ class Desk:
     """A journal, the orders in it, and somebody who closes positions as the order manager does: one order a key."""
 
     def __init__(self, folder, clock):
+        # At the exchange it is 09:43, and the market has opened.
+        clock.sleep(3600)
         self.clock = clock
         self.journal = SqliteJournal(folder / "journal.db", clock)
         self.feed = Feed(clock)
@@ -61,14 +63,14 @@ class Desk:
         self.refusal = None
         self.answer = None
 
-    def open(self, settings=None, *, fee_of=NO_FEES, without_closer=False, **written):
+    def open(self, settings=None, *, fee_of=NO_FEES, without_closer=False, short=True, **written):
         """A monitor as a process makes it at its start."""
-        book = PositionBook(self.journal, fee_of)
+        book = PositionBook(self.journal, fee_of, short=short)
         self.journal.subscribe(book)
         self.told = []
         return PositionMonitor(
             None if without_closer else self, settings or PositionSettings(**written), book, self.feed, self.clock,
-            tz=TEHRAN, state_dir=self.folder / "state", fee_of=fee_of, alert=self.told.append,
+            hours=Hours(calendar("XTEH")), state_dir=self.folder / "state", fee_of=fee_of, alert=self.told.append,
         )  # fmt: skip
 
     def claim(self, name, side, quantity, price, instrument, account="A"):

@@ -16,6 +16,7 @@ from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.terms import OrderOutcome, OrderRole, Side
 from firstbell.oms.orders.response import OrderResponse
 from firstbell.oms.positions.closing import Levels, Reason
+from firstbell.risk.trading_state import TradingState
 
 
 @pytest.fixture
@@ -149,3 +150,28 @@ def test_without_anybody_who_places_orders_it_is_told_and_nothing_else(desk):
         monitor.poll()
     assert [each.text for each in desk.told] == ["A IRO1FOLD0001: stop reached with a loss of 10,000"]
     assert len(desk.journal.entries()) == 1
+
+
+@pytest.mark.parametrize("levels", [STOP, TARGET, {"position_timeout_hours": 1}])
+def test_what_was_sold_out_of_holdings_is_never_bought_back(desk, levels):
+    monitor = desk.open(short=False, max_daily_loss=1000, **levels)
+    desk.trade("sold", Side.SELL, 1000, 4880)
+    desk.feed.now[FOLD] = 4000
+    monitor.poll()
+    desk.feed.now[FOLD] = 4999
+    desk.clock.sleep(2 * 3600)
+    (view,) = monitor.poll()
+    assert desk.asked == []
+    assert (view.quantity, view.from_holdings, view.realized, view.profit, view.day_profit) == (0, 1000, 0, 0, 0)
+    assert monitor.trading_state() is TradingState.ACTIVE
+
+
+def test_what_is_bought_after_a_sale_out_of_holdings_is_watched_and_no_more_of_it_is_sold(desk):
+    monitor = desk.open(short=False, **STOP)
+    desk.trade("sold", Side.SELL, 1000, 4880)
+    desk.clock.sleep(1)
+    desk.trade("bought", Side.BUY, 300, 4800)
+    desk.feed.now[FOLD] = 4700
+    (view,) = monitor.poll()
+    assert [(each.side, each.quantity) for each in desk.asked] == [(Side.SELL, 300)]
+    assert (view.from_holdings, view.profit) == (1000, -30_000)

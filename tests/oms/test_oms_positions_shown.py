@@ -53,6 +53,7 @@ def test_a_position_is_told_whole(desk):
         "day_pnl": 8000 + 6000 - 581 - 372 - 423,
         "opened_at": opened_at,
         "estimated": False,
+        "from_holdings": 0,
     }
 
 
@@ -122,6 +123,30 @@ def test_the_day_counts_fees_and_profits_from_where_it_began(desk):
     assert short.day_profit == 10 * (1050 - 1020) - (38 - 39)
     assert held.profit == 50 * 1100 + 50 * 1030 - 100_000 - 372 - 484 - 454
     assert DayMarks.load(desk.folder / "state", DAY_AFTER).openings == {("A", FOLD): 1010, ("A", MHRN): 1050}
+
+
+def test_over_night_the_close_before_last_and_on_a_closed_day_any_close_says_nothing(desk):
+    monitor = desk.open()
+    desk.trade("a", Side.BUY, 100, 4900)
+    desk.feed.now, desk.feed.references = {FOLD: 5000}, {FOLD: 4800}
+    assert [each.day_profit for each in monitor.poll()] == [10_000]
+    desk.clock.sleep(14.5 * 3600)
+    # Past midnight the broker still tells the close of the day before.
+    assert [each.day_profit for each in monitor.poll()] == [0]
+    desk.clock.sleep(9 * 3600)
+    desk.feed.now, desk.feed.references = {FOLD: 4990}, {FOLD: 5001}
+    again = desk.open()
+    assert [each.day_profit for each in monitor.poll()] == [-1100]
+    assert [each.day_profit for each in again.poll()] == [-1100]
+    # From Sunday to Thursday, on which there is no trading, and the close of Tuesday still stands.
+    desk.clock.sleep(4 * 24 * 3600)
+    desk.feed.now, desk.feed.references = {FOLD: 4700}, {FOLD: 4900}
+    assert [each.day_profit for each in monitor.poll()] == [0]
+    # Should there be any, it counts.
+    desk.feed.now = {FOLD: 4690}
+    desk.clock.sleep(10)
+    assert [each.day_profit for each in monitor.poll()] == [-1000]
+    assert [each.day_profit for each in desk.open().poll()] == [-1000]
 
 
 def test_what_was_bought_today_or_has_a_stale_price_marks_no_opening(desk):

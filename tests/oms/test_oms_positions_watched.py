@@ -218,7 +218,8 @@ def test_what_others_have_written_is_looked_for_at_the_longer_pace(desk):
     def passes(nanoseconds):
         return lambda: desk.clock.move_to(desk.clock.now_ns + nanoseconds)
 
-    desk.clock.move_to(7_000_000_000)
+    began_ns = desk.clock.now_ns
+    desk.clock.move_to(began_ns + 7_000_000_000)
     half_a_minute, a_day = 30_000_000_000, 86_400_000_000_000
     watched = Watched(
         monitor, passes(half_a_minute - 1), passes(1), passes(half_a_minute - 1), passes(1), passes(a_day)
@@ -227,9 +228,9 @@ def test_what_others_have_written_is_looked_for_at_the_longer_pace(desk):
     assert watched.done.wait(20)
     monitor.stop()
     assert looked[:3] == [
-        (37_000_000_000, "2026-11-21"),
-        (67_000_000_000, "2026-11-21"),
-        (67_000_000_000 + a_day, "2026-11-22"),
+        (began_ns + 37_000_000_000, "2026-11-21"),
+        (began_ns + 67_000_000_000, "2026-11-21"),
+        (began_ns + 67_000_000_000 + a_day, "2026-11-22"),
     ]
 
 

@@ -10,7 +10,7 @@ from firstbell.alerts.base import Importance, Message
 from firstbell.cli.halt import call, end
 from firstbell.clock import exchange_now
 from firstbell.oms.engines import Engines
-from firstbell.oms.positions.book import PositionBook, fees_of, holders_of
+from firstbell.oms.positions.book import PositionBook
 from firstbell.risk.trading_state import in_force
 from firstbell.sniper.archive import current
 
@@ -61,8 +61,7 @@ class OfficeDesk:
 
     def positions(self) -> Message:
         """What is held through our orders."""
-        settings = self._office.settings
-        book = PositionBook(self._office.journal, fees_of(settings.firstbell.market), holders_of(settings.accounts))
+        book = PositionBook.of(self._office.journal, self._office.settings)
         lines = [
             words.position(
                 each.position.account,

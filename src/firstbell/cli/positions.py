@@ -18,14 +18,15 @@ from firstbell.clock import exchange_now
 from firstbell.config import load
 from firstbell.errors import BrokerError, CaptchaError, RunError
 from firstbell.log import set_up
+from firstbell.market.hours import Hours
 from firstbell.model.broker_codes import PAPER
 from firstbell.model.money import grouped, plain
 from firstbell.oms.office import Office
 from firstbell.oms.positions import last_prices
-from firstbell.oms.positions.book import PositionBook, fees_of, holders_of
+from firstbell.oms.positions.book import PositionBook, fees_of
 from firstbell.oms.positions.day_marks import DayMarks
 from firstbell.oms.positions.prices import BrokerPrices
-from firstbell.oms.positions.view import Viewer, opening_prices, summary
+from firstbell.oms.positions.view import Viewer, summary
 from firstbell.risk.trading_state import in_force
 
 if TYPE_CHECKING:
@@ -80,8 +81,9 @@ class _Look:
         self._shell, self._office, self._offline = shell, office, offline
         settings = office.settings
         fee_of = fees_of(settings.firstbell.market)
-        self._book = PositionBook(office.journal, fee_of, holders_of(settings.accounts))
+        self._book = PositionBook.of(office.journal, settings)
         self._viewer = Viewer(fee_of, settings.positions.stale_after)
+        self._hours = Hours(office.calendar)
         self._warned: set[str] = set()
         self._brokers: dict[AccountName, Broker] = {}
         for account in settings.enabled:
@@ -111,9 +113,10 @@ class _Look:
             self._remember()
             now = exchange_now(self._office.clock, self._office.calendar.tz)
         stale_after = self._office.settings.positions.stale_after
-        known = DayMarks.load(self._office.state_dir, now.date()).openings
-        openings = opening_prices(standings, prices, known, now, stale_after)
-        views = [self._viewer.view(each, prices.get(each.key), openings.get(each.key), now) for each in standings]
+        has_opened = self._hours.on(now).has_opened(now)
+        marks = DayMarks.load(self._office.state_dir, now.date())
+        marks = marks.seeing(standings, prices, now, has_opened=has_opened, stale_after=stale_after)
+        views = [self._viewer.view(each, prices.get(each.key), marks.opening(each.key), now) for each in standings]
         holdings = {} if self._offline else self._holdings()
         if self._shell.json:
             self._shell.print_json(_document(views, holdings, now))
@@ -200,7 +203,7 @@ def _print(
     for view in views:
         table.add_row(*_cells(view, held.get(view.key)))
     print_table(shell.out, table)
-    for line in (*_sums(views), *_held_besides(views, held)):
+    for line in (*_sums(views), *_out_of_holdings(views), *_held_besides(views, held)):
         shell.out.print(line)
 
 
@@ -248,6 +251,15 @@ def _sums(views: Sequence[PositionView]) -> Iterator[str]:
         yield f"[yellow]{found['unpriced']} without a price: not in these sums[/]"
     elif found["stale"]:
         yield "[yellow]some of these prices are stale[/]"
+
+
+def _out_of_holdings(views: Sequence[PositionView]) -> Iterator[str]:
+    """What was sold today without having been bought through our orders."""
+    for view in views:
+        if view.from_holdings:
+            shares = grouped(view.from_holdings)
+            where = f"{escape(view.account)} {escape(view.instrument)}"
+            yield f"sold today out of what was held before: {where} {shares}; no profit is reckoned for that"
 
 
 def _held_besides(views: Sequence[PositionView], held: Mapping[PositionKey, Decimal]) -> Iterator[str]:

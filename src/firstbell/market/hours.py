@@ -45,6 +45,11 @@ class MarketDay:
                 return start
         return self.next_bell
 
+    def has_opened(self, now: datetime) -> bool:
+        """Whether the market has begun to take orders on this day by an aware instant of it."""
+        phases = () if self.session is None else self.session.phases
+        return any(start <= now and phase in TAKES_ORDERS for start, phase in phases)
+
     def is_to_come(self, phase: Phase, now: datetime) -> bool:
         """Whether a phase of that kind is still to come today, or to end where it has begun, after an aware instant."""
         phases = () if self.session is None else self.session.phases

@@ -127,9 +127,9 @@ class Facts:
             raise ValueError("an object is not one")  # noqa: TRY004 - one error for all that is damaged
         return list(value.items())
 
-    def list(self, name: str) -> list[object]:
-        """The list of a name."""
-        value = self._found.get(name)
+    def list(self, name: str, *, unsaid: list[object] | None = None) -> list[object]:
+        """The list of a name; `unsaid`, where there is one, if nothing stands."""
+        value = self._found.get(name, unsaid)
         if not isinstance(value, list):
             raise ValueError("a list is not one")  # noqa: TRY004 - one error for all that is damaged
         return value

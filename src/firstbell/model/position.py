@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from firstbell.model.identifiers import AccountName, ClientOrderId, InstrumentId
 
-    TradeKey = tuple[datetime, str, str]
-    """What trades are ordered by: when, and for a tie, of which order, and which."""
+    TradeKey = tuple[datetime, bool, str, str]
+    """What trades are ordered by: when, and for a tie, purchases first, then of which order, and which."""
 
 _NOTHING: Final = Decimal(0)
 _EXACT: Final = Context(prec=300, traps=[Inexact, InvalidOperation, Overflow])
@@ -84,7 +84,7 @@ class Trade:
     @property
     def key(self) -> TradeKey:
         """What it is ordered by."""
-        return self.at, *self.name
+        return self.at, self.side is Side.SELL, *self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,7 @@ class Position:
         before: What had been earned by then, all fees taken off.
         last_trade_at: When it last traded.
         estimated: Whether the price of some trade was not told, so that all profit is an estimate.
+        from_holdings: Shares sold that no trade here had bought, where nothing can be sold short.
     """
 
     account: AccountName
@@ -114,6 +115,7 @@ class Position:
     before: Decimal = _NOTHING
     last_trade_at: datetime | None = None
     estimated: bool = False
+    from_holdings: Decimal = _NOTHING
 
     @property
     def is_flat(self) -> bool:
@@ -153,8 +155,14 @@ class Position:
         """Likewise, but since the position was opened: what it has earned in part already is in it."""
         return _EXACT.subtract(self.total(price, closing_fee), self.before)
 
-    def after(self, trade: Trade) -> Position:
+    def after(self, trade: Trade, *, short: bool = True) -> Position:
         """The position once a trade has come. It is not known here which have come before: see `position_of`.
+
+        Args:
+            trade: The trade.
+            short: Whether what is not held can be sold. Where it cannot, what a sale goes beyond the quantity came out
+                of holdings from elsewhere: the position ends at zero, and earns nothing by that part, for nobody has
+                said what it had cost. The whole fee counts.
 
         Raises:
             ValueError: The trade is another account's, or of another instrument.
@@ -163,6 +171,9 @@ class Position:
             raise ValueError(
                 f"a trade of {trade.account} in {trade.instrument} came to {self.account} in {self.instrument}"
             )
+        beyond = _EXACT.subtract(trade.quantity, self.quantity)
+        if not short and trade.side is Side.SELL and beyond > 0:
+            return replace(self._closed_by(trade), from_holdings=_EXACT.add(self.from_holdings, beyond))
         quantity = _EXACT.add(self.quantity, trade.signed)
         crossed = bool(self.quantity) and bool(quantity) and (self.quantity > 0) != (quantity > 0)
         cash = _EXACT.subtract(self.cash, _EXACT.multiply(trade.signed, trade.price))
@@ -190,6 +201,18 @@ class Position:
             estimated=self.estimated or trade.estimated,
         )
 
+    def _closed_by(self, trade: Trade) -> Position:
+        """The position after a sale of all of it, or of more: what is more is left out, but for its fee."""
+        if self.quantity:
+            return self.after(replace(trade, quantity=self.quantity))
+        return replace(
+            self,
+            fees=_EXACT.add(self.fees, trade.fee),
+            before=_EXACT.subtract(self.before, trade.fee),
+            last_trade_at=trade.at if self.last_trade_at is None else max(trade.at, self.last_trade_at),
+            estimated=self.estimated or trade.estimated,
+        )
+
     def _basis_after(self, trade: Trade, quantity: Decimal, *, crossed: bool) -> Fraction:
         if not quantity:
             return Fraction(0)
@@ -201,15 +224,23 @@ class Position:
         return _bounded(self.basis * Fraction(quantity) / Fraction(self.quantity))
 
 
-def position_of(account: AccountName, instrument: InstrumentId, trades: Iterable[Trade]) -> Position:
+def position_of(
+    account: AccountName, instrument: InstrumentId, trades: Iterable[Trade], *, short: bool = True
+) -> Position:
     """The position that trades come to, in whatever order they are given, those that come twice counted once.
+
+    Args:
+        account: Whose.
+        instrument: What was traded.
+        trades: They.
+        short: As for `Position.after`.
 
     Raises:
         ValueError: One is another account's, or of another instrument.
     """
     position = Position(account, instrument)
     for trade in sorted({trade.name: trade for trade in trades}.values(), key=lambda each: each.key):
-        position = position.after(trade)
+        position = position.after(trade, short=short)
     return position
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 from firstbell.clock import exchange_now
 from firstbell.config import load
 from firstbell.errors import RunError
+from firstbell.market.hours import Hours
 from firstbell.oms.metrics import OrderMetrics
 from firstbell.oms.metrics_page import MetricsPage
 from firstbell.oms.office import Office
@@ -26,7 +27,7 @@ from firstbell.oms.orders.health_file import HealthFile
 from firstbell.oms.orders.thread_interrupt import ThreadInterrupt
 from firstbell.oms.others_reports import OthersReports
 from firstbell.oms.positions import last_prices
-from firstbell.oms.positions.book import PositionBook, fees_of, holders_of
+from firstbell.oms.positions.book import PositionBook, fees_of
 from firstbell.oms.positions.monitor import PositionMonitor
 from firstbell.oms.positions.prices import BrokerPrices
 from firstbell.oms.run_id import new_run_id
@@ -78,7 +79,7 @@ class OrderDesk:
         self.metrics = OrderMetrics()
         """What orders came to, counted: this process's at once, and with every round what others have written."""
         fee_of = fees_of(settings.firstbell.market)
-        self._book = PositionBook(journal, fee_of, holders_of(settings.accounts))
+        self._book = PositionBook.of(journal, settings)
         self._page: MetricsPage | None = None
         others = OthersReports(journal, self.run_id, self.metrics)
         journal.subscribe(self.metrics)
@@ -101,7 +102,7 @@ class OrderDesk:
             self._book,
             self._prices,
             office.clock,
-            tz=office.calendar.tz,
+            hours=Hours(office.calendar),
             state_dir=office.state_dir,
             fee_of=fee_of,
             alert=alert,

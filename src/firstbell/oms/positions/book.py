@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from firstbell.market import fee, fee_rate
+from firstbell.market import fee, fee_rate, takes_short_sales
 from firstbell.model.order_status import DONE, ReportKind
 from firstbell.model.terms import Side
 from firstbell.oms.logins import logins_of
@@ -23,8 +23,9 @@ from firstbell.oms.positions.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import date, datetime
+    from typing import Self
 
-    from firstbell.config import AccountSettings
+    from firstbell.config import AccountSettings, Settings
     from firstbell.journal.base import Journal
     from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId
     from firstbell.model.order import Order
@@ -90,12 +91,17 @@ class PositionBook:
         journal: Where orders and reports are.
         fee_of: What is reckoned with where nobody said a fee; see `fees_of`.
         holder_of: See `holders_of`; by default each account holds by itself.
+        short: Whether what is not held can be sold: where it cannot, a sale of more than these orders have bought is
+            one out of holdings, and no position.
     """
 
-    def __init__(self, journal: Journal, fee_of: FeeOf, holder_of: HolderOf | None = None) -> None:
+    def __init__(
+        self, journal: Journal, fee_of: FeeOf, holder_of: HolderOf | None = None, *, short: bool = True
+    ) -> None:
         self._journal = journal
         self._fee_of = fee_of
         self._holder_of: HolderOf = holder_of or (lambda account: account)
+        self._short = short
         self._lock = threading.RLock()
         self._rebuilding = threading.Lock()
         self._ledgers: dict[PositionKey, Ledger] = {}
@@ -107,6 +113,12 @@ class PositionBook:
         self._filled: defaultdict[date, Decimal] = defaultdict(Decimal)
         self._looked: tuple[date, Decimal] | None = None
         self._is_behind = True
+
+    @classmethod
+    def of(cls, journal: Journal, settings: Settings) -> Self:
+        """The positions of a config's accounts, by the rules of its market."""
+        market = settings.firstbell.market
+        return cls(journal, fees_of(market), holders_of(settings.accounts), short=takes_short_sales(market))
 
     def __call__(self, report: ExecutionReport, order: Order) -> None:
         """Take in a report that is durable. Quick, and raises nothing: what it cannot place, the next reader reads."""
@@ -302,7 +314,7 @@ class PositionBook:
         return Tally(order, self._holder_of(order.account), order.price, order.quantity)
 
     def _ledger(self, account: AccountName, instrument: InstrumentId, broker_code: BrokerCode | None) -> Ledger:
-        ledger = self._ledgers.setdefault((account, instrument), Ledger(account, instrument))
+        ledger = self._ledgers.setdefault((account, instrument), Ledger(account, instrument, short=self._short))
         ledger.broker_code = broker_code or ledger.broker_code
         return ledger
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -12,12 +12,13 @@ from firstbell.model.identifiers import AccountName, InstrumentId
 from firstbell.oms import small_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import date
+    from collections.abc import Iterable, Mapping
+    from datetime import date, datetime, timedelta
     from pathlib import Path
     from typing import Self
 
-    from firstbell.oms.positions.book import PositionKey
+    from firstbell.oms.positions.book import PositionKey, Standing
+    from firstbell.oms.positions.prices import MarketPrice
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +32,8 @@ class DayMarks:
 
     Attributes:
         day: The day, on the exchange's calendar.
-        openings: What one share was worth as the day began, of what was held then.
+        openings: What one share was worth as the day began, of what was held then: known once the market has opened.
+        before: What one was worth when it was first looked at on a day on which the market had not opened by then.
         counted_from: The day's profit from which the limits count: zero, or where it stood when a person resumed.
         peak: The best profit since.
         called: The limit that was reached; None while none has been, or since a person resumed.
@@ -42,6 +44,43 @@ class DayMarks:
     counted_from: Decimal = _NOTHING
     peak: Decimal = _NOTHING
     called: str | None = None
+    before: Mapping[PositionKey, Decimal] = field(default_factory=dict)
+
+    def opening(self, key: PositionKey) -> Decimal | None:
+        """What one share was worth as the day began, as far as that is known by now."""
+        return self.openings.get(key, self.before.get(key))
+
+    def seeing(
+        self,
+        standings: Iterable[Standing],
+        prices: Mapping[PositionKey, MarketPrice],
+        now: datetime,
+        *,
+        has_opened: bool,
+        stale_after: timedelta,
+    ) -> Self:
+        """The marks once positions have been looked at.
+
+        Once the market has opened, a share was worth the day before's closing price as the day began; where nobody
+        tells that, what it was worth when it was first looked at. Until then the broker may still tell the close before
+        that one, and on a day without trading it does: then what it was worth at the first look is all that counts.
+
+        Args:
+            standings: The positions.
+            prices: What they are worth now.
+            now: The time, aware.
+            has_opened: Whether the market has begun to take orders on this day.
+            stale_after: From which age on a price is stale, and says nothing.
+        """
+        openings, before = dict(self.openings), dict(self.before)
+        for each in standings:
+            price = prices.get(each.key)
+            if each.opening.is_flat or each.key in openings or price is None or price.is_stale(now, stale_after):
+                continue
+            seen = before.setdefault(each.key, price.price)
+            if has_opened:
+                openings[each.key] = seen if price.reference is None else price.reference
+        return replace(self, openings=openings, before=before)
 
     @classmethod
     def load(cls, state_dir: Path, day: date) -> Self:
@@ -59,12 +98,12 @@ class DayMarks:
         Raises:
             RunError: They cannot be written.
         """
-        openings = [[account, instrument, str(price)] for (account, instrument), price in self.openings.items()]
         small_file.write(
             state_dir / FILE,
             {
                 "day": self.day.isoformat(),
-                "openings": openings,
+                "openings": _rows(self.openings),
+                "before": _rows(self.before),
                 "counted_from": str(self.counted_from),
                 "peak": str(self.peak),
                 "called": self.called,
@@ -75,12 +114,22 @@ class DayMarks:
     def _of(cls, facts: Facts, day: date) -> Self:
         if day_of(facts.text("day")) != day:
             return cls(day)
-        openings: dict[PositionKey, Decimal] = {}
-        for row in facts.list("openings"):
-            match row:
-                case [str(account), str(instrument), price]:
-                    openings[AccountName(account), InstrumentId(instrument)] = number_of(price)
-                case _:
-                    raise ValueError("the day's marks are damaged")
         numbers = facts.number("counted_from"), facts.number("peak")
-        return cls(day, openings, *numbers, facts.maybe_text("called"))
+        # An older firstbell wrote openings alone.
+        openings, before = _prices(facts.list("openings")), _prices(facts.list("before", unsaid=[]))
+        return cls(day, openings, *numbers, facts.maybe_text("called"), before)
+
+
+def _rows(prices: Mapping[PositionKey, Decimal]) -> list[list[str]]:
+    return [[account, instrument, str(price)] for (account, instrument), price in prices.items()]
+
+
+def _prices(rows: Iterable[object]) -> dict[PositionKey, Decimal]:
+    prices: dict[PositionKey, Decimal] = {}
+    for row in rows:
+        match row:
+            case [str(account), str(instrument), price]:
+                prices[AccountName(account), InstrumentId(instrument)] = number_of(price)
+            case _:
+                raise ValueError("the day's marks are damaged")
+    return prices

@@ -29,9 +29,11 @@ class Ledger:
     Args:
         account: Whose.
         instrument: What was traded.
+        short: Whether it can be sold short; see `firstbell.model.position.Position.after`.
     """
 
-    def __init__(self, account: AccountName, instrument: InstrumentId) -> None:
+    def __init__(self, account: AccountName, instrument: InstrumentId, *, short: bool = True) -> None:
+        self._short = short
         self.key = (account, instrument)
         self.broker_code = BrokerCode("")
         """The account's broker; empty until an order has said it."""
@@ -54,7 +56,7 @@ class Ledger:
         self._trades = sorted((each for told in trades.values() for each in told), key=lambda each: each.key)
         self._after = []
         for trade in self._trades:
-            self._after.append(self.position.after(trade))
+            self._after.append(self.position.after(trade, short=self._short))
 
     def put(self, order: str, trades: Sequence[Trade]) -> None:
         """Take in all trades of one order as they are known now, in place of what was known of it before.
@@ -74,7 +76,7 @@ class Ledger:
         self._trades[place:] = sorted([*others, *again], key=lambda each: each.key)
         del self._after[place:]
         for trade in self._trades[place:]:
-            self._after.append(self.position.after(trade))
+            self._after.append(self.position.after(trade, short=self._short))
         self._of[order] = now
 
     def settle(self, order: str) -> None:

@@ -13,16 +13,16 @@ from firstbell.errors import FirstbellError, RunError
 from firstbell.model.instant import instant
 from firstbell.oms.positions.closing import Closing, Levels
 from firstbell.oms.positions.loss_limits import LossLimits, PositionAlert
-from firstbell.oms.positions.view import Viewer, opening_prices, summary
+from firstbell.oms.positions.view import Viewer, summary
 from firstbell.risk.verdict import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import tzinfo
     from pathlib import Path
 
     from firstbell.clock import Clock
     from firstbell.config import PositionSettings
+    from firstbell.market.hours import Hours
     from firstbell.model.identifiers import AccountName, InstrumentId
     from firstbell.model.position import Trade
     from firstbell.oms.positions.book import PositionBook, PositionKey, Standing
@@ -63,7 +63,7 @@ class PositionMonitor:
         book: The positions; it has to hear of the journal's reports.
         prices: What they are worth.
         clock: Both clocks.
-        tz: The exchange's time zone, in which days begin.
+        hours: When the market trades, and in which time zone its days begin.
         state_dir: Where halts and the day's marks are written down.
         fee_of: The fee that closing would take; see `firstbell.oms.positions.book.fees_of`.
         alert: Told of what a person should know. It must be quick and must not raise.
@@ -77,7 +77,7 @@ class PositionMonitor:
         prices: Prices,
         clock: Clock,
         *,
-        tz: tzinfo,
+        hours: Hours,
         state_dir: Path,
         fee_of: FeeOf,
         alert: Alert | None = None,
@@ -86,7 +86,8 @@ class PositionMonitor:
         self._book = book
         self._prices = prices
         self._clock = clock
-        self._tz = tz
+        self._hours = hours
+        self._tz = hours.calendar.tz
         self._alert: Alert = alert or (lambda _alert: None)
         self._viewer = Viewer(fee_of, settings.stale_after)
         self.limits = LossLimits(settings, state_dir, self._alert)
@@ -248,10 +249,11 @@ class PositionMonitor:
     def _see(self, standings: Sequence[Standing], marks: DayMarks) -> datetime:
         """See every position at the prices that are known; returns when that was: asking may have taken a while."""
         now = instant(self._clock.wall_ns())
-        openings = opening_prices(standings, self._known, marks.openings, now, self._settings.stale_after)
-        self.limits.keep(replace(marks, openings=openings))
+        has_opened = self._hours.on(now).has_opened(now)
+        marks = marks.seeing(standings, self._known, now, has_opened=has_opened, stale_after=self._settings.stale_after)
+        self.limits.keep(marks)
         self._views = tuple(
-            self._viewer.view(each, self._known.get(each.key), openings.get(each.key), now) for each in standings
+            self._viewer.view(each, self._known.get(each.key), marks.opening(each.key), now) for each in standings
         )
         return now
 

@@ -41,6 +41,7 @@ class PositionView:
         day_profit: What the day has changed, all fees taken off; None likewise.
         opened_at: Since when it is held.
         estimated: Whether some price was not told by the broker, so that profits are estimates.
+        from_holdings: Shares sold today that these orders had not bought: no profit is reckoned for them.
     """
 
     account: AccountName
@@ -59,6 +60,7 @@ class PositionView:
     day_profit: Decimal | None
     opened_at: datetime | None
     estimated: bool
+    from_holdings: Decimal
 
     @property
     def key(self) -> PositionKey:
@@ -94,6 +96,7 @@ class PositionView:
             "day_pnl": self.day_profit,
             "opened_at": self.opened_at,
             "estimated": self.estimated,
+            "from_holdings": self.from_holdings,
         }
 
 
@@ -153,6 +156,7 @@ class Viewer:
             day_profit=day_profit,
             opened_at=position.opened_at,
             estimated=position.estimated,
+            from_holdings=position.from_holdings - opening.from_holdings,
         )
 
     def _divide(self, standing: Standing) -> tuple[Decimal, Decimal | None]:
@@ -173,33 +177,6 @@ class Viewer:
             return None
         value = abs(opening.quantity * opening_price)
         return opening.total(opening_price, self._fee_of(standing.broker_code, opening.closing_side, value))
-
-
-def opening_prices(
-    standings: Iterable[Standing],
-    prices: Mapping[PositionKey, MarketPrice],
-    known: Mapping[PositionKey, Decimal],
-    now: datetime,
-    stale_after: timedelta,
-) -> dict[PositionKey, Decimal]:
-    """What a share was worth as the day began, of what was held then.
-
-    That is the day before's closing price, or where nobody tells it, what it was worth when it was first looked at.
-
-    Args:
-        standings: The positions.
-        prices: What they are worth now.
-        known: What is known already: it stays.
-        now: The time, aware.
-        stale_after: From which age on a price is stale, and says nothing.
-    """
-    found = dict(known)
-    for each in standings:
-        price = prices.get(each.key)
-        if each.opening.is_flat or each.key in found or price is None or price.is_stale(now, stale_after):
-            continue
-        found[each.key] = price.price if price.reference is None else price.reference
-    return found
 
 
 def summary(views: Iterable[PositionView]) -> Mapping[str, Any]:
