@@ -21,3 +21,7 @@ class SteppedClock:
 
     def move_to(self, monotonic_ns: int) -> None:
         self.now_ns = max(self.now_ns, monotonic_ns)
+
+    def suspend(self, seconds: float) -> None:
+        """Let time pass as for a machine that sleeps: by the wall clock alone, as Linux counts."""
+        self._start_ns += round(seconds * 1e9)

@@ -13,6 +13,7 @@ from firstbell.model.order_status import ASKED, DONE, PLACED
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry, needs_asking
 from firstbell.oms.lists import MIN_ABSENCE_NS, exchange_day, has_grown, listed_on
+from firstbell.oms.orders.day_over import DayOver
 from firstbell.oms.orders.late_trades import may_have_traded, why_to_look
 from firstbell.oms.orders.row_reports import of_what_was_asked
 from firstbell.oms.orders.terms_at_broker import has_limit_there
@@ -43,7 +44,8 @@ class Reconciliation:
         unresolved: Those of them that nobody can tell of yet.
         pending: Those of which it is not known yet what became of a change, or of a cancel.
         unreachable: Login → why its list could not be asked.
-        to_look_at: The orders of which trades were told after they had ended, where a person has to look: and why.
+        to_look_at: The orders at which a person has to look, and why: trades were told after they had ended, or their
+            day is over and no list shows them.
     """
 
     looked: tuple[ClientOrderId, ...] = ()
@@ -76,6 +78,7 @@ class Reconciler:
         self._told: dict[ClientOrderId, None] = {}
         self._to_look_at: dict[ClientOrderId, str] = {}
         self._inquiries: dict[str, Inquiry] = {}
+        self._day_over = DayOver(journal, clock, run_id, self._to_look_at.__setitem__)
 
     def look(self, only: str | None = None) -> Reconciliation:
         """Ask once for everything that is unresolved or works at its broker.
@@ -102,6 +105,8 @@ class Reconciler:
                 rows = broker.orders(listed_on(entries[0]))
                 self._compare(broker, entries, rows)
                 self._inquiry(login, broker).look(names, rows)
+                now = (self._journal.entry(name) for name in names)
+                self._day_over.look([entry for entry in now if entry is not None], rows, broker.capabilities)
             except (BrokerError, CaptchaError) as error:
                 result.unreachable[login] = str(error)
                 _log.warning("%s: %s", entries[0].intent.order.account, error)
@@ -109,11 +114,11 @@ class Reconciler:
         if self._late:
             self._count_late(only, result)
             looked += self._told
-            result.to_look_at = dict(self._to_look_at)
+        result.to_look_at = dict(self._to_look_at)
         result.looked = tuple(looked)
         result.unresolved = tuple(entry for entry in self._journal.open_entries() if needs_asking(entry))
-        now = (self._journal.entry(name) for name in looked)
-        result.pending = tuple(entry for entry in now if entry is not None and entry.state.status in ASKED)
+        stand = (self._journal.entry(name) for name in looked)
+        result.pending = tuple(entry for entry in stand if entry is not None and entry.state.status in ASKED)
         return result
 
     def _compare(self, broker: Broker, entries: Sequence[Entry], rows: Sequence[VenueOrder]) -> None:
@@ -169,7 +174,7 @@ class Reconciler:
             self._to_look_at[name] = why
 
     def until_known(self, patience_s: float, told: Callable[[Sequence[Entry]], None]) -> Reconciliation:
-        """Ask again and again while something is unresolved, or a change or a cancel is.
+        """Ask again and again while something is unresolved, or a change or a cancel is, or not shown after its day.
 
         Args:
             patience_s: For how long, in seconds.
@@ -181,7 +186,8 @@ class Reconciler:
             told(result.unresolved)
             open_ = (*result.unresolved, *result.pending)
             reachable = [entry for entry in open_ if entry.intent.login in self._brokers]
-            if not reachable or self._clock.monotonic_ns() >= until_ns:
+            unshown = self._late and self._day_over.is_waiting
+            if not (reachable or unshown) or self._clock.monotonic_ns() >= until_ns:
                 return result
             self._clock.sleep(LOOK_EVERY_S)
 

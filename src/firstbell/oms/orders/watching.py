@@ -15,6 +15,7 @@ from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry
 from firstbell.oms.lists import has_grown, listed_on
+from firstbell.oms.orders.day_over import DayOver
 from firstbell.oms.orders.late_arrivals import LateArrivals
 from firstbell.oms.orders.loose_trades import is_alone, may_be_of
 from firstbell.oms.orders.lost_cancels import LostCancels
@@ -67,6 +68,7 @@ class Watch:
         self._waiting = Waiting()
         self._lost_cancels = LostCancels(context, broker, blotter)
         self._arrivals = LateArrivals(context, blotter)
+        self._day_over = DayOver(context.journal, context.clock, context.run_id, context.intervene)
         self._unpriced: dict[ClientOrderId, int] = {}
         self._tried: set[ClientOrderId] = set()
         self._names_orders: bool | None = None
@@ -116,6 +118,7 @@ class Watch:
             now = self._with_trades(entries, rows) if day == self._context.today() else entries
             shown += self._compare(now, rows)
             self._ask(now, rows)
+            self._day_over.look(self._as_they_stand(now), rows, self._broker.capabilities)
             self._count_late(day, rows)
             self._arrivals.look(day, rows)
         self._price()
@@ -153,6 +156,9 @@ class Watch:
         if not grown or (fills := self._read_fills()) is None:
             return entries
         self._write([[self._trade(grown[name], fill)] for name, fill in self._new_trades(grown, fills)])
+        return self._as_they_stand(entries)
+
+    def _as_they_stand(self, entries: Sequence[Entry]) -> list[Entry]:
         return [self._blotter.known(entry.intent.order.client_order_id) or entry for entry in entries]
 
     def _read_fills(self) -> tuple[VenueFill, ...] | None:
