@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -60,6 +61,7 @@ class Desk:
         self.feed = Feed(clock)
         self.folder = folder
         self.asked = []
+        self.day = DAY
         self.refusal = None
         self.answer = None
 
@@ -74,7 +76,7 @@ class Desk:
         )  # fmt: skip
 
     def claim(self, name, side, quantity, price, instrument, account="A"):
-        order = Order(name, account, "gs", instrument, side, Decimal(price), Decimal(quantity), DAY)
+        order = Order(name, account, "gs", instrument, side, Decimal(price), Decimal(quantity), self.day)
         answer = self.journal.claim(Intent(order, "login", name, 0, frozenset()), "run", this_process())
         if isinstance(answer, Claimed):
             self.report(name, ReportKind.SUBMITTED)
@@ -94,8 +96,11 @@ class Desk:
             raise self.refusal
         if self.answer is not None:
             return self.answer
-        name = request_order_id(DAY, "gs", "user", request.key)
-        return response_of(self.claim(name, request.side, request.quantity, 1, request.instrument, account))
+        name = request_order_id(self.day, "gs", "user", request.key)
+        response = response_of(self.claim(name, request.side, request.quantity, 1, request.instrument, account))
+        if self.journal.entry(name).intent.order.quantity != request.quantity:
+            return replace(response, is_made=False)
+        return response
 
     def closings(self):
         return [each for each in self.journal.entries() if each.intent.order.client_order_id.endswith("-q")]

@@ -80,7 +80,7 @@ def test_an_order_of_yesterday_that_its_list_still_calls_working_has_expired_and
 
 
 def test_what_its_list_says_has_traded_by_then_is_counted_first(desk):
-    entry, profit, stop = bracket(desk)
+    _, profit, stop = bracket(desk)
     night(desk, lambda rows: [replace(row, filled_qty=D(30)) if row.price == 4950 else row for row in rows])
     desk.rounds()
     state = desk.journal.entry(profit).state
@@ -93,7 +93,7 @@ def test_what_its_list_says_has_traded_by_then_is_counted_first(desk):
 
 def test_one_that_no_list_shows_any_more_has_expired_after_more_than_a_minute_and_a_person_is_told(desk):
     _, profit, _ = bracket(desk)
-    night(desk, lambda rows: [])
+    night(desk, lambda _rows: [])
     desk.rounds(37)
     assert status(desk, profit) is S.ACCEPTED
     desk.rounds(2)
@@ -137,7 +137,7 @@ def test_reconciling_ends_them_as_well(desk):
 
 def test_reconciling_waits_until_it_is_known_that_no_list_shows_them(desk):
     _, profit, _ = bracket(desk)
-    night(desk, lambda rows: [])
+    night(desk, lambda _rows: [])
     login = desk.journal.entry(profit).intent.login
     outcome = Reconciler({login: desk.broker}, desk.journal, desk.clock, "me", late=True).until_known(
         90, lambda _: None

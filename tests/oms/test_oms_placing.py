@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,8 @@ from oms_desk import ACCOUNT, ISIN, Desk, request
 
 from firstbell.brokers.base import Holding
 from firstbell.errors import CaptchaError, NoAnswer, NotSent
+from firstbell.market import calendar
+from firstbell.market.hours import Hours
 from firstbell.model.identifiers import request_order_id
 from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
@@ -181,6 +184,29 @@ def test_what_ends_a_position_is_placed_whatever_the_checks_say_of_the_market(de
     assert desk.manager.close_position("Order_A", closing(order_type="market", price=None)).is_success
     desk.rounds()
     assert desk.held() == 0
+
+
+def test_what_ends_a_position_waits_at_the_worst_price_allowed_where_nobody_is_there_to_trade_with(desk):
+    desk.manager.place(request(price=4870, quantity=10))
+    desk.rounds()
+    desk.reopened(lacks={OrderType.MARKET})
+    desk.market.set_quote(ISIN, ask=D(4850))
+    assert desk.manager.place(request(side="sell", order_type="market", price=None, quantity=10)).status is S.DENIED
+    response = desk.manager.close_position("Order_A", closing(order_type="market", price=None))
+    assert response.status is S.ACCEPTED
+    low = desk.broker.instrument(ISIN).band.low
+    # The market last traded at 4,870, and the config allows 5 %.
+    assert desk.manager.entry(response.order_id).state.price == max(low, math.ceil(D(4870) * D("0.95")))
+    desk.quote(4724, 4850)
+    desk.rounds()
+    assert desk.held() == 0
+
+
+def test_what_ends_a_position_is_not_sent_while_the_market_is_closed(desk):
+    desk.reopened(hours=Hours(calendar("XTEH")))
+    desk.clock.suspend(12 * 3600)
+    response = desk.manager.close_position("Order_A", closing(order_type="market", price=None))
+    assert (response.order_id, response.error) == (None, ErrorCode.MARKET_HOURS_ERROR)
 
 
 def test_what_stands_before_an_order_that_rests_is_told_where_the_book_is_shown(desk):

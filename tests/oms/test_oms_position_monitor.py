@@ -7,8 +7,10 @@ import json
 import logging
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from position_desk import DAY, FOLD, MHRN, NO_FEES, STOP, TARGET, Desk
@@ -16,10 +18,11 @@ from position_desk import DAY, FOLD, MHRN, NO_FEES, STOP, TARGET, Desk
 from firstbell.errors import JournalError, RunError
 from firstbell.model.instant import instant
 from firstbell.model.order import Order
-from firstbell.model.order_status import ReportKind
+from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.position import Position, Trade
 from firstbell.model.report import ExecutionReport, Fill
-from firstbell.model.terms import OrderRole, OrderType, Side
+from firstbell.model.terms import OrderOutcome, OrderRole, OrderType, Side
+from firstbell.oms.orders.response import OrderResponse
 from firstbell.oms.positions.book import Standing, fees_of
 from firstbell.oms.positions.day_marks import FILE, DayMarks
 from firstbell.oms.positions.monitor import PositionNotFound
@@ -178,6 +181,42 @@ def test_a_closing_that_was_asked_for_and_ended_is_not_asked_for_anew_after_a_re
     clock.sleep(10)
     desk.open(**STOP).poll()
     assert len(desk.closings()) == 1
+    assert desk.told[-1].text.endswith(" is CANCELED; a person has to close it")
+
+
+def test_of_a_closing_order_that_ended_with_something_left_a_person_is_told_once(desk, clock):
+    monitor = desk.open(**STOP)
+    desk.trade("a", Side.BUY, 1000, 1000)
+    desk.feed.now[FOLD] = 900
+    monitor.poll()
+    name = desk.closings()[0].intent.order.client_order_id
+    desk.report(name, ReportKind.PARTIALLY_FILLED, fill=Fill("9", Decimal(400), Decimal(900)))
+    clock.sleep(10)
+    monitor.poll()
+    assert len(desk.told) == 1
+    desk.report(name, ReportKind.CANCELED)
+    for _ in range(3):
+        clock.sleep(10)
+        monitor.poll()
+    assert [each.text.partition("; ")[2] for each in desk.told[1:]] == [
+        f"not closed, sell 600: its closing order {name} is CANCELED, 400 of it traded; a person has to close it"
+    ]
+    assert len(desk.closings()) == 1
+
+
+def test_the_next_day_it_is_closed_after_all(desk, clock):
+    monitor = desk.open(**STOP)
+    desk.trade("a", Side.BUY, 100, 1000)
+    desk.feed.now[FOLD] = 900
+    monitor.poll()
+    desk.report(desk.closings()[0].intent.order.client_order_id, ReportKind.EXPIRED)
+    clock.sleep(10)
+    monitor.poll()
+    assert desk.told[-1].text.endswith("a person has to close it")
+    clock.sleep(24 * 3600)
+    desk.day += timedelta(days=1)
+    monitor.poll()
+    assert [each.intent.order.quantity for each in desk.closings()] == [100, 100]
 
 
 def test_a_position_opened_anew_is_another(desk, clock):
@@ -256,15 +295,48 @@ def test_a_refused_closing_is_tried_three_times_and_then_a_person_is_told(desk, 
     monitor = desk.open(**STOP)
     desk.trade("a", Side.BUY, 100, 1000)
     desk.feed.now[FOLD] = 900
-    desk.refusal = RunError("the broker is away")
+    desk.answer = OrderResponse("x", OrderStatus.REJECTED, OrderOutcome.REJECTED, "no such shares")
     for _ in range(6):
         monitor.poll()
         clock.sleep(10)
     assert len(desk.asked) == 3
     assert [each.text.partition("; ")[2] for each in desk.told] == [
-        "not closed, sell 100: the broker is away",
-        "not closed, sell 100: the broker is away; a person has to close it",
+        "not closed, sell 100: no such shares",
+        "not closed, sell 100: no such shares; a person has to close it",
     ]
+
+
+def passing():
+    refused = OrderResponse("x", OrderStatus.REJECTED, OrderOutcome.REJECTED, "closed")
+    yield replace(refused, error=ErrorCode.MARKET_HOURS_ERROR)
+    yield replace(refused, error=ErrorCode.RATE_LIMIT_ERROR)
+    yield OrderResponse("x", OrderStatus.DENIED, OrderOutcome.NOT_SENT, "nothing left")
+    yield OrderResponse(None, OrderStatus.DENIED, OrderOutcome.NOT_SENT, "closed", error=ErrorCode.PRICE_ERROR)
+    yield RunError("the broker is away")
+
+
+@pytest.mark.parametrize("why", [*passing()])
+def test_what_may_pass_by_itself_is_tried_until_it_has_passed_ever_more_seldom_and_told_once(desk, clock, why):
+    monitor = desk.open(**STOP, monitoring_interval="1s", price_update_interval="1s")
+    desk.trade("a", Side.BUY, 100, 1000)
+    desk.feed.now[FOLD] = 900
+    if isinstance(why, RunError):
+        desk.refusal = why
+    else:
+        desk.answer = why
+    at, asked = [], 0
+    for _ in range(400):
+        monitor.poll()
+        if len(desk.asked) > asked:
+            asked = len(desk.asked)
+            at.append(clock.now_ns // 10**9)
+        clock.sleep(1)
+    assert [after - before for before, after in pairwise(at)] == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60]
+    assert len(desk.told) == 1
+    desk.refusal = desk.answer = None
+    clock.sleep(60)
+    monitor.poll()
+    assert [each.intent.order.quantity for each in desk.closings()] == [100]
 
 
 def test_while_trading_is_halted_nothing_is_closed_and_afterwards_it_is(desk):

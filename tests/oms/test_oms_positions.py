@@ -295,21 +295,21 @@ def test_positions_are_told_by_account_and_instrument(desk):
 def test_a_book_that_starts_knows_what_open_orders_may_trade_and_nothing_of_those_that_ended(desk):
     desk.order("gone", Side.SELL)
     desk.report("gone", ReportKind.CANCELED)
-    desk.order("traded")
-    desk.fill("traded", "1", 100, 5000, kind=ReportKind.FILLED)
+    desk.order("traded", quantity=300)
+    desk.fill("traded", "1", 300, 5000, kind=ReportKind.FILLED)
     desk.order("partly", Side.SELL)
     desk.fill("partly", "1", 30, 5100)
     desk.order("changed", Side.SELL)
     desk.report("changed", ReportKind.REPLACED, quantity=Decimal(7), price=Decimal(5200))
     for book in (desk.book, PositionBook(desk.journal, no_fees)):
-        assert book.leaves("A", FOLD, Side.SELL) == 70 + 7
-        assert book.position("A", FOLD).quantity == 70
+        assert book.uncovered("A", FOLD, DAY) == 270 - 70 - 7
+        assert book.position("A", FOLD).quantity == 270
     again = PositionBook(desk.journal, no_fees)
-    assert again.position("A", FOLD).quantity == 70
+    assert again.position("A", FOLD).quantity == 270
     desk.journal.subscribe(again)
     desk.sum("changed", 7, ReportKind.FILLED)
-    assert again.position("A", FOLD).cash == desk.book.position("A", FOLD).cash == -500_000 + 153_000 + 36_400
-    assert again.leaves("A", FOLD, Side.SELL) == 70
+    assert again.position("A", FOLD).cash == desk.book.position("A", FOLD).cash == -1_500_000 + 153_000 + 36_400
+    assert again.uncovered("A", FOLD, DAY) == 263 - 70
 
 
 def test_of_an_order_that_another_process_claimed_only_what_trades_is_read(desk, tmp_path, stepped_clock, monkeypatch):
@@ -345,19 +345,44 @@ def test_a_book_with_no_position_forgets_its_oldest_orders_too(desk, monkeypatch
 
 @pytest.mark.parametrize("kind", [ReportKind.WITHDRAWN, ReportKind.TAKEN_OVER, ReportKind.DENIED])
 def test_what_is_held_back_and_will_never_leave_sells_nothing_any_more(desk, kind):
+    desk.order("bought")
+    desk.fill("bought", "1", 100, 5000, kind=ReportKind.FILLED)
     order = Order("stop", "A", "gs", FOLD, Side.SELL, Decimal(5000), Decimal(10), DAY)
     desk.journal.claim(Intent(order, "login", "stop", HELD_NS, frozenset()), "run", this_process())
-    assert desk.book.leaves("A", FOLD, Side.SELL) == 10
+    assert desk.book.uncovered("A", FOLD, DAY) == 90
     desk.report("stop", kind)
-    assert desk.book.leaves("A", FOLD, Side.SELL) == 0
+    assert desk.book.uncovered("A", FOLD, DAY) == 100
 
 
 @pytest.mark.parametrize("kind", [ReportKind.REJECTED, ReportKind.CANCELED, ReportKind.EXPIRED, ReportKind.FILLED])
 def test_what_has_ended_at_the_broker_trades_nothing_any_more(desk, kind):
-    desk.order("a")
-    assert desk.book.leaves("A", FOLD, Side.BUY) == 100
+    desk.order("bought", quantity=150)
+    desk.fill("bought", "1", 150, 5000, kind=ReportKind.FILLED)
+    desk.order("a", Side.SELL)
+    assert desk.book.uncovered("A", FOLD, DAY) == 50
     desk.report("a", kind)
-    assert desk.book.leaves("A", FOLD, Side.BUY) == 0
+    assert desk.book.uncovered("A", FOLD, DAY) == 150
+
+
+def test_what_another_process_has_placed_or_taken_back_counts_at_once(desk, tmp_path, stepped_clock):
+    desk.order("bought", quantity=150)
+    desk.fill("bought", "1", 150, 5000, kind=ReportKind.FILLED)
+    desk.order("ours", Side.SELL, quantity=40)
+    other = SqliteJournal(tmp_path / "journal.db", stepped_clock)
+    theirs = Desk(other)
+    theirs.order("theirs", Side.SELL)
+    assert desk.book.uncovered("A", FOLD, DAY) == 10
+    other.append([ExecutionReport("ours", "run", ReportKind.CANCELED, instant(stepped_clock.wall_ns()))])
+    assert desk.book.uncovered("A", FOLD, DAY) == 50
+    theirs.fill("theirs", "1", 30, 5000)
+    assert desk.book.uncovered("A", FOLD, DAY) == 50
+    assert desk.book.position("A", FOLD).quantity == 120
+    other.close()
+
+
+def test_of_what_is_not_held_nothing_is_to_be_closed(desk):
+    desk.order("a", Side.SELL)
+    assert desk.book.uncovered("A", FOLD, DAY) == 0
 
 
 def test_trades_of_one_name_that_are_added_to_several_positions_all_count(desk):

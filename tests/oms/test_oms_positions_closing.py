@@ -104,24 +104,14 @@ def test_a_denied_closing_is_tried_again_and_one_that_nobody_knows_of_is_not(des
     monitor.poll()
     assert desk.told[-1].text.endswith("; not closed, sell 100: the market is closed")
     desk.answer = OrderResponse("x", OrderStatus.SUBMITTED, OrderOutcome.UNRESOLVED, "no answer")
-    for _ in range(3):
-        monitor.poll()
+    desk.clock.sleep(1)
+    desk.claim("x", Side.SELL, 100, 900, FOLD)
+    desk.report("x", ReportKind.CANCELED)
+    monitor.poll()
     assert len(desk.asked) == 2
     assert desk.told[-1].text == (
         "A IRO1FOLD0001: stop reached with a loss of 10,000; closing: sell 100 (x, no answer)"
     )
-
-
-def test_after_three_refusals_a_person_has_to_close_it(desk):
-    monitor = desk.open(**STOP)
-    desk.trade("a", Side.BUY, 1, 10_000)
-    desk.feed.now[FOLD] = 1
-    desk.answer = OrderResponse(None, OrderStatus.DENIED, OrderOutcome.NOT_SENT, "the market is closed")
-    for refusals in range(1, 6):
-        monitor.poll()
-        assert len(desk.asked) == min(refusals, 3)
-        assert "; not closed, sell 1: the market is closed" in desk.told[-1].text
-        assert desk.told[-1].text.endswith("; a person has to close it") is (refusals >= 3)
 
 
 def test_what_is_only_told_of_is_not_closed_but_a_time_that_is_up_is(desk):

@@ -17,6 +17,8 @@ from firstbell.brokers.paper.broker import PaperBroker
 from firstbell.brokers.paper.market import PaperMarket
 from firstbell.clock import SystemClock
 from firstbell.errors import CaptchaError, NoAnswer, RunError
+from firstbell.market import calendar
+from firstbell.market.hours import Hours
 from firstbell.model.instant import instant
 from firstbell.model.quote import Quote
 from firstbell.oms import small_file
@@ -25,6 +27,7 @@ from firstbell.oms.positions.prices import BrokerPrices, MarketPrice
 
 FOLD, MHRN = "IRO1FOLD0001", "IRO1MHRN0001"
 AT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+HOURS = Hours(calendar("XTEH"))
 
 
 class Venue:
@@ -69,7 +72,19 @@ class Plain(Venue):
 
 
 def prices(clock, patience_s=5.0, **brokers):
-    return BrokerPrices(brokers, clock, patience_s=patience_s)
+    return BrokerPrices(brokers, clock, HOURS, patience_s=patience_s)
+
+
+def test_the_day_befores_price_is_read_anew_at_midnight_of_the_exchange_and_once_the_market_has_opened(stepped_clock):
+    venue = Venue(stepped_clock)
+    feed = prices(stepped_clock, A=venue)
+    read = []
+    # 08:43 at the exchange, 08:46, 23:58, 00:03, 08:39 and 08:46.
+    for pause_s in (0, 180, 15.2 * 3600, 300, 8.6 * 3600, 400):
+        stepped_clock.sleep(pause_s)
+        venue.reference += 1
+        read.append(feed.read([("A", FOLD)])["A", FOLD].reference)
+    assert read == [5501, 5502, 5502, 5504, 5504, 5506]
 
 
 def test_a_price_comes_with_its_time_and_the_day_befores(stepped_clock):
@@ -207,7 +222,7 @@ def test_the_paper_broker_has_prices(tmp_path):
     del tmp_path
     broker = PaperBroker(PaperMarket(), "ali")
     broker.login()
-    found = BrokerPrices({"A": broker}, SystemClock()).read([("A", MHRN), ("A", "NONE")])
+    found = BrokerPrices({"A": broker}, SystemClock(), HOURS).read([("A", MHRN), ("A", "NONE")])
     assert set(found) == {("A", MHRN)}
     assert found["A", MHRN].price > 0
 
@@ -218,7 +233,9 @@ def test_the_paper_broker_has_prices(tmp_path):
 def test_what_others_have_read_since_is_taken_over(stepped_clock):
     now = instant(stepped_clock.wall_ns())
     earlier, later = now - timedelta(minutes=2), now - timedelta(minutes=1)
-    reader = BrokerPrices({"A": Venue(stepped_clock)}, stepped_clock, {("gs", FOLD): MarketPrice(Decimal(1), later)})
+    reader = BrokerPrices(
+        {"A": Venue(stepped_clock)}, stepped_clock, HOURS, {("gs", FOLD): MarketPrice(Decimal(1), later)}
+    )
     older, newer = MarketPrice(Decimal(2), earlier), MarketPrice(Decimal(3), now)
     of_the_future = MarketPrice(Decimal(4), now + timedelta(days=1))
     reader.learn({("gs", FOLD): older, ("gs", MHRN): newer})
@@ -235,7 +252,9 @@ def test_last_prices_are_read_as_they_were_written(tmp_path):
     }
     last_prices.save(tmp_path / "state", written)
     assert last_prices.load(tmp_path / "state") == written
-    assert BrokerPrices({"A": Venue(SystemClock())}, SystemClock(), written).last([("A", FOLD)])["A", FOLD].at == at
+    assert (
+        BrokerPrices({"A": Venue(SystemClock())}, SystemClock(), HOURS, written).last([("A", FOLD)])["A", FOLD].at == at
+    )
     path = tmp_path / "state" / last_prices.FILE
     assert path.stat().st_mode & 0o777 == 0o600
     assert [each.name for each in path.parent.iterdir()] == [last_prices.FILE]

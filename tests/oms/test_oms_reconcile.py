@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from firstbell.brokers.base import VenueOrder
+from firstbell.brokers.base import Capabilities, VenueOrder
 from firstbell.errors import CaptchaError, NoAnswer
 from firstbell.journal.base import Intent
 from firstbell.journal.owner import this_process
@@ -25,6 +25,8 @@ SENT = (ReportKind.SUBMITTED, ReportKind.UNRESOLVED)
 
 class Lists:
     """One login's broker: its list, what it refuses, and how often it was asked, for which days."""
+
+    capabilities = Capabilities(min_interval_ms=300, client_order_ids=False, replace=True)
 
     def __init__(self, rows=(), *, login_error=None, list_error=None):
         self.rows = rows

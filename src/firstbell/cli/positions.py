@@ -93,7 +93,7 @@ class _Look:
                 self._warn(f"{account.name}: {error}")
         if not offline:
             self._log_in_on_paper()
-        self._prices = BrokerPrices(self._brokers, office.clock, last_prices.load(office.state_dir))
+        self._prices = BrokerPrices(self._brokers, office.clock, self._hours, last_prices.load(office.state_dir))
 
     def show(self) -> None:
         """Look, and print what there is."""

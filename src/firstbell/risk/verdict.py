@@ -12,7 +12,7 @@ class ErrorCode(StrEnum):
     VALIDATION_ERROR = "VALIDATION_ERROR"
     """Of an order that was not sent: its terms do not fit together."""
     MARKET_HOURS_ERROR = "MARKET_HOURS_ERROR"
-    """Of an order that was not sent: the market takes no such order now."""
+    """The market takes no such order now: it was not sent, or refused for that."""
     SYMBOL_ERROR = "SYMBOL_ERROR"
     """Of an order that was not sent: there is no such instrument, or it cannot be traded, or hardly is."""
     PRICE_ERROR = "PRICE_ERROR"

@@ -95,14 +95,15 @@ class OrderDesk:
         )
         """The order manager."""
         brokers = {account.name: office.broker(account) for account in settings.enabled}
-        self._prices = BrokerPrices(brokers, office.clock, last_prices.load(office.state_dir))
+        hours = Hours(office.calendar)
+        self._prices = BrokerPrices(brokers, office.clock, hours, last_prices.load(office.state_dir))
         self.positions = PositionMonitor(
             self.orders,
             settings.positions,
             self._book,
             self._prices,
             office.clock,
-            hours=Hours(office.calendar),
+            hours=hours,
             state_dir=office.state_dir,
             fee_of=fee_of,
             alert=alert,

@@ -23,10 +23,11 @@ from firstbell.oms.orders.response import OrderResponse
 from firstbell.oms.orders.terms_at_broker import why_not_taken
 from firstbell.oms.orders.trader import Denied
 from firstbell.oms.policies.exposure import Exposure
-from firstbell.oms.policies.fallback import ManualIntervention, Means, applied, marketable_price, propose
+from firstbell.oms.policies.fallback import ManualIntervention, Means, applied, marketable_price, propose, waiting_price
 from firstbell.oms.policies.placement_error import placement_error
 from firstbell.oms.policies.pricing import Market
 from firstbell.risk.trading_state import TradingState
+from firstbell.risk.validation import market_takes_orders
 from firstbell.risk.verdict import ErrorCode, Verdict
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from firstbell.model.order_request import OrderRequest
     from firstbell.model.quote import Quote
     from firstbell.oms.orders.trader import Trader
+    from firstbell.risk.validation import Check
 
 _log = logging.getLogger(__name__)
 
@@ -103,8 +105,8 @@ class Placing:
         Args:
             request: What is asked for.
             is_entry: Whether it is a bracket's entry: then whatever goes on for it belongs to the bracket.
-            checked: Whether the checks on what is asked for are made. What ends a position must be placeable whatever
-                the market does; limits and the final checks hold for it all the same.
+            checked: Whether the checks on what is asked for are made. What ends a position must be placeable as long
+                as the market takes orders at all; limits and the final checks hold for it all the same.
 
         Raises:
             JournalError: It could not be written down: without a claim no order leaves.
@@ -191,16 +193,17 @@ class Placing:
         quote = trader.market.quote(instrument.id, fresh=not request.order_type.has_limit)
         sells = leaves and request.side is Side.SELL and not request.order_type.waits
         held = self._held(instrument.id, fresh=False) if checked and sells else None
-        if checked and (verdicts := self._verdicts(request, instrument, quote, held)):
+        checks = None if checked else (market_takes_orders,)
+        if (checked or leaves) and (verdicts := self._verdicts(request, instrument, quote, held, checks)):
             # What was known may be minutes old: nothing is denied by that alone.
             instrument = trader.market.described_now(instrument)
             held = None if held is None else self._held(instrument.id, fresh=True)
-            if verdicts := self._verdicts(request, instrument, quote, held):
+            if verdicts := self._verdicts(request, instrument, quote, held, checks):
                 return denied("; ".join(map(str, verdicts)), verdicts[0].code, verdicts)
         if (why := self._not_taken(request)) is not None:
             return denied(why, ErrorCode.VALIDATION_ERROR)
         market = Market(trader.context.market, instrument, quote)
-        price = self._price(request, market)
+        price = self._price(request, market, waits=not checked)
         if price is None:
             return denied("no price is known at which it would trade", ErrorCode.PRICE_ERROR)
         return _Ready(market, price)
@@ -308,7 +311,12 @@ class Placing:
         return max(held, held * 0)
 
     def _verdicts(
-        self, request: OrderRequest, instrument: Instrument, quote: Quote | None, held: Decimal | None
+        self,
+        request: OrderRequest,
+        instrument: Instrument,
+        quote: Quote | None,
+        held: Decimal | None,
+        only: Sequence[Check] | None,
     ) -> Sequence[Verdict]:
         context = self._trader.context
         began_ns = time.perf_counter_ns()
@@ -319,6 +327,7 @@ class Placing:
             now=instant(context.clock.wall_ns()),
             hours=self._trader.hours,
             holdings=None if held is None else {instrument.id: held},
+            only=only,
         )
         context.observe("validation", time.perf_counter_ns() - began_ns)
         return found.verdicts
@@ -326,12 +335,20 @@ class Placing:
     def _not_taken(self, request: OrderRequest) -> str | None:
         return why_not_taken(request.order_type, request.time_in_force, self._trader.broker.capabilities)
 
-    def _price(self, request: OrderRequest, market: Market) -> Decimal | None:
-        """The limit price; of an order without one, what it is valued at: near the market, or at its trigger."""
+    def _price(self, request: OrderRequest, market: Market, *, waits: bool) -> Decimal | None:
+        """The limit price; of an order without one, what it is valued at: near the market, or at its trigger.
+
+        Where nobody is there to trade with, a market order that `waits` is for the worst price that is allowed.
+        """
         if request.price is not None:
             return request.price
         if request.order_type is OrderType.MARKET:
-            return marketable_price(request, market, self._trader.context.fallback)
+            fallback = self._trader.context.fallback
+            price = marketable_price(request, market, fallback)
+            if price is not None or not waits or market.quote is None:
+                return price
+            near = market.quote.last_price or market.instrument.reference_price
+            return None if near is None else waiting_price(request.side, near, market, fallback)
         if request.trigger_price is not None:
             return request.trigger_price
         return None if market.quote is None else market.quote.last_price or market.quote.touch(request.side)

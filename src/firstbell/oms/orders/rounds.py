@@ -29,8 +29,8 @@ from firstbell.oms.orders.contingency import (
     next_steps,
 )
 from firstbell.oms.orders.triggers import followed, is_hit, is_stale
-from firstbell.oms.policies.fallback import marketable_price
-from firstbell.oms.policies.pricing import Market, fitted, worst_price
+from firstbell.oms.policies.fallback import marketable_price, waiting_price
+from firstbell.oms.policies.pricing import Market
 from firstbell.risk.trading_state import TradingState
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ class Rounds:
             quote = trader.market.quote(order.instrument, fresh=True)
             market = Market(trader.context.market, instrument, quote)
             found = marketable_price(replace(order, price=near), market, trader.context.fallback)
-            price = found if found is not None else self._worst(order.side, near, market)
+            price = waiting_price(order.side, near, market, trader.context.fallback) if found is None else found
         plan_id = step.entry.intent.plan_id
         trader.hear()
         if trader.claiming.is_busy_elsewhere() or self._has_changed(step.entry):
@@ -342,12 +342,6 @@ class Rounds:
         if self._told.get(name) != quantity:
             self._told[name] = quantity
             self._trader.context.intervene(name, why)
-
-    def _worst(self, side: Side, near: Decimal, market: Market) -> Decimal:
-        """The worst price that the user allows and the exchange takes: there it waits for whoever comes."""
-        worst = worst_price(side, near, self._trader.context.fallback.max_price_adjustment)
-        found = fitted(side, worst, worst, market)
-        return near if found is None else found
 
     # --- time
 

@@ -229,6 +229,16 @@ def marketable_price(asked: Asked, market: Market, config: FallbackConfig) -> De
     return crossing_price(asked.side, worst, config.marketable_allowance, market)
 
 
+def waiting_price(side: Side, near: Decimal, market: Market, config: FallbackConfig) -> Decimal:
+    """Where an order waits for whoever comes that is to trade at any price, and nobody is there to trade with.
+
+    That is the worst price that the user allows and the exchange takes, and where there is none, `near` itself.
+    """
+    worst = worst_price(side, near, config.max_price_adjustment)
+    found = fitted(side, worst, worst, market)
+    return near if found is None else found
+
+
 def _what_means_allow(refused: Asked, market: Market, config: FallbackConfig, means: Means) -> Fallback:
     """As much as money or holding allow, and less than what was refused, whatever they allow."""
     instrument, price = market.instrument, refused.price

@@ -36,6 +36,7 @@ _BY_ERROR: Final[tuple[tuple[type[Exception], ErrorCode], ...]] = (
 _BY_KIND: Final = {
     RefusalKind.RATE: ErrorCode.RATE_LIMIT_ERROR,
     RefusalKind.AUTHENTICATION: ErrorCode.AUTHENTICATION_ERROR,
+    RefusalKind.MARKET_CLOSED: ErrorCode.MARKET_HOURS_ERROR,
 }
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from firstbell.config import AccountSettings, Settings
-    from firstbell.journal.base import Journal
+    from firstbell.journal.base import Entry, Journal
     from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId
     from firstbell.model.order import Order
     from firstbell.model.position import Position, Trade
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_NOTHING: Final = Decimal(0)
 _REMEMBERED: Final = 500
 """So many done orders are kept: a trade of one that comes late is counted without asking the journal."""
 
@@ -155,7 +156,10 @@ class PositionBook:
         Raises:
             JournalError: It cannot be read.
         """
-        filled = sum((entry.state.filled_qty for entry in self._journal.entries(day=day)), Decimal(0))
+        self._compare(day, self._journal.entries(day=day))
+
+    def _compare(self, day: date, entries: Iterable[Entry]) -> None:
+        filled = sum((entry.state.filled_qty for entry in entries), _NOTHING)
         with self._lock:
             # What cannot be counted is missing here for good: reading it anew once is enough.
             differs = filled != self._filled[day] and (day, filled) != self._looked
@@ -213,18 +217,34 @@ class PositionBook:
             ledger = self._ledgers.get((self._holder_of(account), instrument))
             return None if ledger is None else ledger.position
 
-    def leaves(self, account: AccountName, instrument: InstrumentId, side: Side) -> Decimal:
-        """What orders of one side that are not done yet may still trade, those that are held back among them.
+    def uncovered(self, account: AccountName, instrument: InstrumentId, day: date) -> Decimal:
+        """How much of a position no open order ends, as the journal has it now, whichever process has written there.
 
         Raises:
             JournalError: Likewise.
         """
+        entries = self._journal.entries(day=day)
+        self._compare(day, entries)
         self._catch_up()
         holder = self._holder_of(account)
         with self._lock:
-            open_ = [each for each in self._working.values() if each.account == holder]
-        mine = [each for each in open_ if (each.order.instrument, each.order.side) == (instrument, side)]
-        return sum((each.leaves for each in mine), Decimal(0))
+            ledger = self._ledgers.get((holder, instrument))
+            if ledger is None or ledger.position.is_flat:
+                return _NOTHING
+            position = ledger.position
+            ends = (holder, instrument, position.closing_side)
+            leaves = {
+                name: each.leaves
+                for name, each in self._working.items()
+                if (each.account, each.order.instrument, each.order.side) == ends
+            }
+            for entry in entries:
+                order = entry.intent.order
+                # Of what another process has claimed, or canceled, nothing is told here until it trades.
+                if (self._holder_of(order.account), order.instrument, order.side) == ends:
+                    done = entry.state.status in DONE
+                    leaves[order.client_order_id] = _NOTHING if done else entry.state.leaves_qty
+            return max(abs(position.quantity) - sum(leaves.values(), _NOTHING), _NOTHING)
 
     def _catch_up(self) -> None:
         if self._is_behind:

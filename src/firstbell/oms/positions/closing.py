@@ -1,4 +1,4 @@
-"""Closing positions by themselves: when their target, their stop or their time is reached, and never more than once."""
+"""Closing positions by themselves: when their target, their stop or their time is reached, and never twice."""
 
 from __future__ import annotations
 
@@ -12,26 +12,44 @@ from typing import TYPE_CHECKING, Final, Protocol
 from firstbell.errors import FirstbellError
 from firstbell.model.money import grouped
 from firstbell.model.order_request import OrderRequest
+from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderRole, OrderType, Side
+from firstbell.oms.lists import exchange_day
 from firstbell.oms.positions.loss_limits import PositionAlert
 from firstbell.risk.trading_state import TradingState
+from firstbell.risk.verdict import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import datetime, timedelta
+    from datetime import date, datetime, timedelta
 
-    from firstbell.model.identifiers import AccountName, InstrumentId
+    from firstbell.clock import Clock
+    from firstbell.model.identifiers import AccountName, ClientOrderId, InstrumentId
     from firstbell.oms.orders.response import OrderResponse
     from firstbell.oms.positions.loss_limits import Alert
     from firstbell.oms.positions.view import PositionView
 
-    Leaves = Callable[[AccountName, InstrumentId, Side], Decimal]
-    """What orders of one side may still trade."""
+    Uncovered = Callable[[AccountName, InstrumentId, date], Decimal]
+    """How much of a position no open order ends, on a day at the exchange; see `PositionBook.uncovered`."""
 
 _log = logging.getLogger(__name__)
 
-_TRIES: Final = 3
-"""So often one closing is asked for while it is certainly refused; then a person has to look."""
+_REFUSALS: Final = 3
+"""So often a day one closing may be refused for certain, for a reason that does not pass; then a person has to look."""
+_PASSING: Final = frozenset(
+    {
+        ErrorCode.MARKET_HOURS_ERROR,
+        ErrorCode.NETWORK_ERROR,
+        ErrorCode.RATE_LIMIT_ERROR,
+        ErrorCode.AUTHENTICATION_ERROR,
+    }
+)
+"""Why a refusal says nothing of the next one."""
+_TAKEN_OFF: Final = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED})
+_FIRST_PAUSE_NS: Final = 1_000_000_000
+_DOUBLINGS: Final = 6
+_LONGEST_PAUSE_NS: Final = 60_000_000_000
+"""The first pause after what was not placed, in ns; then twice as long each time, and so long at most."""
 
 
 class Closer(Protocol):
@@ -97,47 +115,71 @@ class Levels:
 
 @dataclass(slots=True)
 class _Try:
-    count: int = 0
+    day: date
+    refusals: int = 0
+    failures: int = 0
+    not_before_ns: int = 0
+    order_id: ClientOrderId | None = None
     is_over: bool = False
     said: str | None = None
 
 
 class Closing:
-    """Asks for closing orders, each once.
+    """Asks for closing orders: each once a day, and what was certainly not placed again and again.
 
     A closing order sells what is held and no open order sells already, so that both together never turn the position
     round: where a bracket's exits or an order by hand cover all of it, nothing is placed. Its key is made of the
     position and the reason, and so the same after a restart.
 
+    What stood against it and may pass by itself, such as a closed market or a host that is away, is tried again after
+    pauses that grow up to a minute, as long as the position is past its level. A broker's refusal for another reason is
+    tried three times a day; then, and where a closing order has ended with something left, a person is told.
+
     Args:
         closer: Places them; None where positions are only watched.
-        leaves: What open orders may still trade.
+        uncovered: How much of a position no open order ends.
         state: What may leave at all.
         alert: Told of what has been reached, and what came of it.
+        clock: Both clocks.
     """
 
-    def __init__(self, closer: Closer | None, leaves: Leaves, state: Callable[[], TradingState], alert: Alert) -> None:
+    def __init__(
+        self,
+        closer: Closer | None,
+        uncovered: Uncovered,
+        state: Callable[[], TradingState],
+        alert: Alert,
+        clock: Clock,
+    ) -> None:
         self._closer = closer
-        self._leaves = leaves
+        self._uncovered = uncovered
         self._state = state
         self._alert = alert
+        self._clock = clock
         self._tries: dict[str, _Try] = {}
 
     def reached(self, view: PositionView, reason: Reason, *, close: bool) -> None:
-        """A position has reached something: tell of it once, and close it if it is to be closed."""
-        key = key_of(view, reason)
-        tried = self._tries.setdefault(key, _Try())
-        if tried.is_over:
+        """A position has reached something: tell of it once, and close it if it is to be closed.
+
+        Raises:
+            JournalError: It cannot be read what of the position open orders end.
+        """
+        key, day = key_of(view, reason), exchange_day(self._clock.wall_ns())
+        tried = self._tries.get(key)
+        if tried is None or tried.day != day:
+            tried = self._tries[key] = _Try(day)
+        if tried.is_over or self._clock.monotonic_ns() < tried.not_before_ns:
             return
         words = f"{view.account} {view.instrument}: {reason} reached with {_money(view.profit)}"
         if not close or self._closer is None:
             tried.is_over = True
             self._say(tried, view, words)
             return
-        free = abs(view.quantity) - self._leaves(view.account, view.instrument, _side(view))
+        free = self._uncovered(view.account, view.instrument, day)
         if free <= 0:
             # Should those orders end untraded, it is closed after all.
-            self._say(tried, view, f"{words}; open orders close it already")
+            if tried.order_id is None:
+                self._say(tried, view, f"{words}; open orders close it already")
         elif self._state() is TradingState.HALTED:
             self._say(tried, view, f"{words}; not closed, for trading is halted")
         else:
@@ -151,26 +193,43 @@ class Closing:
                 del self._tries[key]
 
     def _close(self, closer: Closer, view: PositionView, request: OrderRequest, tried: _Try, words: str) -> None:
-        tried.count += 1
         what = f"{request.side} {grouped(request.quantity)}"
         try:
             response = closer.close_position(view.account, request)
         except FirstbellError as error:
-            why = str(error)
-        else:
-            if response.is_success or response.is_unresolved:
-                tried.is_over = True
-                self._say(tried, view, f"{words}; closing: {what} ({response.order_id}, {response.message})")
-                return
-            why = response.message
-        tried.is_over = tried.count >= _TRIES
-        ending = "; a person has to close it" if tried.is_over else ""
-        self._say(tried, view, f"{words}; not closed, {what}: {why}{ending}")
-
-    def _say(self, tried: _Try, view: PositionView, text: str) -> None:
-        if tried.said == text.partition(";")[2]:
+            self._not_placed(tried, view, f"{words}; not closed, {what}: {error}")
             return
-        tried.said = text.partition(";")[2]
+        ended = response.is_made is False or response.status in _TAKEN_OFF or response.order_id == tried.order_id
+        if response.order_id is not None and ended:
+            # Under its key there has been an order that did not end the position: nothing more is sent.
+            tried.is_over = True
+            why = f"its closing order {response.order_id} is {response.status}"
+            if response.filled_qty:
+                why += f", {grouped(response.filled_qty)} of it traded"
+            self._say(tried, view, f"{words}; not closed, {what}: {why}; a person has to close it")
+        elif response.is_success or response.is_unresolved:
+            tried.order_id, tried.failures = response.order_id, 0
+            self._say(tried, view, f"{words}; closing: {what} ({response.order_id}, {response.message})")
+        else:
+            if response.status is OrderStatus.REJECTED and response.error not in _PASSING:
+                tried.refusals += 1
+            tried.is_over = tried.refusals >= _REFUSALS
+            ending = "; a person has to close it" if tried.is_over else ""
+            # The words for a market that is closed have the time in them.
+            about = response.error if response.error in _PASSING else None
+            self._not_placed(tried, view, f"{words}; not closed, {what}: {response.message}{ending}", about)
+
+    def _not_placed(self, tried: _Try, view: PositionView, text: str, about: str | None = None) -> None:
+        tried.failures += 1
+        pause_ns = min(_FIRST_PAUSE_NS * 2 ** min(tried.failures - 1, _DOUBLINGS), _LONGEST_PAUSE_NS)
+        tried.not_before_ns = self._clock.monotonic_ns() + pause_ns
+        self._say(tried, view, text, about)
+
+    def _say(self, tried: _Try, view: PositionView, text: str, about: str | None = None) -> None:
+        """Tell of it, unless the last thing told was the same, or `about` the same."""
+        if tried.said == (about or text.partition(";")[2]):
+            return
+        tried.said = about or text.partition(";")[2]
         _log.warning("%s", text)
         self._alert(PositionAlert(text, None, view.account, view.instrument))
 

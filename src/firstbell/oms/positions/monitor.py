@@ -91,7 +91,7 @@ class PositionMonitor:
         self._alert: Alert = alert or (lambda _alert: None)
         self._viewer = Viewer(fee_of, settings.stale_after)
         self.limits = LossLimits(settings, state_dir, self._alert)
-        self._closing = Closing(closer, book.leaves, self.limits.state, self._alert)
+        self._closing = Closing(closer, book.uncovered, self.limits.state, self._alert, clock)
         self._usual = _levels_of(settings)
         self._levels: dict[PositionKey, Levels] = {}
         self._known: dict[PositionKey, MarketPrice] = {}

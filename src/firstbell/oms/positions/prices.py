@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
     from firstbell.brokers.base import Broker
     from firstbell.clock import Clock
+    from firstbell.market.hours import Hours
     from firstbell.model.identifiers import AccountName, InstrumentId
     from firstbell.oms.positions.book import PositionKey
 
     Market = tuple[str, InstrumentId]
     """Where a price holds: at a broker's code, of an instrument."""
+    _When = tuple[date, bool]
+    """A day at the exchange, and whether its market had opened."""
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +71,8 @@ class BrokerPrices:
     Args:
         brokers: Each account's broker.
         clock: Tells when a price was read.
+        hours: When the market opens: from then on brokers tell the closing price of the day before, and not of an
+            earlier one.
         known: What is known already, from earlier.
         patience_s: How long answers are waited for, in seconds; later ones are there the next time.
     """
@@ -76,15 +81,17 @@ class BrokerPrices:
         self,
         brokers: Mapping[AccountName, Broker],
         clock: Clock,
+        hours: Hours,
         known: Mapping[Market, MarketPrice] | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._brokers = brokers
         self._clock = clock
+        self._hours = hours
         self._patience_s = patience_s
         self._lock = threading.Lock()
         self._known: dict[Market, MarketPrice] = dict(known or {})
-        self._references: dict[Market, tuple[date | None, Decimal | None]] = {}
+        self._references: dict[Market, tuple[_When, Decimal | None]] = {}
         self._asking: dict[str, threading.Thread] = {}
         self._failed: set[Market] = set()
 
@@ -159,11 +166,13 @@ class BrokerPrices:
 
     def _price(self, broker: Broker, instrument: InstrumentId) -> MarketPrice | None:
         key, now = (broker.code, instrument), instant(self._clock.wall_ns())
-        today, reference = self._references.get(key, (None, None))
-        if today != now.date():
+        today = self._hours.on(now)
+        when = (today.day, today.has_opened(now))
+        read, reference = self._references.get(key, (None, None))
+        if read != when:
             described = broker.instrument(instrument, fresh=True)
             reference = described.reference_price
-            self._references[key] = (now.date(), reference)
+            self._references[key] = (when, reference)
             if getattr(broker, "quote", None) is None and described.last_price is not None:
                 return MarketPrice(described.last_price, now, reference)
         last = self._last(broker, instrument, now)

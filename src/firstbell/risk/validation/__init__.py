@@ -49,6 +49,7 @@ __all__ = [
     "changes_taken",
     "checks_of_change",
     "judge",
+    "market_takes_orders",
     "valued_at",
 ]
 
