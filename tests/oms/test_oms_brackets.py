@@ -322,6 +322,24 @@ def test_once_the_stop_has_come_the_rest_of_the_entry_is_taken_back(desk):
     assert desk.manager.orders() == ()
 
 
+def test_where_the_profit_has_traded_what_was_bought_in_the_same_moment_has_a_profit_and_a_stop_too(desk):
+    desk.manager.place_bracket(bracket())
+    desk.trade(4865, 1000)
+    desk.rounds(2)
+    assert standing(desk)["take_profit"] == (S.ACCEPTED, 1000, 0)
+    desk.trade(4865, 2000)
+    desk.quote(4940, 4960)
+    desk.trade(4950, 1000)
+    desk.rounds(3)
+    assert desk.held() == 2000
+    assert standing(desk)["take_profit"] == (S.ACCEPTED, 2000, 0)
+    assert standing(desk)["stop_loss"] == (S.INITIALIZED, 2000, 0)
+    desk.trade(4950, 2000)
+    desk.rounds(3)
+    assert desk.held() == 0
+    assert desk.manager.orders() == ()
+
+
 @pytest.mark.parametrize("reopened", [False, True])
 def test_what_was_bought_before_the_cancel_came_is_protected_by_a_further_exit(desk, reopened):
     entry, stop = desk.manager.place_bracket(bracket(take_profit=None))

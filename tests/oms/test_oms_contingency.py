@@ -263,7 +263,8 @@ def test_exits_in_a_group_that_have_ended_their_position_take_back_the_rest():
 def test_while_its_entry_may_go_on_an_exit_that_is_held_back_is_kept_though_nothing_is_left():
     sold = profit(status=S.FILLED, held=False, filled=40, now=40)
     assert steps(closing(40), sold, stop(now=40)) == []
-    assert steps(closing(70), sold, stop(now=40)) == [(Adjust, "stop", 30)]
+    # What was bought meanwhile has its stop, and no profit any more.
+    assert steps(closing(70), sold, stop(now=40)) == [(Adjust, "stop", 30), (Extend, "profit", 30)]
 
 
 def test_what_is_to_be_canceled_already_is_neither_changed_nor_taken_back_again():
@@ -464,9 +465,21 @@ def test_what_was_bought_after_the_exit_had_traded_gets_a_further_one():
     assert steps(bought(100, S.FILLED), out) == [(Extend, "stop", 60)]
     gone = profit(status=S.CANCELED, held=False, now=40)
     assert steps(bought(100, S.FILLED), gone, out) == [(Extend, "stop", 60)]
-    assert steps(bought(100, S.FILLED), profit(status=S.FILLED, held=False, filled=40), out) == [(Extend, "stop", 20)]
+    assert steps(bought(100, S.FILLED), profit(status=S.FILLED, held=False, filled=40), out) == [
+        (Extend, "profit", 20),
+        (Extend, "stop", 20),
+    ]
+    over = stop(status=S.DENIED, reason="the position has been closed")
+    assert steps(bought(100, S.FILLED), profit(status=S.FILLED, held=False, filled=40), over) == [
+        (Extend, "profit", 60),
+        (Extend, "stop", 60),
+    ]
+    by_hand = stop(status=S.DENIED, reason="canceled, as asked")
+    assert steps(bought(100, S.FILLED), profit(status=S.FILLED, held=False, filled=40), by_hand) == [
+        (Extend, "profit", 60)
+    ]
     assert steps(bought(100, S.FILLED), profit(status=S.FILLED, held=False, filled=40)) == [(Extend, "profit", 60)]
-    assert steps(bought(100, S.FILLED), profit(now=60), out) == [(Release, "profit", 60)]
+    assert steps(bought(100, S.FILLED), profit(now=60), out) == [(Release, "profit", 60), (Extend, "stop", 60)]
     # The further one has ended its share, and more was bought yet.
     again = replace(out, intent=replace(out.intent, plan_id="further"))
     assert steps(bought(100, S.FILLED), out, again) == [(Extend, "further", 20)]

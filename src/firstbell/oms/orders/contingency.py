@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _NOTHING: Final = Decimal(0)
 _CHANGEABLE: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
+_CLOSED: Final = "the position has been closed"
 _WORKING: Final = _CHANGEABLE | {OrderStatus.PENDING_REPLACE}
 
 
@@ -75,7 +76,7 @@ class Renew:
 
 @dataclass(frozen=True, slots=True)
 class Extend:
-    """One has traded in full, and more was bought all the same: a further one like it is held back for that."""
+    """One has done its work, and more was bought all the same: a further one like it is held back for that."""
 
     entry: Entry
     quantity: Decimal
@@ -197,23 +198,31 @@ def _bracket(entry: Entered, exits: Sequence[Entry], ways: Ways) -> tuple[Contin
     steps = [*over, *renewed, *_exits(_Exits(entry, live, left, ways))]
     if left < 0:
         steps.append(Oversold(entry.newest[0], -left))
-    if left > 0 and not live and not renewed:
+    if left > 0 and not renewed:
         steps += _left_over(newest, left)
     return tuple(steps)
 
 
-def _left_over(ended: Sequence[Entry], left: Decimal) -> list[ContingentStep]:
-    """What becomes of shares that were bought when the exits had ended: the one that traded goes on, a stop first."""
+def _left_over(newest: Sequence[Entry], left: Decimal) -> list[ContingentStep]:
+    """What becomes of shares that were bought when an exit had ended: each that did its work goes on for them."""
     # Each exit with the further ones that went on for it.
     chains: dict[OrderRole, list[Entry]] = {}
-    for leg in ended:
+    for leg in newest:
         chains.setdefault(leg.intent.order.role, []).append(leg)
-    last = [chain[-1] for chain in chains.values() if chain[0].state.status is OrderStatus.FILLED]
-    stops = [leg for leg in last if leg.intent.order.order_type.waits]
-    if not last:
-        return _unprotected(ended, left)
-    chosen = (stops or last)[-1]
-    return [Extend(chosen, left)] if chosen.state.status is OrderStatus.FILLED else _unprotected([chosen], left)
+    further = [Extend(chain[-1], left) for chain in chains.values() if _has_done_its_work(chain[-1])]
+    if any(leg.state.status not in DONE for leg in newest):
+        return list(further)
+    if any(step.entry.state.filled_qty for step in further):
+        return list(further)
+    begun = [chain[-1] for chain in chains.values() if chain[0].state.status is OrderStatus.FILLED]
+    stops = [leg for leg in begun if leg.intent.order.order_type.waits]
+    return _unprotected((stops or begun)[-1:] or newest, left)
+
+
+def _has_done_its_work(leg: Entry) -> bool:
+    """Whether an exit has traded in full, or was taken back because there was nothing left to exit from."""
+    state = leg.state
+    return state.status is OrderStatus.FILLED or (state.status is OrderStatus.DENIED and state.reason == _CLOSED)
 
 
 def _unprotected(ended: Sequence[Entry], left: Decimal) -> list[ContingentStep]:
@@ -303,7 +312,7 @@ def _is_free(leg: Entry) -> bool:
 def _why_over(exits: _Exits) -> str:
     if exits.entry is not None and not exits.entry.filled:
         return f"its entry is {exits.entry.newest[-1].state.status}, and nothing of it had traded"
-    return "the position has been closed"
+    return _CLOSED
 
 
 def _one_or_the_other(live: Sequence[Entry], newest: Sequence[Entry], ways: Ways) -> tuple[ContingentStep, ...]:
