@@ -469,7 +469,7 @@ def test_what_was_bought_after_the_exit_had_traded_gets_a_further_one():
         (Extend, "profit", 20),
         (Extend, "stop", 20),
     ]
-    over = stop(status=S.DENIED, reason="the position has been closed")
+    over = stop(status=S.DENIED, reason="the position has been closed, before it had left")
     assert steps(bought(100, S.FILLED), profit(status=S.FILLED, held=False, filled=40), over) == [
         (Extend, "profit", 60),
         (Extend, "stop", 60),

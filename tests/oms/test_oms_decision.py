@@ -92,6 +92,18 @@ def test_a_pace_of_a_nanosecond_is_one():
     assert (pacer.last_ns, pacer.earliest(5), pacer.earliest(7)) == (5, 6, 7)
 
 
+def test_of_pauses_that_were_asked_for_the_longest_holds():
+    pacer = Pacer(10)
+    assert pacer.pause_left_ns(0) == 0
+    pacer.pause(100)
+    pacer.pause(70)
+    pacer.sent(60)
+    assert (pacer.earliest(0), pacer.earliest(120)) == (100, 120)
+    assert (pacer.pause_left_ns(40), pacer.pause_left_ns(100), pacer.pause_left_ns(101)) == (60, 0, 0)
+    pacer.sent(95)
+    assert pacer.earliest(0) == 105
+
+
 ORDER = Order("a", "A", "gs", "IRO1MHRN0001", Side.BUY, Decimal(5860), Decimal(100), date(2026, 11, 21))
 OTHER = Order("b", "A", "gs", "IRO1MHRN0001", Side.BUY, Decimal(5860), Decimal(100), date(2026, 11, 21))
 BAND = PriceBand(Decimal(5520), Decimal(5860))

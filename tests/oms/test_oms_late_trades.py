@@ -11,6 +11,7 @@ from oms_desk import Desk, request
 
 from firstbell.errors import NoAnswer, Refused
 from firstbell.model.order_status import OrderStatus
+from firstbell.model.terms import OrderRole
 from firstbell.oms.orders import blotter
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.oms.reconcile import Reconciler
@@ -227,7 +228,10 @@ def test_what_shows_up_late_after_an_exit_has_traded_in_full_gets_a_further_one_
     desk.rounds(3)
     assert state(desk, entry.order_id).filled_qty == 700
     assert desk.interventions == []
-    assert [each.state.quantity for each in desk.manager.orders()] == [300]
+    assert {each.intent.order.role: each.state.quantity for each in desk.manager.orders()} == {
+        OrderRole.TAKE_PROFIT: 300,
+        OrderRole.STOP_LOSS: 300,
+    }
 
 
 def test_of_a_group_of_entries_a_person_is_told_when_a_second_one_turns_out_to_have_traded(desk, late):

@@ -7,18 +7,21 @@ from decimal import Decimal
 import pytest
 from oms_desk import Desk, request
 
+from firstbell.brokers.base import Outcome
 from firstbell.errors import NoAnswer, NotSent, Refused
 from firstbell.journal.owner import this_process
 from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.policies import CompletionStrategy
+from firstbell.model.refusals import RefusalKind
 from firstbell.model.report import ExecutionReport
-from firstbell.model.terms import OrderType, Side
+from firstbell.model.terms import AttemptOutcome, OrderType, Side
 from firstbell.oms.orders.pauses import Pauses
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.oms.policies.fallback import FallbackConfig
 from firstbell.oms.policies.partial_fills import PartialFillConfig
 from firstbell.risk.trading_state import Halt, HaltFile, TradingState
+from firstbell.risk.verdict import ErrorCode
 from firstbell.simulator.rules import Reason
 
 D = Decimal
@@ -519,3 +522,49 @@ def test_what_is_held_back_is_not_lost_where_its_taking_over_is_kept_from_being_
     near.rounds(3)
     assert near.held() == 0
     other.close()
+
+
+def asks_for_a_pause(desk, seconds):
+    """Have the broker answer everything with 429, and how long it wants to be left alone."""
+    read = desk.broker.read_answer
+    limited = Outcome(AttemptOutcome.REJECTED, None, "429", again=True, retry_after=seconds, kind=RefusalKind.RATE)
+    desk.refuse(Reason.TOO_SOON)
+    desk.broker.read_answer = lambda *_answer: limited
+
+    def ends():
+        desk.refuse(None)
+        desk.broker.read_answer = read
+
+    return ends
+
+
+def test_a_broker_that_asks_for_a_pause_is_left_alone_by_every_order_of_the_login_until_it_is_over(near):
+    protect(near, alone=True)
+    ends = asks_for_a_pause(near, 120.0)
+    sent = len(near.broker.left)
+    near.quote(4930, 4940)
+    near.trade(4930, 10)
+    near.rounds(5)
+    assert len(near.broker.left) == sent + 1
+    ends()
+    other = near.manager.place(request(price=4900, quantity=10))
+    assert (other.status, other.error, len(near.broker.left)) == (S.DENIED, ErrorCode.RATE_LIMIT_ERROR, sent + 1)
+    assert "has asked for a pause" in other.message
+    near.rounds(54)
+    assert len(near.broker.left) == sent + 1
+    near.rounds(2)
+    assert len(near.broker.left) == sent + 2
+    assert near.held() == 0
+    assert near.manager.place(request(price=4900, quantity=10)).is_success
+
+
+def test_a_change_is_not_sent_during_a_pause_either(near):
+    name = near.manager.place(request(price=4900, quantity=10)).order_id
+    ends = asks_for_a_pause(near, 120.0)
+    near.manager.place(request(price=4901, quantity=10))
+    ends()
+    sent = len(near.broker.left)
+    response = near.manager.replace(name, price=D(4902))
+    assert not response.is_success
+    assert "has asked for a pause" in response.message
+    assert (len(near.broker.left), near.manager.entry(name).state.price) == (sent, 4900)

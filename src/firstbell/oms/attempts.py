@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NS: Final = 1_000_000_000
+LONGEST_PAUSE_S: Final = 86_400.0
+"""No pause is longer, whatever a broker says."""
 _MARGIN_NS: Final = 5_000_000
 """What an attempt needs before the time to give up."""
 
@@ -133,6 +135,8 @@ class Attempts:
             Unwritten: Likewise, and it may have come to its broker.
         """
         at_ns = self._desk.pacer.earliest(fire_at_ns)
+        if (pause_ns := self._desk.pacer.pause_left_ns(fire_at_ns)) and at_ns >= self._desk.budget.deadline_ns:
+            return self._end(f"the broker has asked for a pause, of which {pause_ns // _NS + 1} s are left")
         while True:
             upcoming = self._attempt(at_ns)
             if isinstance(upcoming, Unfired):
@@ -202,7 +206,9 @@ class Attempts:
         desk = self._desk
         earliest_ns = desk.pacer.earliest(desk.clock.monotonic_ns())
         if outcome.retry_after is not None:
-            earliest_ns = max(earliest_ns, desk.clock.monotonic_ns() + int(outcome.retry_after * _NS))
+            # Whichever order of the login comes next.
+            desk.pacer.pause(desk.clock.monotonic_ns() + int(min(outcome.retry_after, LONGEST_PAUSE_S) * _NS))
+            earliest_ns = desk.pacer.earliest(earliest_ns)
         upcoming = next_step(outcome, self._count, self._logged_in_again, earliest_ns, desk.budget)
         kind = {
             Step.PLACED: ReportKind.ACCEPTED,

@@ -26,6 +26,7 @@ class Pacer:
         self._interval_ns = interval_ns
         self._last_ns = last_ns
         self._shared = shared
+        self._paused_until_ns: int | None = None
 
     @property
     def interval_ns(self) -> int:
@@ -39,7 +40,17 @@ class Pacer:
 
     def earliest(self, wanted_ns: int) -> int:
         """The first instant from `wanted_ns` on at which this login may send again, by what this process knows."""
-        return wanted_ns if self._last_ns is None else max(wanted_ns, self._last_ns + self._interval_ns)
+        if self._last_ns is not None:
+            wanted_ns = max(wanted_ns, self._last_ns + self._interval_ns)
+        return wanted_ns if self._paused_until_ns is None else max(wanted_ns, self._paused_until_ns)
+
+    def pause(self, until_ns: int) -> None:
+        """The broker has asked that nothing of this login comes before an instant; what it asked before holds too."""
+        self._paused_until_ns = max(until_ns, self._paused_until_ns or until_ns)
+
+    def pause_left_ns(self, now_ns: int) -> int:
+        """How much is left of a pause that the broker has asked for, in ns."""
+        return 0 if self._paused_until_ns is None else max(self._paused_until_ns - now_ns, 0)
 
     def take(self, now_ns: int) -> int:
         """Take this login's turn from the other processes, right before something leaves: at `earliest` or later.

@@ -222,7 +222,8 @@ def _left_over(newest: Sequence[Entry], left: Decimal) -> list[ContingentStep]:
 def _has_done_its_work(leg: Entry) -> bool:
     """Whether an exit has traded in full, or was taken back because there was nothing left to exit from."""
     state = leg.state
-    return state.status is OrderStatus.FILLED or (state.status is OrderStatus.DENIED and state.reason == _CLOSED)
+    was_left = state.status is OrderStatus.DENIED and (state.reason or "").startswith(_CLOSED)
+    return state.status is OrderStatus.FILLED or was_left
 
 
 def _unprotected(ended: Sequence[Entry], left: Decimal) -> list[ContingentStep]:

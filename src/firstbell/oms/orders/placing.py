@@ -260,6 +260,8 @@ class Placing:
         may_not = context.interrupt.is_set() or context.state() is not TradingState.ACTIVE
         if response.status is OrderStatus.DENIED and response.order_id is not None and may_not:
             return replace(response, error=ErrorCode.RISK_LIMIT_BREACH)
+        if response.order_id is not None and self._trader.pacer.pause_left_ns(context.clock.monotonic_ns()):
+            return replace(response, error=ErrorCode.RATE_LIMIT_ERROR)
         return response
 
     def _anew(self, market: Market) -> Market:

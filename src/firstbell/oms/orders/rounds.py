@@ -316,10 +316,12 @@ class Rounds:
         """Whether what is held back may not leave now, whatever its price.
 
         That is so while trading is halted, or it buys and trading only reduces, or of another order nobody knows what
-        became of it.
+        became of it, or the broker has asked for a pause.
         """
-        context = self._trader.context
+        context, pacer = self._trader.context, self._trader.pacer
         if context.interrupt.is_set() or self._trader.blotter.unresolved():
+            return True
+        if pacer.pause_left_ns(context.clock.monotonic_ns()):
             return True
         return order.side is Side.BUY and context.state() is not TradingState.ACTIVE
 

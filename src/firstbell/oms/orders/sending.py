@@ -14,7 +14,7 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import AttemptOutcome, OrderType, Side
-from firstbell.oms.attempts import Attempts, Desk
+from firstbell.oms.attempts import LONGEST_PAUSE_S, Attempts, Desk
 from firstbell.oms.carrier import PlainCarrier, wait_for_turn
 from firstbell.oms.decision import Budget
 from firstbell.oms.final_check import FinalCheck
@@ -183,6 +183,8 @@ class Sender:
 
     def _replace(self, name: str, wanted: Order) -> Outcome:
         clock, pacer = self._context.clock, self._pacer
+        if (pause_ns := pacer.pause_left_ns(clock.monotonic_ns())) > _PATIENCE_NS:
+            raise ChangeDenied(f"the broker has asked for a pause, of which {pause_ns // _NS + 1} s are left")
         for last in (False, True):
             if wait_for_turn(pacer, clock, self._context.interrupt, pacer.earliest(clock.monotonic_ns())):
                 raise ChangeDenied(f"{self._context.interrupt.why} before the change")
@@ -190,6 +192,8 @@ class Sender:
                 outcome = self._broker.replace(name, wanted)  # type: ignore[arg-type]
             finally:
                 pacer.sent(clock.monotonic_ns())
+            if outcome.retry_after is not None:
+                pacer.pause(clock.monotonic_ns() + int(min(outcome.retry_after, LONGEST_PAUSE_S) * _NS))
             if last or not outcome.token_ended:
                 return outcome
             # Certainly refused: one new log-in, then once more.
