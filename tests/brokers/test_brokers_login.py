@@ -225,6 +225,33 @@ def test_a_wrong_captcha_gets_a_new_one_a_few_times(house: House, platform: Plat
     assert len(platform.calls(LOGIN)) == 6
 
 
+def test_after_wrong_captchas_the_host_is_spared_ever_longer(house: House, platform: Platform) -> None:
+    platform.says[LOGIN] = [failed(-1000)] * 12
+    broker, clock = house.broker(), house.clock
+    now_ns = clock.monotonic_ns()
+    clock.monotonic_ns = lambda: now_ns  # type: ignore[method-assign]
+    tried = []
+    for second in range(30):
+        before = len(platform.calls(LOGIN))
+        with pytest.raises((WrongCaptcha, CaptchaError)) as failure:
+            broker.login()
+        if len(platform.calls(LOGIN)) > before:
+            tried.append(second)
+        else:
+            assert "another one is made in" in str(failure.value)
+        now_ns += 1_000_000_000
+    assert tried == [0, 2, 6, 14]
+    now_ns += 60_000_000_000
+    assert broker.login().text == platform.tokens[0]
+    broker.forget_token()
+    platform.says[LOGIN] = [failed(-1000)] * 3
+    with pytest.raises(WrongCaptcha):
+        broker.login()
+    now_ns += 2_000_000_000
+    # It began anew with the token.
+    assert broker.login()
+
+
 @pytest.mark.parametrize(
     "said",
     [http(500, b""), http(200, b"<html>"), failed(77), http(302, b"", Location="/x"), http(200, {"token": None}), None],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.brokers.base import Token
 from firstbell.brokers.courtesy import held
 from firstbell.cache import Kind
-from firstbell.errors import NotSent, WrongPassword
+from firstbell.errors import CaptchaError, NotSent, WrongCaptcha, WrongPassword
 from firstbell.log import hide
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _TOKEN_TEXT: Final = re.compile(r"[\x21-\x7e]{1,16384}")
 """What can stand in a header."""
 _NS: Final = 1_000_000_000
+_FIRST_PAUSE_S: Final = 2.0
+_DOUBLINGS: Final = 8
+_LONGEST_PAUSE_S: Final = 300.0
+"""After a log-in that failed for its captchas so long a pause is made, in s, then twice as long each time."""
 
 
 class Session:
@@ -63,6 +67,8 @@ class Session:
         self._clock = clock
         self._current: Token | None = None
         self._ended: set[str] = set()
+        self._in_vain = 0
+        self._not_before_ns = 0
         hide(password)
 
     @property
@@ -85,7 +91,8 @@ class Session:
         Raises:
             WrongPassword: The password was refused, now or a short while ago.
             BrokerError: The log-in failed; see its kind.
-            CaptchaError: Nobody solved the captcha.
+            CaptchaError: Nobody solved the captcha; or that, or wrong answers, ended the last log-in just now, and the
+                host is spared another one for a while.
         """
         token = self.current or self._usable(self._shelf.get(Kind.TOKEN, self._key))
         if not _lasts(token, lasting_until):
@@ -134,11 +141,22 @@ class Session:
                 "tried again, for that may lock the account",
                 host=self._host,
             )
+        if (left_ns := self._not_before_ns - self._clock.monotonic_ns()) > 0:
+            raise CaptchaError(
+                f"{self._host}: the last log-in failed for its captcha; another one is made in {left_ns // _NS + 1} s"
+            )
         try:
             token = self._log_in()
         except WrongPassword:
             self._refused.add(self._password)
             raise
+        except (WrongCaptcha, CaptchaError):
+            # Whoever watches orders asks for a token every other second, and each log-in takes a few captchas.
+            pause_s = min(_FIRST_PAUSE_S * 2 ** min(self._in_vain, _DOUBLINGS), _LONGEST_PAUSE_S)
+            self._in_vain += 1
+            self._not_before_ns = self._clock.monotonic_ns() + int(pause_s * _NS)
+            raise
+        self._in_vain = 0
         # A broker may give the same one again.
         self._ended.discard(token.text)
         hide(token.text)
