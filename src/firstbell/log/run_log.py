@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import stat
 import sys
 import threading
 import traceback
@@ -28,6 +29,7 @@ RUN_LOG: Final = "firstbell.log"
 MAX_BYTES: Final = 5 * 1024 * 1024
 BACKUPS: Final = 5
 TEHRAN: Final = timezone(timedelta(hours=3, minutes=30))
+_FOLDER_MODE: Final = 0o700
 
 _CONSOLE_LEVELS: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
 
@@ -129,6 +131,15 @@ class RotatingFile(ConcurrentRotatingFileHandler):
         finally:
             self._do_unlock()
 
+    def close(self) -> None:
+        """Close the file; what a full disk does not take even then is complained of, and nothing more."""
+        try:
+            super().close()
+        except OSError as error:
+            if not self.lost:
+                self.lost = 1
+                _say(sys.stderr, f"{self.baseFilename} cannot be written: {type(error).__name__}: {error}")
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Count what could not be written, a line or several, and complain once."""
         first = not self.lost
@@ -146,11 +157,13 @@ def make_folder(folder: Path) -> None:
     """
     try:
         for missing in [parent for parent in reversed(folder.parents) if not parent.exists()]:
-            missing.mkdir(mode=0o700, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+            missing.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
         if folder.is_symlink():
             raise RunError(f"{folder} is a symbolic link: firstbell writes its logs into a folder of its own")
-        folder.chmod(0o700)
+        if stat.S_IMODE(folder.stat().st_mode) != _FOLDER_MODE:
+            # Where that is so already a folder that nothing can be written into is none to stop for.
+            folder.chmod(_FOLDER_MODE)
     except OSError as error:
         raise RunError(f"the folder {folder} cannot be used for logs: {error.strerror}") from error
 
@@ -189,9 +202,7 @@ def set_up(logs_dir: Path, *, verbose: int = 0, console: bool, tz: tzinfo = TEHR
     root = logging.getLogger()
     for ours in [handler for handler in root.handlers if getattr(handler, _OURS, False)]:
         root.removeHandler(ours)
-        # What a full disk did not take has been complained of; a run does not end for it.
-        with contextlib.suppress(OSError):
-            ours.close()
+        ours.close()
     guard()
     _install(root, RotatingFile(path, LineFormatter(tz)), logging.DEBUG if verbose else logging.INFO)
     if console:
