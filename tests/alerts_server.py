@@ -166,7 +166,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _get_updates(self, document):
         def fresh():
-            return [each for each in self.server.updates if each["update_id"] >= document.get("offset", 0)]
+            first = document.get("offset", 0)
+            # What is no update is sent all the same.
+            return [
+                each
+                for each in self.server.updates
+                if not isinstance(each, dict) or not isinstance(each["update_id"], int) or each["update_id"] >= first
+            ]
 
         with self.server.lock:
             self.server.lock.wait_for(lambda: fresh() or self.server.over.is_set(), document["timeout"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 
@@ -194,6 +195,22 @@ def test_updates_that_cannot_be_read_are_asked_for_again(telegram, server, misde
     with pytest.raises(AlertError):
         telegram.hear(None, 0)
     assert telegram.hear(None, 0) == []
+
+
+def test_strangers_and_nonsense_drown_out_no_command(telegram, server):
+    for _ in range(17):
+        server.write("\u06a9" * 4096, chat=666)
+        # Each of them answers another long one, and quotes it.
+        server.updates[-1]["message"]["reply_to_message"] = {"text": "\u06a9" * 4096, "quote": "\u06a9" * 4096}
+    server.updates.append({"update_id": "1500", "message": {}})
+    server.updates.append("nonsense")
+    server.write("/halt")
+    heard = telegram.hear(None, 0)
+    assert len(json.dumps(server.updates)) > 1 << 20
+    assert [each.text for each in heard if each.ours] == ["/halt"]
+    server.updates[:] = ["nonsense"]
+    with pytest.raises(AlertError, match="something else than updates"):
+        telegram.hear(None, 0)
 
 
 def test_a_long_poll_waits_for_what_is_written(telegram, server):

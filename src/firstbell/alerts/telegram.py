@@ -66,6 +66,8 @@ POLL_SLACK_S: Final = 5.0
 """How much longer than asked for a long poll may take, in seconds."""
 
 _LARGEST: Final = 1 << 20
+_LARGEST_UPDATES: Final = 1 << 24
+"""Strangers may write to a bot, and each of their messages may bring another one, with every letter as six bytes."""
 _LONGEST_DESCRIPTION: Final = 200
 _LONGEST_RETRY_S: Final = 86_400
 _OK, _BAD, _TOKEN, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _TOO_MANY = 200, 400, 401, 403, 404, 409, 429
@@ -125,10 +127,13 @@ class Telegram:
         document: dict[str, Any] = {"timeout": wait, "limit": AT_ONCE, "allowed_updates": ["message"]}
         if after is not None:
             document["offset"] = after + 1
-        found = self._call("getUpdates", document, wait + POLL_SLACK_S)
+        found = self._call("getUpdates", document, wait + POLL_SLACK_S, _LARGEST_UPDATES)
         if not isinstance(found, list):
             raise AlertError("Telegram answered with something else than updates")
-        return [self._heard(update) for update in found]
+        heard = [each for update in found if (each := self._heard(update)) is not None]
+        if found and not heard:
+            raise AlertError("Telegram answered with something else than updates")
+        return heard
 
     def who(self, timeout_s: float) -> str:
         """The bot's user name (``getMe``)."""
@@ -138,10 +143,11 @@ class Telegram:
             raise AlertError("Telegram did not say which bot this is")
         return name
 
-    def _heard(self, update: object) -> Heard:
+    def _heard(self, update: object) -> Heard | None:
+        """What an update says; None where it has no number: whatever stands beside it is heard all the same."""
         number = update.get("update_id") if isinstance(update, dict) else None
         if not isinstance(update, dict) or isinstance(number, bool) or not isinstance(number, int):
-            raise AlertError("Telegram answered with something else than updates")
+            return None
         message = _object(update.get("message"))
         chat, sender, text = _object(message.get("chat")), _object(message.get("from")), message.get("text")
         if not self._is_ours(chat) or not isinstance(text, str):
@@ -154,8 +160,8 @@ class Telegram:
             return True
         return isinstance(name, str) and f"@{name}".lower() == self._chat.lower()
 
-    def _call(self, method: str, document: Mapping[str, Any], timeout_s: float) -> Any:
-        """Call a method; its result."""
+    def _call(self, method: str, document: Mapping[str, Any], timeout_s: float, most: int = _LARGEST) -> Any:
+        """Call a method; its result, of an answer of so many bytes at most."""
         body = json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
         headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "firstbell"}
         failure = None
@@ -167,7 +173,7 @@ class Telegram:
                 headers,
                 body,
                 timeout=timeout_s,
-                max_bytes=_LARGEST,
+                max_bytes=most,
             )
         except BrokerError as error:
             failure = str(error)

@@ -136,6 +136,9 @@ class RotatingFile(ConcurrentRotatingFileHandler):
         try:
             super().close()
         except OSError as error:
+            # The file is closed by now; its lock is not.
+            with contextlib.suppress(OSError):
+                super().close()
             if not self.lost:
                 self.lost = 1
                 _say(sys.stderr, f"{self.baseFilename} cannot be written: {type(error).__name__}: {error}")
