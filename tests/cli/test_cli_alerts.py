@@ -128,11 +128,11 @@ def test_an_average_price_that_nobody_told_is_marked_as_an_estimate(office, desk
 def test_a_halt_is_written_and_resumed(office, desk):
     halted = desk.halt("@alice by Telegram", "wrong price")
     assert halted.lines[0].startswith("Trading is halted since ")
-    assert halted.lines[0].endswith("by @alice by Telegram: wrong price")
+    assert halted.lines[0].endswith("by @alice by Telegram (wrong price)")
     assert halted.lines[1] == "No run is going on here."
     assert str(HaltFile.of(office.state_dir).read()) == desk.halted()
     again = desk.halt("@bob by Telegram", "other")
-    assert "@alice by Telegram: wrong price" in again.lines[0], "it stays as it was called first"
+    assert "@alice by Telegram (wrong price)" in again.lines[0], "it stays as it was called first"
     assert desk.resume("@bob").title == "Resumed"
     assert desk.halted() is None
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -17,6 +18,16 @@ from click.testing import CliRunner
 
 from firstbell.brokers.paper.broker import PaperBroker
 from firstbell.cli.main import cli
+from firstbell.clock import exchange_now
+from firstbell.config import load
+from firstbell.journal.base import HELD_NS, Intent
+from firstbell.journal.owner import this_process
+from firstbell.model.instant import instant
+from firstbell.model.order import Order
+from firstbell.model.order_status import ReportKind
+from firstbell.model.report import ExecutionReport
+from firstbell.model.terms import Side
+from firstbell.oms.office import Office
 
 
 @pytest.fixture
@@ -53,6 +64,25 @@ def test_an_order_is_placed_changed_shown_and_canceled(firstbell):
     assert firstbell("orders", "cancel", placed["venue_order_id"])["status"] == "CANCELED"
     assert firstbell("orders", "list")["orders"][0]["status"] == "CANCELED"
     assert "nothing to change" in firstbell("orders", "replace", name, "--price", "4840", json_=False, status=2)
+
+
+def test_what_works_or_is_held_back_since_another_day_is_listed_too(firstbell):
+    office = Office(load(firstbell.config))
+    today = exchange_now(office.clock, office.calendar.tz).date()
+    yesterday = today - timedelta(days=1)
+    order = Order("x", "Order_Paper", "paper", "IRO1FOLD0001", Side.SELL, Decimal(4950), Decimal(10), yesterday)
+    ends = {"works": ["SUBMITTED", "ACCEPTED"], "held": [], "gone": ["SUBMITTED", "ACCEPTED", "CANCELED"]}
+    for name, kinds in ends.items():
+        named = replace(order, client_order_id=name)
+        office.journal.claim(Intent(named, "login", name, HELD_NS, frozenset()), "run", this_process())
+        at = instant(office.clock.wall_ns())
+        for kind in kinds:
+            office.journal.append([ExecutionReport(name, "run", ReportKind(kind), at)])
+    office.close()
+    listed = firstbell("orders", "list", "--offline")["orders"]
+    assert [each["client_order_id"] for each in listed] == ["works", "held"]
+    day = firstbell("orders", "list", "--offline", "--day", today.isoformat())["orders"]
+    assert day == []
 
 
 def test_reconciling_counts_trades_of_a_canceled_order_and_says_what_they_leave_unprotected(firstbell, monkeypatch):

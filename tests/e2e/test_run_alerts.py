@@ -95,7 +95,7 @@ def test_a_halt_from_the_chat_ends_a_run_and_a_cancel_is_told(told_venue, server
     assert told_venue.submissions() == []
     said = "\n".join(server.told)
     assert "Trading is active." in said
-    assert re.search(r"Halted\nTrading is halted since .* by @alice by Telegram: wrong price <b>", said)
+    assert re.search(r"Halted\nTrading is halted since .* by @alice by Telegram \(wrong price <b>", said)
     assert "3 configured: 3 not sent" in said
     assert said.count("Halted") == 1
 

@@ -147,6 +147,9 @@ def test_what_has_ended_or_is_at_the_broker_is_not_open(journal, end):
     for kind in ENDS[end]:
         journal.append([report(kind, "ended")])
     assert [entry.intent.order.client_order_id for entry in journal.open_entries()] == ["open"]
+    works = end in {"ACCEPTED", "PARTIALLY_FILLED"}
+    names = [entry.intent.order.client_order_id for entry in journal.open_entries(placed=True)]
+    assert names == (["open", "ended"] if works else ["open"])
 
 
 def test_an_empty_journal_has_no_run(journal):

@@ -65,9 +65,9 @@ class Desk:
         self.refusal = None
         self.answer = None
 
-    def open(self, settings=None, *, fee_of=NO_FEES, without_closer=False, short=True, **written):
+    def open(self, settings=None, *, fee_of=NO_FEES, without_closer=False, short=True, holder_of=None, **written):
         """A monitor as a process makes it at its start."""
-        book = PositionBook(self.journal, fee_of, short=short)
+        book = PositionBook(self.journal, fee_of, holder_of, short=short)
         self.journal.subscribe(book)
         self.told = []
         return PositionMonitor(

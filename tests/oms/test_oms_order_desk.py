@@ -78,6 +78,32 @@ def test_real_money_needs_the_word_in_the_config_too(open_desk):
         open_desk(live=True)
 
 
+REAL = """
+[Order_Real]
+username = u
+password = p
+broker_code = shahr
+isin = IRO1FOLD0001
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "live", "only_watched"),
+    [
+        ("[positions]\nposition_timeout_hours = 6\n" + REAL, False, True),
+        ("[positions]\nauto_close_on_stop = yes\n" + REAL, False, True),
+        ("[positions]\nauto_close_on_stop = yes\n[orders]\nmode = live\n" + REAL, False, True),
+        ("[positions]\nauto_close_on_stop = yes\n[orders]\nmode = live\n" + REAL, True, False),
+        ("[positions]\nauto_close_on_stop = yes\n", False, False),
+        ("[positions]\ndefault_stop_loss = 5\n" + REAL, False, False),
+    ],
+)
+def test_positions_of_real_money_that_would_only_be_watched_are_named(open_desk, more, live, only_watched):
+    why = open_desk("\n" + more, live=live).why_only_watched
+    assert (why is not None) == only_watched
+    assert why is None or ("Order_Real" in why and "Order_Paper" not in why and "--live" in why)
+
+
 def test_while_an_order_is_in_hand_the_office_says_so(open_desk):
     desk = open_desk()
     in_hand = []

@@ -13,6 +13,7 @@ from firstbell.model.order_status import ReportKind
 from firstbell.model.terms import Side
 from firstbell.oms.positions.book import fees_of
 from firstbell.oms.positions.day_marks import DayMarks
+from firstbell.oms.positions.monitor import PositionNotFound
 
 DAY_AFTER = DAY + timedelta(days=1)
 
@@ -166,3 +167,13 @@ def test_what_was_bought_today_or_has_a_stale_price_marks_no_opening(desk):
     desk.feed.now = {FOLD: 910, MHRN: 940}
     desk.clock.sleep(10)
     assert [each.day_profit for each in monitor.poll()] == [1000, -1000]
+
+
+def test_a_position_is_found_by_the_name_of_whichever_section_of_its_login_has_traded(desk):
+    monitor = desk.open(holder_of=lambda account: "A" if account == "A.2" else account)
+    desk.trade("a", Side.BUY, 100, 1000, account="A.2")
+    desk.feed.now[FOLD] = 1000
+    monitor.poll()
+    assert monitor.position("A.2", FOLD) == monitor.position("A", FOLD)
+    with pytest.raises(PositionNotFound):
+        monitor.position("B", FOLD)

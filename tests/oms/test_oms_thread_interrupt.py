@@ -109,7 +109,7 @@ def test_the_first_halt_is_the_one_that_is_told_until_it_ends(interrupt, file):
     interrupt.resume()
     file.write(Halt(HALT.since, "another", "later"))
     assert interrupt.is_set()
-    assert interrupt.why.endswith("another: later")
+    assert interrupt.why.endswith("another (later)")
 
 
 def test_a_halt_that_is_gone_before_it_can_be_read_is_one_all_the_same(interrupt, file, monkeypatch):

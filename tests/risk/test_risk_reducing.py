@@ -50,7 +50,7 @@ def test_it_survives_with_its_words_and_is_its_owners_alone(tmp_path):
     assert trading_state(tmp_path) is TradingState.REDUCING
     assert in_force(tmp_path) == LESSER
     assert str(in_force(tmp_path)) == (
-        "reducing since 2026-11-21 08:30:00+00:00 by the limit on losses: max_daily_loss: 6,000, allowed 5,000"
+        "reducing since 2026-11-21 12:00:00+03:30 by the limit on losses (max_daily_loss: 6,000, allowed 5,000)"
     )
     assert [(each.name, stat.S_IMODE(each.stat().st_mode)) for each in tmp_path.iterdir()] == [("reducing.json", 0o600)]
     assert HaltFile.of(tmp_path).read() is None
@@ -69,7 +69,7 @@ def test_a_halt_goes_before_it(tmp_path):
 def test_what_cannot_be_read_still_reduces(tmp_path, text):
     reducing(tmp_path).path.write_text(text)
     assert trading_state(tmp_path) is TradingState.REDUCING
-    assert str(in_force(tmp_path)).startswith("reducing by nobody we know: ")
+    assert str(in_force(tmp_path)).startswith("reducing by nobody we know (")
 
 
 def test_a_link_in_its_place_still_reduces(tmp_path):
@@ -86,7 +86,7 @@ def test_resume_ends_both(config, states):
     done = CliRunner().invoke(cli, ["-c", str(config), "--json", "resume"])
     assert done.exit_code == 0
     word = "halted" if TradingState.HALTED in states else "reducing"
-    assert json.loads(done.stdout)["was"] == f"{word} since 2026-11-21 08:30:00+00:00 by reza: wrong price"
+    assert json.loads(done.stdout)["was"] == f"{word} since 2026-11-21 12:00:00+03:30 by reza (wrong price)"
     assert trading_state(state_dir) is TradingState.ACTIVE
     assert CliRunner().invoke(cli, ["-c", str(config), "resume"]).stdout == "Trading was not halted.\n"
 

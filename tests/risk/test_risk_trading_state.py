@@ -27,7 +27,7 @@ def test_a_halt_survives_and_ends(file):
     again = HaltFile(file.path)
     assert again.is_there
     assert again.read() == HALT
-    assert str(again.read()) == "halted since 2026-11-21 05:14:59+00:00 by reza: قیمت اشتباه"
+    assert str(again.read()) == "halted since 2026-11-21 08:44:59+03:30 by reza (قیمت اشتباه)"
     again.remove()
     assert file.read() is None
     again.remove()
@@ -110,7 +110,7 @@ def test_what_is_written_can_be_read_by_a_person(file):
 
 def test_a_halt_of_which_nothing_is_known_can_be_kept_too(file):
     unknown = Halt.unreadable("its file is damaged")
-    assert str(unknown) == "halted by nobody we know: its file is damaged"
+    assert str(unknown) == "halted by nobody we know (its file is damaged)"
     file.write(unknown)
     assert file.read().since is None
 

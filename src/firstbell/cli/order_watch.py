@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.live import Live
+from rich.markup import escape
 
 from firstbell.cli.alerting import Alerts
 from firstbell.cli.order_shell import command_id, order_table, print_entries, quiet_office
@@ -40,6 +41,9 @@ def watch(shell: Shell, *, live: bool, until_done: bool) -> int:
     together. What dead processes held back is taken over first. Ctrl-C ends it: what is at a broker stays there, and
     what is held back stays held back, in the journal, until this command runs again; until then no stop that is held
     here protects anything. With --json each report is one line.
+
+    Of accounts with real money positions are closed only with mode = live in the config and --live; orders that were
+    placed so are looked after without either.
 
     Exit status: 0 all is well; 3 some order is unresolved; 4 trading is halted.
     """
@@ -90,6 +94,8 @@ def _work(shell: Shell, desk: OrderDesk, alerts: Alerts | None, *, until_done: b
     draws = shell.out.is_terminal and not shell.json
     try:
         desk.start()
+        if desk.why_only_watched is not None:
+            shell.err.print(f"[yellow]Watched only:[/] {escape(desk.why_only_watched)}")
         if desk.metrics_url is not None:
             shell.err.print(f"Figures for Prometheus: {desk.metrics_url}")
         with Live(console=shell.out, auto_refresh=False, transient=True) as drawn:

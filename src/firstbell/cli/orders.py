@@ -52,7 +52,7 @@ def orders() -> None:
 @click.option("--offline", is_flag=True, help="Ask no broker.")
 @shared_options
 def list_(shell: Shell, *, day: datetime | None, every: bool, offline: bool) -> int:
-    """List the orders of the day, and those of any day that are unresolved.
+    """List the orders of the day, and those of any day that are unresolved, work at a broker or are held back.
 
     What is unresolved is looked for once in the brokers' lists first, for three seconds at most and only where a login
     still has its token.
@@ -68,7 +68,8 @@ def list_(shell: Shell, *, day: datetime | None, every: bool, offline: bool) -> 
         wanted: date | None = None if every else (day.date() if day is not None else today)
         entries = office.journal.entries(day=wanted)
         listed = {entry.intent.order.client_order_id for entry in entries}
-        left = [each for each in office.journal.open_entries() if each.state.unresolved]
+        open_ = office.journal.open_entries(placed=True)
+        left = [each for each in open_ if day is None or each.state.unresolved]
         entries = (*(each for each in left if each.intent.order.client_order_id not in listed), *entries)
         if shell.json:
             shell.print_json({"orders": [facts(entry) for entry in entries]})

@@ -17,6 +17,7 @@ from firstbell.errors import RunError
 from firstbell.model.identifiers import AccountName, InstrumentId
 from firstbell.model.money import exact
 from firstbell.model.order_request import OrderRequest
+from firstbell.model.order_status import DONE
 from firstbell.model.terms import OrderType, Side, TimeInForce
 from firstbell.oms.orders.assembling import order_manager
 from firstbell.oms.orders.requests import BracketRequest
@@ -223,7 +224,7 @@ def _show(shell: Shell, manager: OrderManager, responses: Sequence[OrderResponse
             shell.out.print(f"[red]Denied:[/] {escape(response.message)}")
         elif response.is_made is not None:
             shell.out.print(escape(f"{response.order_id}: {response.message}"))
-        elif response.queue is not None:
+        elif response.queue is not None and manager.entry(response.order_id).state.status not in DONE:
             shell.out.print(escape(f"{response.order_id}: {response.queue}"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -38,6 +38,7 @@ from firstbell.errors import ConfigError, Problem
 from firstbell.log import hide
 from firstbell.model.broker_codes import BROKER_CODES, EPHOENIX_CODES
 from firstbell.model.identifiers import BrokerCode
+from firstbell.model.instant import TEHRAN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,6 @@ S = TypeVar("S", bound=Section)
 
 LONGEST: Final = 1024 * 1024
 """Bytes. A config that is longer is something else."""
-TEHRAN: Final = timezone(timedelta(hours=3, minutes=30))
 _PLAIN_SECTIONS: Final[dict[str, type[Section]]] = {
     "firstbell": RunSettings,
     "captcha": CaptchaSettings,

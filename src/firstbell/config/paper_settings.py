@@ -75,14 +75,20 @@ def _holdings(value: object) -> Mapping[InstrumentId, Decimal]:
     found: dict[InstrumentId, Decimal] = {}
     for entry in re.split(r",(?![0-9]{3}(?![0-9]))|;", value):
         isin, _, shares = entry.partition(":")
+        try:
+            found[InstrumentId(isin.strip())] = values.whole(shares.strip())
+        except ValueError as error:
+            raise ValueError(_SHARES) from error
         if not isin.strip():
             raise ValueError(_SHARES)
-        found[InstrumentId(isin.strip())] = values.whole(shares.strip())
     return found
 
 
 def _none_or_whole(value: object) -> Decimal:
-    return Decimal(0) if str(value) == "0" else values.whole(value)
+    try:
+        return Decimal(0) if values.latin_digits(str(value)) == "0" else values.whole(value)
+    except ValueError as error:
+        raise ValueError("write a whole number, such as 10,000, or 0") from error
 
 
 def _seed(value: object) -> int:

@@ -51,7 +51,11 @@ _SECTIONS: Final[tuple[tuple[str, type[Section], str], ...]] = (
     ("broker.shahr", BrokerSettings, "Only to override what is built in for a broker: [broker.CODE]."),
     ("telegram", TelegramSettings, "Where alerts go."),
     ("risk", RiskSettings, "Your own limits: what would go beyond one is not sent. Empty: no such limit."),
-    ("validation", ValidationSettings, "What an order is held against before it is sent. Empty: no such limit."),
+    (
+        "validation",
+        ValidationSettings,
+        "What an order is held against before it is sent. Without a value: no such limit.",
+    ),
     ("orders", OrdersSettings, "The order manager: orders beyond the bell."),
     ("retry", RetrySettings, "When the order manager asks again, and sends again what was certainly not placed."),
     ("fallback", FallbackSettings, "What it does about an order that was refused for certain."),

@@ -30,7 +30,7 @@ def _state_words(value: object) -> tuple[str, ...]:
 
 
 class ValidationSettings(Section):
-    """``[validation]``: what an order is held against before it is sent. Empty: no such limit."""
+    """``[validation]``: what an order is held against before it is sent; None: no such limit."""
 
     elsewhere: ClassVar[Mapping[str, str]] = MappingProxyType(
         {

@@ -254,8 +254,12 @@ class Journal(Protocol):
         """Orders, oldest first: of a trading day, of a run, of a login, or all."""
         ...
 
-    def open_entries(self) -> tuple[Entry, ...]:
-        """Orders that are neither done nor known to be at the broker: to be looked after by whoever starts."""
+    def open_entries(self, *, placed: bool = False) -> tuple[Entry, ...]:
+        """Orders that are neither done nor known to be at the broker: to be looked after by whoever starts.
+
+        Args:
+            placed: Whether those that work at their broker are wanted as well.
+        """
         ...
 
     def reports(self, client_order_id: ClientOrderId) -> tuple[ExecutionReport, ...]:

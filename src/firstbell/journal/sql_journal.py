@@ -24,7 +24,7 @@ from firstbell.journal.rows import (
 )
 from firstbell.model.instant import instant
 from firstbell.model.order import OrderState
-from firstbell.model.order_status import IllegalMove, ReportKind
+from firstbell.model.order_status import DONE, IllegalMove, ReportKind
 from firstbell.model.report import ExecutionReport
 
 if TYPE_CHECKING:
@@ -45,21 +45,20 @@ _AT_ONCE = 5_000
 """So many rows are read at once where all are."""
 _LATE_NS = 1_000_000_000
 """How long a taking-over may take to become durable before its owner may have missed it, in ns."""
-_ENDED = (
-    "DENIED",
-    "WITHDRAWN",
-    "TAKEN_OVER",
-    "REJECTED",
-    "ACCEPTED",
-    "PARTIALLY_FILLED",
-    "FILLED",
-    "CANCELED",
-    "EXPIRED",
-)
-_OPEN = (
-    "NOT EXISTS (SELECT 1 FROM reports r WHERE r.client_order_id = orders.client_order_id"  # noqa: S608 - only question marks are put in  # nosec B608
-    f" AND r.kind IN ({','.join('?' * len(_ENDED))}))"
-)
+_DONE = ("DENIED", "WITHDRAWN", "TAKEN_OVER", "REJECTED", "FILLED", "CANCELED", "EXPIRED")
+_ENDED = (*_DONE, "ACCEPTED", "PARTIALLY_FILLED")
+
+
+def _without(kinds: Sequence[str]) -> str:
+    """What finds the orders of which no report of some kinds has come; takes the kinds as values."""
+    marks = ",".join("?" * len(kinds))
+    return (
+        "NOT EXISTS (SELECT 1 FROM reports r WHERE r.client_order_id = orders.client_order_id"  # noqa: S608 - only question marks are put in  # nosec B608
+        f" AND r.kind IN ({marks}))"
+    )
+
+
+_OPEN = _without(_ENDED)
 """What finds the orders that are neither done nor known to be at the broker; takes the values of `_ENDED`."""
 
 
@@ -178,9 +177,12 @@ class SqlJournal:
         given = {column: value for column, value in wanted.items() if value is not None}
         return self._entries(" AND ".join(f"{column} = ?" for column in given) or "TRUE", tuple(given.values()))
 
-    def open_entries(self) -> tuple[Entry, ...]:
-        """Orders that are neither done nor known to be at the broker."""
-        return self._entries(_OPEN, _ENDED)
+    def open_entries(self, *, placed: bool = False) -> tuple[Entry, ...]:
+        """Orders that are neither done nor known to be at the broker; or with `placed`, all that are not done."""
+        if not placed:
+            return self._entries(_OPEN, _ENDED)
+        # What the last of several trades has filled, no report says.
+        return tuple(entry for entry in self._entries(_without(_DONE), _DONE) if entry.state.status not in DONE)
 
     def reports(self, client_order_id: ClientOrderId) -> tuple[ExecutionReport, ...]:
         """All reports on one order, oldest first."""

@@ -1,10 +1,12 @@
-"""Nanoseconds since the epoch as aware instants, cut to the microsecond without passing through a float."""
+"""Nanoseconds since the epoch as aware instants, cut to the microsecond without a float; and Tehran's time."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
+TEHRAN: Final = timezone(timedelta(hours=3, minutes=30))
+"""The wall clock of the exchange in Tehran, by which its days begin; it has no summer time."""
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from firstbell.journal.base import HELD_NS
-from firstbell.model.instant import instant
+from firstbell.model.instant import TEHRAN, instant
 from firstbell.model.order_status import DONE, PLACED, TRANSITIONS, OrderStatus, ReportKind
 
 if TYPE_CHECKING:
@@ -26,19 +26,16 @@ MIN_ABSENCE_NS: Final = 75 * 1_000_000_000
 CLOCK_SLACK: Final = timedelta(seconds=5)
 """How much earlier than our sending a row may claim to be: clocks differ, and the broker's times are cut to seconds."""
 
-_EXCHANGE: Final = timezone(timedelta(hours=3, minutes=30))
-"""The exchange's wall clock, by which its days begin; it has no summer time."""
-
 
 def listed_on(entry: Entry) -> date:
     """The day in whose list an order stands: its own, or, of one that was held back, the day on which it left."""
     left_at = entry.state.submitted_at if entry.intent.bell_ns == HELD_NS else None
-    return entry.intent.order.day if left_at is None else left_at.astimezone(_EXCHANGE).date()
+    return entry.intent.order.day if left_at is None else left_at.astimezone(TEHRAN).date()
 
 
 def exchange_day(wall_ns: int) -> date:
     """The day that it is at the exchange."""
-    return instant(wall_ns).astimezone(_EXCHANGE).date()
+    return instant(wall_ns).astimezone(TEHRAN).date()
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import RunError
+from firstbell.model.instant import TEHRAN
 
 if TYPE_CHECKING:
     from typing import Self
@@ -52,8 +53,9 @@ class Halt:
     state: TradingState = TradingState.HALTED
 
     def __str__(self) -> str:
-        since = "" if self.since is None else f" since {self.since.isoformat(sep=' ', timespec='seconds')}"
-        return f"{self.state.value.lower()}{since} by {self.by}: {self.why}"
+        at = None if self.since is None else self.since.astimezone(TEHRAN)
+        since = "" if at is None else f" since {at.isoformat(sep=' ', timespec='seconds')}"
+        return f"{self.state.value.lower()}{since} by {self.by} ({self.why})"
 
     @classmethod
     def unreadable(cls, why: str, state: TradingState = TradingState.HALTED) -> Self:

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Final, Self
 
 from firstbell.clock import exchange_now
 from firstbell.config import load
+from firstbell.config.order_settings import TradingMode
 from firstbell.errors import RunError
 from firstbell.market.hours import Hours
+from firstbell.model.broker_codes import PAPER
 from firstbell.oms.metrics import OrderMetrics
 from firstbell.oms.metrics_page import MetricsPage
 from firstbell.oms.office import Office
@@ -143,12 +145,31 @@ class OrderDesk:
         """Where the figures are shown; None where they are not."""
         return None if self._page is None else self._page.url
 
+    @property
+    def why_only_watched(self) -> str | None:
+        """Why positions are not closed here that the config wants closed, in words; None where that is not so.
+
+        Orders that were placed with real money are looked after all the same.
+        """
+        settings = self.office.settings
+        wanted = settings.positions
+        closes = wanted.auto_close_on_target or wanted.auto_close_on_stop or wanted.position_timeout_hours is not None
+        real = [account.name for account in settings.enabled if account.broker_code != PAPER]
+        if not (closes and real) or self.orders.mode is TradingMode.LIVE:
+            return None
+        return (
+            f"positions of {', '.join(real)} are watched and not closed, whatever [positions] says: that takes "
+            "mode = live in [orders] of the config, and --live"
+        )
+
     def start(self) -> None:
         """Look after orders and positions from now on, in threads, and hear of halts; until `close`.
 
         Raises:
             RunError: It does so already, or the port for the figures cannot be had.
         """
+        if self.why_only_watched is not None:
+            _log.warning("%s", self.why_only_watched)
         self.interrupt.watch()
         port = self.office.settings.metrics.port
         if port is not None:

@@ -101,7 +101,8 @@ class PositionBook:
     ) -> None:
         self._journal = journal
         self._fee_of = fee_of
-        self._holder_of: HolderOf = holder_of or (lambda account: account)
+        self.holder_of: HolderOf = holder_of or (lambda account: account)
+        """See `holders_of`."""
         self._short = short
         self._lock = threading.RLock()
         self._rebuilding = threading.Lock()
@@ -184,7 +185,7 @@ class PositionBook:
         """
         self._catch_up()
         with self._lock:
-            order, account = trade.client_order_id, self._holder_of(trade.account)
+            order, account = trade.client_order_id, self.holder_of(trade.account)
             key = ((account, trade.instrument), trade.name)
             tally = None if order is None else self._working.get(order) or self._done.get(order)
             if key in self._added or (tally is not None and tally.knows(trade.trade_id)):
@@ -214,7 +215,7 @@ class PositionBook:
         """
         self._catch_up()
         with self._lock:
-            ledger = self._ledgers.get((self._holder_of(account), instrument))
+            ledger = self._ledgers.get((self.holder_of(account), instrument))
             return None if ledger is None else ledger.position
 
     def uncovered(self, account: AccountName, instrument: InstrumentId, day: date) -> Decimal:
@@ -226,7 +227,7 @@ class PositionBook:
         entries = self._journal.entries(day=day)
         self._compare(day, entries)
         self._catch_up()
-        holder = self._holder_of(account)
+        holder = self.holder_of(account)
         with self._lock:
             ledger = self._ledgers.get((holder, instrument))
             if ledger is None or ledger.position.is_flat:
@@ -241,7 +242,7 @@ class PositionBook:
             for entry in entries:
                 order = entry.intent.order
                 # Of what another process has claimed, or canceled, nothing is told here until it trades.
-                if (self._holder_of(order.account), order.instrument, order.side) == ends:
+                if (self.holder_of(order.account), order.instrument, order.side) == ends:
                     done = entry.state.status in DONE
                     leaves[order.client_order_id] = _NOTHING if done else entry.state.leaves_qty
             return max(abs(position.quantity) - sum(leaves.values(), _NOTHING), _NOTHING)
@@ -331,7 +332,7 @@ class PositionBook:
                 ledger.settle(oldest.order.client_order_id)
 
     def _new_tally(self, order: Order) -> Tally:
-        return Tally(order, self._holder_of(order.account), order.price, order.quantity)
+        return Tally(order, self.holder_of(order.account), order.price, order.quantity)
 
     def _ledger(self, account: AccountName, instrument: InstrumentId, broker_code: BrokerCode | None) -> Ledger:
         ledger = self._ledgers.setdefault((account, instrument), Ledger(account, instrument, short=self._short))

@@ -128,13 +128,14 @@ class PositionMonitor:
         return found
 
     def position(self, account: AccountName, instrument: InstrumentId) -> PositionView:
-        """One position as the last round saw it.
+        """One position as the last round saw it: of a login's, by the name of whichever section of it has traded.
 
         Raises:
             PositionNotFound: There is none.
         """
+        key = (self._book.holder_of(account), instrument)
         for view in self._views:
-            if view.key == (account, instrument):
+            if view.key == key:
                 return view
         raise PositionNotFound(f"{account} has no position in {instrument}")
 
