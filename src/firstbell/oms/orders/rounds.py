@@ -28,6 +28,7 @@ from firstbell.oms.orders.contingency import (
     entered,
     next_steps,
 )
+from firstbell.oms.orders.late_stops import LateStops
 from firstbell.oms.orders.triggers import followed, is_hit, is_stale
 from firstbell.oms.policies.fallback import marketable_price, waiting_price
 from firstbell.oms.policies.pricing import Market
@@ -65,6 +66,7 @@ class Rounds:
         self._stale_after = stale_after
         self._asking = Asking(trader)
         self._completing = Completing(trader, self._asking, self._fresh_quote)
+        self._late_stops = LateStops(trader)
         self._told: dict[ClientOrderId, Decimal] = {}
         self._on_their_way: dict[ClientOrderId, bool] = {}
         self._in_vain: set[ClientOrderId] = set()
@@ -88,6 +90,7 @@ class Rounds:
             self._look_after_lost_stops()
             self.act()
             self._completing.round()
+            self._late_stops.look()
 
     def act(self) -> None:
         """Do what orders ask for as they stand: follow the market, keep together what belongs together, keep time.

@@ -1,0 +1,86 @@
+"""Stops whose price has come and that have not done their work seconds later: a person is told of each, once.
+
+One may still be held back, because another exit cannot be taken off the book or the broker wants to be left alone; or
+it rests at its broker, because the market has gone past the price at which it left. What can be done by itself is done;
+but nobody is to believe himself out of a position that he is still in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from firstbell.model.money import grouped
+from firstbell.model.order_status import DONE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firstbell.journal.base import Entry
+    from firstbell.model.identifiers import ClientOrderId
+    from firstbell.oms.orders.trader import Trader
+
+_NS: Final = 1_000_000_000
+_LATE_NS: Final = 10 * _NS
+"""From so long after its price has come on a stop is late, in ns."""
+
+
+class LateStops:
+    """Looks for them in one login's orders.
+
+    Args:
+        trader: The login's trader.
+    """
+
+    def __init__(self, trader: Trader) -> None:
+        self._trader = trader
+        self._since: dict[ClientOrderId, int] = {}
+        self._told: set[ClientOrderId] = set()
+
+    def look(self) -> None:
+        """Look, once in a round. While trading is halted everything waits, and everybody knows why."""
+        trader, context = self._trader, self._trader.context
+        if context.interrupt.is_set():
+            self._since.clear()
+            return
+        now_ns = context.clock.monotonic_ns()
+        due = {each.intent.plan_id: each for each in trader.blotter.open() if _is_due(each)}
+        self._since = {plan: self._since.get(plan, now_ns) for plan in due}
+        self._told &= due.keys()
+        for plan, entry in due.items():
+            if now_ns - self._since[plan] >= _LATE_NS and plan not in self._told:
+                self._told.add(plan)
+                context.intervene(entry.intent.order.client_order_id, self._words(entry))
+
+    def _words(self, entry: Entry) -> str:
+        state, seconds = entry.state, _LATE_NS // _NS
+        if not entry.is_held_back:
+            left = grouped(state.leaves_qty)
+            return (
+                f"its price came {seconds} s ago, and {left} of it have not traded at {grouped(state.price)}, at which "
+                "it left: the market may have gone past it; change its price, or cancel it"
+            )
+        return f"its price came {seconds} s ago, and it cannot leave: {self._what_keeps(entry)}"
+
+    def _what_keeps(self, entry: Entry) -> str:
+        trader = self._trader
+        if pause_ns := trader.pacer.pause_left_ns(trader.context.clock.monotonic_ns()):
+            return f"the broker has asked for a pause, of which {pause_ns // _NS + 1} s are left"
+        if unresolved := trader.blotter.unresolved():
+            return f"nobody knows yet what became of {_names(unresolved)}"
+        terms = entry.intent.order.instructions
+        family = trader.blotter.family(terms.group or terms.parent_id or "")
+        others = [each for each in family if not each.is_held_back and each.state.status not in DONE]
+        if not others:
+            return "it is tried again"
+        reasons = "; ".join(dict.fromkeys(each.state.reason for each in others if each.state.reason))
+        return f"{_names(others)} cannot be taken off the book" + (f": {reasons}" if reasons else "")
+
+
+def _is_due(entry: Entry) -> bool:
+    """Whether it is a stop whose price has come: one with a limit of its own may well rest there."""
+    kind, state = entry.intent.order.order_type, entry.state
+    return state.triggered and kind.waits and (entry.is_held_back or not (kind.has_limit or state.unresolved))
+
+
+def _names(entries: Sequence[Entry]) -> str:
+    return " and ".join(each.intent.order.client_order_id for each in entries)
