@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.model.money import grouped
 from firstbell.model.order_status import DONE
+from firstbell.model.terms import Side
+from firstbell.risk.trading_state import TradingState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,13 +39,15 @@ class LateStops:
         self._told: set[ClientOrderId] = set()
 
     def look(self) -> None:
-        """Look, once in a round. While trading is halted everything waits, and everybody knows why."""
+        """Look, once in a round. While trading is halted, or only reduces, what waits for that is not late."""
         trader, context = self._trader, self._trader.context
         if context.interrupt.is_set():
             self._since.clear()
             return
         now_ns = context.clock.monotonic_ns()
         due = {each.intent.plan_id: each for each in trader.blotter.open() if _is_due(each)}
+        if due and context.state() is not TradingState.ACTIVE:
+            due = {plan: each for plan, each in due.items() if each.intent.order.side is Side.SELL}
         self._since = {plan: self._since.get(plan, now_ns) for plan in due}
         self._told &= due.keys()
         for plan, entry in due.items():
