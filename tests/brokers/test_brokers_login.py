@@ -15,6 +15,7 @@ from brokers_platform import ANSWER, CAPTCHA, LOGIN, MONEY, PASSWORD, WHO, House
 from brokers_wire import Request, http
 
 from firstbell.brokers import token_life
+from firstbell.brokers.captcha import Nobody
 from firstbell.brokers.courtesy import Courtesy
 from firstbell.brokers.shelf import Shelf
 from firstbell.cache import Kind, TtlCache
@@ -625,3 +626,14 @@ def test_the_cache_holds_the_token_and_nothing_else_does(house: House) -> None:
         if path.is_file() and token.encode() in path.read_bytes()
     }
     assert holders == {"cache"}
+
+
+def test_where_nobody_may_be_logged_in_no_captcha_is_even_fetched(house: House, platform: Platform) -> None:
+    house.broker().login()
+    house.solver = Nobody()  # type: ignore[assignment]
+    broker = house.broker()
+    assert broker.login().text == platform.tokens[0]
+    broker.forget_token()
+    with pytest.raises(CaptchaError, match="`firstbell warmup` does"):
+        broker.buying_power(fresh=True)
+    assert len(platform.calls(CAPTCHA)) == len(platform.calls(LOGIN)) == 1

@@ -30,23 +30,24 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry
 
 
-def open_office(shell: Shell, teller: Teller | None = None) -> Office:
+def open_office(shell: Shell, teller: Teller | None = None, *, logs_in: bool = True) -> Office:
     """Open the rooms of the config, keep the order log, have people told of orders, and set up the run log.
 
     Args:
         shell: The command's options.
         teller: Whoever has more to tell them.
+        logs_in: Whether anybody may be logged in.
     """
-    office = quiet_office(shell)
+    office = quiet_office(shell, logs_in=logs_in)
     alerts = tell_orders(office)
     if teller is not None:
         teller.alerts = alerts
     return office
 
 
-def quiet_office(shell: Shell) -> Office:
+def quiet_office(shell: Shell, *, logs_in: bool = True) -> Office:
     """The same, but nobody is told."""
-    office = Office(load(shell.config))
+    office = Office(load(shell.config), logs_in=logs_in)
     set_up(office.logs_dir, verbose=shell.verbose, console=shell.verbose > 0, tz=office.calendar.tz)
     office.keep_order_log(late=True)
     return office

@@ -59,7 +59,7 @@ def list_(shell: Shell, *, day: datetime | None, every: bool, offline: bool) -> 
 
     Exit status 3 when some order is unresolved.
     """
-    with open_office(shell) as office:
+    with open_office(shell, logs_in=False) as office:
         run_id = command_id(office)
         unresolved = recovered(shell, office, run_id)
         if unresolved and not offline:
@@ -88,7 +88,7 @@ def show(shell: Shell, *, order: str, offline: bool) -> int:
     Of one that works it is asked how many shares stand before it in the book, where its broker shows the book and its
     login has a living token.
     """
-    with open_office(shell) as office:
+    with open_office(shell, logs_in=False) as office:
         entry = find(office, order)
         reports = office.journal.reports(entry.intent.order.client_order_id)
         tz = office.calendar.tz

@@ -59,7 +59,7 @@ def positions(shell: Shell, *, offline: bool, watch: bool) -> int:
     """
     if watch and shell.json:
         raise click.UsageError("--watch is for people: a program calls this again")
-    with Office(load(shell.config)) as office:
+    with Office(load(shell.config), logs_in=False) as office:
         set_up(office.logs_dir, verbose=shell.verbose, console=shell.verbose > 0, tz=office.calendar.tz)
         look = _Look(shell, office, offline=offline)
         if not watch:

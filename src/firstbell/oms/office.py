@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Self
 
-from firstbell.brokers.captcha import make_solver
+from firstbell.brokers.captcha import Nobody, make_solver
 from firstbell.brokers.registry import open_broker
 from firstbell.cache import TtlCache
 from firstbell.clock import SystemClock
@@ -57,14 +57,16 @@ class Office:
     Args:
         settings: The config.
         clock: Both clocks.
+        logs_in: Whether brokers may ask for captchas: where they may not, a login whose token has ended asks nothing.
 
     Raises:
         ConfigError: The journal's address cannot be used.
         RunError: The state folder is not ours alone.
     """
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None, *, logs_in: bool = True) -> None:
         self.settings = settings
+        self._logs_in = logs_in
         guard_folder(settings.firstbell.state_dir)
         self.clock: Clock = clock or SystemClock()
         self.journal: Journal = open_journal(journal_address(settings), self.state_dir / "journal.db", self.clock)
@@ -134,7 +136,7 @@ class Office:
         cache = self.cache
         with self._lock:
             if key not in self._brokers:
-                solver = make_solver(self.settings.captcha, self.state_dir)
+                solver = make_solver(self.settings.captcha, self.state_dir) if self._logs_in else Nobody()
                 self._brokers[key] = open_broker(account, self.settings, cache, solver)
             return self._brokers[key]
 

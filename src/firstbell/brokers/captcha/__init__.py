@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from firstbell.brokers.captcha.make import make_solver
+from firstbell.brokers.captcha.nobody import Nobody
 from firstbell.brokers.captcha.solver import CaptchaSolver, TakesTurns, taken
 
-__all__ = ["CaptchaSolver", "TakesTurns", "make_solver", "taken"]
+__all__ = ["CaptchaSolver", "Nobody", "TakesTurns", "make_solver", "taken"]
