@@ -35,10 +35,11 @@ with example_config(__doc__, WATCHED) as (config, live), OrderDesk.open(config, 
     # desk.start() is orders.start() and positions.start_monitoring().
     desk.start()
 
-    # A position comes from the journal's fills; of a trade at the broker's counter it has to be told.
+    # A position comes from the journal's fills (what the other sells he held before: that is none of his positions); of a
+    # trade at the broker's counter it has to be told.
     desk.orders.place(OrderRequest(account=other, side="sell", price=4870, **LIMIT))
     desk.orders.place(OrderRequest(account=mine, side="buy", price=4870, **LIMIT))
-    wait_until(lambda: monitor.get_position_summary()["open_positions"] == 2)
+    wait_until(lambda: monitor.get_position_summary()["open_positions"] == 1)
     trade = Trade("by hand", mine, "IRO1FOLD0001", Side.BUY, Decimal(5000), Decimal(4864), datetime.now(UTC))
     monitor.add_trade(trade, stop=Decimal(10_000_000))
     wait_until(lambda: monitor.position(mine, "IRO1FOLD0001").quantity == 15_000)

@@ -261,7 +261,7 @@ def test_the_pages_stop_button_stops_the_run(open_venue):
         person.auth = (user, password)
         armed(venue, process)
         assert person.post(f"{address}/stop", timeout=20).status_code == 200
-    while "its stop button was pressed before the bell" not in str(venue.results()["orders"][0]["reason"]):
+    while "(its stop button was pressed) before the bell" not in str(venue.results()["orders"][0]["reason"]):
         assert process.poll() is None
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)

@@ -102,7 +102,7 @@ def test_it_stops_also_where_it_cannot_be_written(tmp_path, interrupt):
     (tmp_path / "state").write_text("a file where the folder should be")
     KillSwitch(tmp_path / "state", interrupt).halt("why", "run 1", HALT.since)
     assert interrupt.is_halt
-    assert "by run 1: why" in interrupt.why
+    assert "by run 1 (why)" in interrupt.why
 
 
 def test_a_halt_says_more_than_a_stop_and_a_stop_does_not_hide_it(interrupt):
