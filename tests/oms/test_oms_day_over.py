@@ -10,6 +10,9 @@ import pytest
 from oms_desk import Desk, request
 
 from firstbell.errors import NoAnswer, Refused
+from firstbell.market import calendar
+from firstbell.market.always_open import always_open
+from firstbell.market.hours import Hours
 from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import TimeInForce
@@ -20,6 +23,7 @@ from firstbell.oms.reconcile import Reconciler
 D = Decimal
 S = OrderStatus
 _DAY_S = 24 * 3600
+CALENDAR = always_open(market="XTEH")
 
 
 @pytest.fixture
@@ -60,6 +64,10 @@ def night(desk, listed):
 
     desk.broker.cancel = cancel
     desk.quote(4850, 4870)
+
+
+def reconciler(desk, login):
+    return Reconciler({login: desk.broker}, desk.journal, desk.clock, "me", calendar=CALENDAR)
 
 
 def falls(desk):
@@ -131,7 +139,7 @@ def test_reconciling_ends_them_as_well(desk):
     _, profit, _ = bracket(desk)
     night(desk, lambda rows: rows)
     login = desk.journal.entry(profit).intent.login
-    outcome = Reconciler({login: desk.broker}, desk.journal, desk.clock, "me", late=True).look()
+    outcome = reconciler(desk, login).look()
     assert (status(desk, profit), outcome.to_look_at) == (S.EXPIRED, {})
 
 
@@ -139,9 +147,7 @@ def test_reconciling_waits_until_it_is_known_that_no_list_shows_them(desk):
     _, profit, _ = bracket(desk)
     night(desk, lambda _rows: [])
     login = desk.journal.entry(profit).intent.login
-    outcome = Reconciler({login: desk.broker}, desk.journal, desk.clock, "me", late=True).until_known(
-        90, lambda _: None
-    )
+    outcome = reconciler(desk, login).until_known(90, lambda _: None)
     assert status(desk, profit) is S.EXPIRED
     assert list(outcome.to_look_at) == [profit]
 
@@ -152,6 +158,31 @@ def test_another_process_that_was_quicker_is_believed(desk):
     night(desk, lambda rows: rows)
     desk.rounds()
     before, told = desk.journal.reports(profit), []
-    late = DayOver(desk.journal, desk.clock, "other", lambda *why: told.append(why))
+    late = DayOver(desk.journal, desk.clock, CALENDAR, "other", lambda *why: told.append(why))
     late.look([entry], desk.broker.orders(entry.intent.order.day), desk.broker.capabilities)
     assert (desk.journal.reports(profit), told) == (before, [])
+
+
+@pytest.mark.parametrize(
+    ("hours", "working"),
+    [
+        # Sent at 11:43 on a Saturday, looked at in the night; at 20:43 on that day, for the next one; the same for the
+        # day after that; on a Wednesday evening, for the Saturday; looked at on that Saturday and after it.
+        ((3, 14), False),
+        ((12, 5), True),
+        ((12, 24 + 5), False),
+        ((4 * 24 + 12, 24), True),
+        ((4 * 24 + 12, 2 * 24 + 12), True),
+        ((4 * 24 + 12, 3 * 24 + 12), False),
+    ],
+)
+def test_what_is_sent_after_the_session_is_for_the_next_one(desk, hours, working):
+    desk.clock.suspend(hours[0] * 3600)
+    rests = desk.manager.place(request(price=4850)).order_id
+    desk.reopened(hours=Hours(calendar("XTEH")))
+    rows, day = desk.at_venue(), desk.journal.entry(rests).intent.order.day
+    told = desk.broker.orders
+    desk.broker.orders = lambda asked: rows if asked == day else told(asked)
+    desk.clock.suspend(hours[1] * 3600)
+    desk.rounds(2)
+    assert (status(desk, rests) is S.ACCEPTED) == working

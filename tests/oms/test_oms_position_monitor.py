@@ -306,6 +306,19 @@ def test_a_refused_closing_is_tried_three_times_and_then_a_person_is_told(desk, 
     ]
 
 
+def test_closing_orders_that_are_taken_and_come_to_nothing_are_not_sent_for_ever(desk, clock):
+    monitor = desk.open(**STOP)
+    desk.trade("a", Side.BUY, 100, 1000)
+    desk.feed.now[FOLD] = 900
+    for number in range(6):
+        desk.answer = OrderResponse(f"x{number}", OrderStatus.ACCEPTED, OrderOutcome.ACCEPTED, "accepted")
+        monitor.poll()
+        clock.sleep(10)
+    assert len(desk.asked) == 3
+    why = "closing orders were taken 3 times and came to nothing, the last of them x2"
+    assert desk.told[-1].text.endswith(f"; not closed: {why}; a person has to close it")
+
+
 def passing():
     refused = OrderResponse("x", OrderStatus.REJECTED, OrderOutcome.REJECTED, "closed")
     yield replace(refused, error=ErrorCode.MARKET_HOURS_ERROR)

@@ -207,7 +207,9 @@ def reconcile(shell: Shell, *, once: bool) -> int:
         run_id, tz = command_id(office), office.calendar.tz
         recovered(shell, office, run_id)
         newest = office.journal.newest_run()
-        reconciler = Reconciler(brokers_of(office), office.journal, office.clock, run_id, late=True)
+        reconciler = Reconciler(
+            brokers_of(office), office.journal, office.clock, run_id, late=True, calendar=office.calendar
+        )
         patience_s = 0 if once else PATIENCE_S
         outcome = reconciler.until_known(patience_s, lambda entries: print_unresolved(shell, entries))
         for why in outcome.unreachable.values():

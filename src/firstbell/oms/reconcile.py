@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import Broker, VenueOrder
     from firstbell.clock import Clock
     from firstbell.journal.base import Entry, Journal
+    from firstbell.market import MarketCalendar
     from firstbell.model.identifiers import ClientOrderId, RunId
     from firstbell.model.order_status import ReportKind
 
@@ -65,10 +66,18 @@ class Reconciler:
         run_id: Who asks.
         late: Whether the orders that were taken off the book today are compared as well: a list may tell of their
             trades after it has told of their end.
+        calendar: The market's sessions, which end orders for a day; None: no order is ended by its day.
     """
 
     def __init__(
-        self, brokers: Mapping[str, Broker], journal: Journal, clock: Clock, run_id: RunId, *, late: bool = False
+        self,
+        brokers: Mapping[str, Broker],
+        journal: Journal,
+        clock: Clock,
+        run_id: RunId,
+        *,
+        late: bool = False,
+        calendar: MarketCalendar | None = None,
     ) -> None:
         self._brokers = brokers
         self._journal = journal
@@ -78,7 +87,9 @@ class Reconciler:
         self._told: dict[ClientOrderId, None] = {}
         self._to_look_at: dict[ClientOrderId, str] = {}
         self._inquiries: dict[str, Inquiry] = {}
-        self._day_over = DayOver(journal, clock, run_id, self._to_look_at.__setitem__)
+        self._day_over = (
+            None if calendar is None else DayOver(journal, clock, calendar, run_id, self._to_look_at.__setitem__)
+        )
 
     def look(self, only: str | None = None) -> Reconciliation:
         """Ask once for everything that is unresolved or works at its broker.
@@ -105,8 +116,9 @@ class Reconciler:
                 rows = broker.orders(listed_on(entries[0]))
                 self._compare(broker, entries, rows)
                 self._inquiry(login, broker).look(names, rows)
-                now = (self._journal.entry(name) for name in names)
-                self._day_over.look([entry for entry in now if entry is not None], rows, broker.capabilities)
+                if self._day_over is not None:
+                    now = (self._journal.entry(name) for name in names)
+                    self._day_over.look([entry for entry in now if entry is not None], rows, broker.capabilities)
             except (BrokerError, CaptchaError) as error:
                 result.unreachable[login] = str(error)
                 _log.warning("%s: %s", entries[0].intent.order.account, error)
@@ -186,7 +198,7 @@ class Reconciler:
             told(result.unresolved)
             open_ = (*result.unresolved, *result.pending)
             reachable = [entry for entry in open_ if entry.intent.login in self._brokers]
-            unshown = self._late and self._day_over.is_waiting
+            unshown = self._day_over is not None and self._day_over.is_waiting
             if not (reachable or unshown) or self._clock.monotonic_ns() >= until_ns:
                 return result
             self._clock.sleep(LOOK_EVERY_S)

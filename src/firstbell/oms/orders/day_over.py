@@ -2,6 +2,9 @@
 
 Some lists keep calling them working; others show today alone, and say nothing of them at all. Either way such an order
 stands in the way: a bracket's stop waits for its profit to be gone, and no broker cancels what is gone already.
+
+An order's day is the one in whose session it was sent. One that was sent when the session had ended, or on a day
+without any, waits at its broker for the next session, and that day is its day.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from firstbell.journal.base import ReportMisfit
+from firstbell.market.hours import market_day
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, PLACED, ReportKind
 from firstbell.model.report import ExecutionReport
@@ -19,10 +23,12 @@ from firstbell.oms.orders.terms_at_broker import is_supplied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     from firstbell.brokers.base import Capabilities, VenueOrder
     from firstbell.clock import Clock
     from firstbell.journal.base import Entry, Journal
+    from firstbell.market import MarketCalendar
     from firstbell.model.identifiers import ClientOrderId, RunId
 
 _log = logging.getLogger(__name__)
@@ -40,15 +46,22 @@ class DayOver:
     Args:
         journal: Where that is written.
         clock: Tells what day it is, and how far apart the looks are.
+        calendar: The market's sessions.
         run_id: Who looks.
         intervene: Told of each that no list shows: nobody knows what it traded last.
     """
 
     def __init__(
-        self, journal: Journal, clock: Clock, run_id: RunId, intervene: Callable[[ClientOrderId, str], None]
+        self,
+        journal: Journal,
+        clock: Clock,
+        calendar: MarketCalendar,
+        run_id: RunId,
+        intervene: Callable[[ClientOrderId, str], None],
     ) -> None:
         self._journal = journal
         self._clock = clock
+        self._calendar = calendar
         self._run_id = run_id
         self._intervene = intervene
         self._absences: dict[ClientOrderId, Absence] = {}
@@ -89,8 +102,13 @@ class DayOver:
     def _is_over(self, entry: Entry, capabilities: Capabilities) -> bool:
         order = entry.intent.order
         # What the order manager keeps the time of is an order for the day at its broker.
-        lasts = order.time_in_force in _LASTING and not is_supplied(order, capabilities)
-        return not lasts and listed_on(entry) < exchange_day(self._clock.wall_ns())
+        if order.time_in_force in _LASTING and not is_supplied(order, capabilities):
+            return False
+        now = instant(self._clock.wall_ns())
+        if listed_on(entry) >= exchange_day(self._clock.wall_ns()):
+            return False
+        ends = _end_of_day(self._calendar, entry.state.submitted_at or entry.claimed_at)
+        return ends is not None and now >= ends
 
     def _end(self, entry: Entry, why: str) -> bool:
         name = entry.intent.order.client_order_id
@@ -103,3 +121,14 @@ class DayOver:
             _log.info("%s", error)
             return False
         return True
+
+
+def _end_of_day(calendar: MarketCalendar, left_at: datetime) -> datetime | None:
+    """When the day of an order ends that left at some instant; None where the next session is not known."""
+    try:
+        day = market_day(calendar, left_at)
+        if day.session is not None and left_at < day.session.end:
+            return day.end
+        return None if day.next_bell is None else market_day(calendar, day.next_bell).end
+    except ValueError:
+        return None

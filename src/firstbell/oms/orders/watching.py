@@ -68,7 +68,8 @@ class Watch:
         self._waiting = Waiting()
         self._lost_cancels = LostCancels(context, broker, blotter)
         self._arrivals = LateArrivals(context, blotter)
-        self._day_over = DayOver(context.journal, context.clock, context.run_id, context.intervene)
+        calendar = context.hours_of(broker.code).calendar
+        self._day_over = DayOver(context.journal, context.clock, calendar, context.run_id, context.intervene)
         self._unpriced: dict[ClientOrderId, int] = {}
         self._tried: set[ClientOrderId] = set()
         self._names_orders: bool | None = None

@@ -182,6 +182,12 @@ class Closing:
                 self._say(tried, view, f"{words}; open orders close it already")
         elif self._state() is TradingState.HALTED:
             self._say(tried, view, f"{words}; not closed, for trading is halted")
+        elif tried.order_id is not None and tried.refusals + 1 >= _REFUSALS:
+            tried.is_over = True
+            ended = (
+                f"closing orders were taken {_REFUSALS} times and came to nothing, the last of them {tried.order_id}"
+            )
+            self._say(tried, view, f"{words}; not closed: {ended}; a person has to close it")
         else:
             self._close(self._closer, view, _request(view, free, reason, key), tried, words)
 
@@ -208,6 +214,8 @@ class Closing:
                 why += f", {grouped(response.filled_qty)} of it traded"
             self._say(tried, view, f"{words}; not closed, {what}: {why}; a person has to close it")
         elif response.is_success or response.is_unresolved:
+            # The one before, if there was any, was taken and has come to nothing all the same.
+            tried.refusals += tried.order_id is not None
             tried.order_id, tried.failures = response.order_id, 0
             self._say(tried, view, f"{words}; closing: {what} ({response.order_id}, {response.message})")
         else:
