@@ -15,7 +15,7 @@ from firstbell.market.always_open import always_open
 from firstbell.market.hours import Hours
 from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus
-from firstbell.model.terms import TimeInForce
+from firstbell.model.terms import OrderOutcome, TimeInForce
 from firstbell.oms.orders.day_over import DayOver
 from firstbell.oms.orders.requests import BracketRequest
 from firstbell.oms.reconcile import Reconciler
@@ -186,3 +186,47 @@ def test_what_is_sent_after_the_session_is_for_the_next_one(desk, hours, working
     desk.clock.suspend(hours[1] * 3600)
     desk.rounds(2)
     assert (status(desk, rests) is S.ACCEPTED) == working
+
+
+def lose_the_answer(desk):
+    def lost(send, prepared, *, timeout_s):
+        send(prepared, timeout_s=timeout_s)
+        raise NoAnswer("the connection was cut")
+
+    def unread(_day):
+        raise NoAnswer("the list is down")
+
+    desk.broker.lost, desk.broker.orders = lost, unread
+
+
+@pytest.mark.parametrize("shown", [False, True], ids=["today alone", "every day"])
+def test_a_stop_of_which_nothing_was_heard_is_not_sent_again_by_a_list_that_says_nothing_of_its_day(desk, shown):
+    desk.reopened(lacks=["client_order_ids"])
+    desk.manager.place(request(price=4870, quantity=10))
+    desk.rounds()
+    terms = {"order_type": "stop", "side": "sell", "price": None, "trigger_price": 4800, "quantity": 10}
+    stop = desk.manager.place(request(**terms)).order_id
+    rows = desk.at_venue()
+    lose_the_answer(desk)
+    falls(desk)
+    desk.rounds()
+    assert desk.held() == 0
+    assert desk.journal.entry(stop).state.unresolved
+    desk.broker.orders = lambda _day: rows
+    desk.open()
+    desk.clock.suspend(_DAY_S)
+    listed = [row for row in rows if shown]
+    desk.broker.orders = lambda _day: listed
+    sent = len(desk.broker.left)
+    desk.rounds(40)
+    state = desk.journal.entry(stop).state
+    if shown:
+        # Its day's list shows another order of that day, and not this one.
+        assert state.status is S.REJECTED
+        return
+    assert (state.status, state.outcome, state.unresolved) == (S.EXPIRED, OrderOutcome.UNRESOLVED, True)
+    assert len(desk.broker.left) == sent
+    ((name, why),) = desk.interventions
+    assert name == stop
+    assert "what it has traded, is not known" in why
+    assert desk.manager.place(request(price=4850, quantity=1)).is_success

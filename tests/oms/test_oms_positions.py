@@ -16,11 +16,12 @@ from firstbell.journal.base import HELD_NS, Intent
 from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.instant import instant
+from firstbell.model.instructions import Instructions
 from firstbell.model.order import Order
 from firstbell.model.order_status import ReportKind
 from firstbell.model.position import Trade, position_of
 from firstbell.model.report import ExecutionReport, Fill
-from firstbell.model.terms import Side
+from firstbell.model.terms import OrderRole, Side
 from firstbell.oms.positions.book import PositionBook, fees_of, holders_of
 
 AT = datetime(2026, 11, 21, 5, 15, tzinfo=UTC)
@@ -378,6 +379,64 @@ def test_what_another_process_has_placed_or_taken_back_counts_at_once(desk, tmp_
     assert desk.book.uncovered("A", FOLD, DAY) == 50
     assert desk.book.position("A", FOLD).quantity == 120
     other.close()
+
+
+def bracket(desk, *, filled, day=DAY):
+    """A bracket for 500 shares, of which so many have been bought: its profit at the broker, its stop held back."""
+    desk.order("entry", quantity=500)
+    if filled:
+        desk.fill("entry", "1", filled, 5000)
+    for name, role, bell_ns in (("profit", OrderRole.TAKE_PROFIT, 0), ("stop", OrderRole.STOP_LOSS, HELD_NS)):
+        terms = Instructions(role=role, parent_id="entry")
+        quantity = Decimal(filled or 500)
+        order = Order(name, "A", "gs", FOLD, Side.SELL, Decimal(5900), quantity, day, instructions=terms)
+        desk.journal.claim(Intent(order, "login", name, bell_ns, frozenset()), "run", this_process())
+    desk.report("profit", ReportKind.SUBMITTED)
+    desk.report("profit", ReportKind.ACCEPTED)
+
+
+def test_exits_of_which_one_cancels_the_other_cover_the_same_shares(desk):
+    desk.order("plain", quantity=500)
+    desk.fill("plain", "1", 500, 5000, kind=ReportKind.FILLED)
+    bracket(desk, filled=500)
+    assert desk.book.uncovered("A", FOLD, DAY) == 500
+    desk.fill("profit", "1", 200, 5900)
+    assert desk.book.position("A", FOLD).quantity == 800
+    assert desk.book.uncovered("A", FOLD, DAY) == 500
+
+
+def test_exits_cover_nothing_before_their_entry_has_bought_it(desk):
+    desk.order("plain", quantity=500)
+    desk.fill("plain", "1", 500, 5000, kind=ReportKind.FILLED)
+    bracket(desk, filled=0)
+    assert desk.book.uncovered("A", FOLD, DAY) == 500
+
+
+def test_an_exit_of_another_day_that_another_process_has_taken_back_covers_nothing_any_more(
+    desk, tmp_path, stepped_clock
+):
+    bracket(desk, filled=500)
+    tomorrow = DAY + timedelta(days=1)
+    assert desk.book.uncovered("A", FOLD, tomorrow) == 0
+    other = SqliteJournal(tmp_path / "journal.db", stepped_clock)
+    at = instant(stepped_clock.wall_ns())
+    other.append([ExecutionReport("profit", "run", ReportKind.CANCELED, at)])
+    assert desk.book.uncovered("A", FOLD, tomorrow) == 0
+    other.append([ExecutionReport("stop", "run", ReportKind.WITHDRAWN, at)])
+    assert desk.book.uncovered("A", FOLD, tomorrow) == 500
+    other.close()
+
+
+def test_of_what_goes_on_for_a_refused_entry_exits_cover_what_it_has_bought(desk):
+    bracket(desk, filled=0)
+    terms = Instructions(role=OrderRole.ENTRY, parent_id="entry")
+    order = Order("part", "A", "gs", FOLD, Side.BUY, Decimal(5000), Decimal(300), DAY, instructions=terms)
+    desk.journal.claim(Intent(order, "login", "part", 0, frozenset()), "run", this_process())
+    desk.report("part", ReportKind.SUBMITTED)
+    desk.report("part", ReportKind.ACCEPTED)
+    desk.fill("part", "1", 300, 5000, kind=ReportKind.FILLED)
+    assert desk.book.position("A", FOLD).quantity == 300
+    assert desk.book.uncovered("A", FOLD, DAY) == 0
 
 
 def test_of_what_is_not_held_nothing_is_to_be_closed(desk):

@@ -208,7 +208,7 @@ class OrderState:
     @property
     def outcome(self) -> OrderOutcome:
         """The state in the four words of a result file."""
-        if self.status in PLACED:
+        if self.status in PLACED and not self.unresolved:
             return OrderOutcome.ACCEPTED
         # What has been refused so far is being sent again, and may have arrived by now.
         if self.unresolved or self.status is OrderStatus.SUBMITTED:
@@ -246,7 +246,7 @@ class OrderState:
             filled_value=filled_value,
             priced_qty=priced_qty,
             trade_ids=trade_ids,
-            unresolved=report.kind is ReportKind.UNRESOLVED or (self.unresolved and report.kind in _SAYS_NOTHING),
+            unresolved=report.kind is ReportKind.UNRESOLVED or (self.unresolved and _says_nothing(report)),
             attempts=(*self.attempts, report.attempt) if report.attempt else self.attempts,
             reason=report.reason,
             changed=changed,
@@ -285,6 +285,16 @@ def _settled(status: OrderStatus, filled_qty: Decimal, quantity: Decimal, *, cha
     if filled_qty >= quantity and not changing:
         return OrderStatus.FILLED
     return OrderStatus.PARTIALLY_FILLED if status is OrderStatus.ACCEPTED else status
+
+
+def _says_nothing(report: ExecutionReport) -> bool:
+    """Whether a report leaves it unknown whether a broker ever had an order, of which nobody knows that.
+
+    That its day is over ends an order, also one of which nobody has ever heard: whether it had traded stays unknown.
+    """
+    if report.kind is ReportKind.EXPIRED:
+        return report.venue_order_id is None and report.cum_qty is None
+    return report.kind in _SAYS_NOTHING
 
 
 def _filled(state: OrderState, report: ExecutionReport) -> tuple[Decimal, Decimal, Decimal, frozenset[str], Decimal]:

@@ -10,7 +10,18 @@ from firstbell.journal.base import ReportMisfit
 from firstbell.model.instant import instant
 from firstbell.model.order_status import PLACED, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
-from firstbell.oms.lists import Absence, find, in_the_way, listed_on, names_taken, reading, reason_of
+from firstbell.oms.lists import (
+    LASTING,
+    Absence,
+    exchange_day,
+    find,
+    in_the_way,
+    listed_on,
+    names_taken,
+    reading,
+    reason_of,
+    shows_day,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +32,11 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import ClientOrderId, RunId, VenueOrderId
 
 _log = logging.getLogger(__name__)
+
+_UNSHOWN = (
+    "it got no answer, its day, {day}, is over, and no list shows that day any more: whether it came to its broker, "
+    "and what it has traded, is not known; look at the broker"
+)
 
 
 def needs_asking(entry: Entry) -> bool:
@@ -45,7 +61,7 @@ class Inquiry:
         journal: Journal,
         clock: Clock,
         run_id: RunId,
-        intervene: Callable[[str, str], None] | None = None,
+        intervene: Callable[[ClientOrderId, str], None] | None = None,
     ) -> None:
         self._broker = broker
         self._journal = journal
@@ -83,15 +99,16 @@ class Inquiry:
         except (BrokerError, CaptchaError) as error:
             _log.warning("the list of the day could not be read: %s", error)
             return tuple(entries)
-        rows = self._with_open_orders(rows, entries)
         days = sorted({day, *(entry.intent.order.day for entry in entries)})
         siblings = [each for one in days for each in self._journal.entries(day=one, login=entries[0].intent.login)]
+        speaks = day >= exchange_day(self._clock.wall_ns()) or shows_day(day, rows, siblings)
+        rows = self._with_open_orders(rows, entries)
         found: set[VenueOrderId] = set()
         # What is surely there and has no name yet takes its row first: it must not pass for another order's.
         unnamed = [each for each in siblings if each.state.status in PLACED and each.state.venue_order_id is None]
         asked = {entry.intent.order.client_order_id: entry for entry in (*unnamed, *entries)}
         for entry in asked.values():
-            report = self._judge(entry, rows, siblings, found)
+            report = self._judge(entry, rows, siblings, found, speaks=speaks)
             if report is not None:
                 self._write(report)
         return tuple(entry for name in names if (entry := self._journal.entry(name)) is not None)
@@ -119,7 +136,13 @@ class Inquiry:
             _log.info("%s", error)
 
     def _judge(
-        self, entry: Entry, rows: Sequence[VenueOrder], siblings: Sequence[Entry], found: set[VenueOrderId]
+        self,
+        entry: Entry,
+        rows: Sequence[VenueOrder],
+        siblings: Sequence[Entry],
+        found: set[VenueOrderId],
+        *,
+        speaks: bool,
     ) -> ExecutionReport | None:
         order = entry.intent.order
         # One row is one order: what this look has just given to another is taken too.
@@ -128,7 +151,7 @@ class Inquiry:
         if row is None:
             other = in_the_way(entry, rows, taken)
             if other is None or not needs_asking(entry):
-                return self._absent(entry)
+                return self._absent(entry, speaks=speaks)
             self._tell(order.client_order_id, other)
             return None
         self._hindered.pop(order.client_order_id, None)
@@ -161,7 +184,14 @@ class Inquiry:
                 "broker; until it is known, its login places nothing new",
             )
 
-    def _absent(self, entry: Entry) -> ExecutionReport | None:
+    def _absent(self, entry: Entry, *, speaks: bool) -> ExecutionReport | None:
+        """Count a look that has not shown an order; what follows from it, once there have been enough.
+
+        Args:
+            entry: The order.
+            speaks: Whether the list was one of the order's day. Some brokers list today alone: then it is certain that
+                an order for a day that is over works no more, and nothing else is.
+        """
         name = entry.intent.order.client_order_id
         if not needs_asking(entry):
             if entry.state.status in PLACED:
@@ -171,11 +201,18 @@ class Inquiry:
         now_ns = self._clock.monotonic_ns()
         if not absence.missed(now_ns):
             return None
+        if not speaks and entry.intent.order.time_in_force in LASTING:
+            return None
         seconds = (now_ns - (absence.first_ns or now_ns)) // 1_000_000_000
+        kind, reason = (
+            ReportKind.REJECTED,
+            f"absent from the broker's list of the day in {absence.misses} looks over {seconds} s",
+        )
+        if not speaks:
+            kind, reason = ReportKind.EXPIRED, _UNSHOWN.format(day=listed_on(entry))
+            if self._intervene is not None and name not in self._told:
+                self._told.add(name)
+                self._intervene(name, reason)
         return ExecutionReport(
-            client_order_id=name,
-            run_id=self._run_id,
-            kind=ReportKind.REJECTED,
-            at=instant(self._clock.wall_ns()),
-            reason=f"absent from the broker's list of the day in {absence.misses} looks over {seconds} s",
+            client_order_id=name, run_id=self._run_id, kind=kind, at=instant(self._clock.wall_ns()), reason=reason
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.journal.base import HELD_NS
 from firstbell.model.instant import TEHRAN, instant
 from firstbell.model.order_status import DONE, PLACED, TRANSITIONS, OrderStatus, ReportKind
+from firstbell.model.terms import TimeInForce
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,9 +34,28 @@ def listed_on(entry: Entry) -> date:
     return entry.intent.order.day if left_at is None else left_at.astimezone(TEHRAN).date()
 
 
+def shows_day(day: date, rows: Iterable[VenueOrder], entries: Iterable[Entry]) -> bool:
+    """Whether a list that was asked for of a day shows anything of it; some brokers list today alone.
+
+    Args:
+        day: The day.
+        rows: The list.
+        entries: Our orders of that day.
+    """
+    names = {entry.state.venue_order_id for entry in entries} - {None}
+    return any(
+        row.venue_order_id in names or (row.created_at is not None and row.created_at.astimezone(TEHRAN).date() == day)
+        for row in rows
+    )
+
+
 def exchange_day(wall_ns: int) -> date:
     """The day that it is at the exchange."""
     return instant(wall_ns).astimezone(TEHRAN).date()
+
+
+LASTING: Final = frozenset({TimeInForce.GTC, TimeInForce.GTD})
+"""What does not end with its day by itself."""
 
 
 @dataclass(slots=True)

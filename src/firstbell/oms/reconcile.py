@@ -205,5 +205,6 @@ class Reconciler:
 
     def _inquiry(self, login: str, broker: Broker) -> Inquiry:
         if login not in self._inquiries:
-            self._inquiries[login] = Inquiry(broker, self._journal, self._clock, self._run_id)
+            tell = self._to_look_at.__setitem__
+            self._inquiries[login] = Inquiry(broker, self._journal, self._clock, self._run_id, tell)
         return self._inquiries[login]

@@ -17,8 +17,7 @@ from firstbell.market.hours import market_day
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, PLACED, ReportKind
 from firstbell.model.report import ExecutionReport
-from firstbell.model.terms import TimeInForce
-from firstbell.oms.lists import Absence, exchange_day, listed_on
+from firstbell.oms.lists import LASTING, Absence, exchange_day, listed_on
 from firstbell.oms.orders.terms_at_broker import is_supplied
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_LASTING: Final = frozenset({TimeInForce.GTC, TimeInForce.GTD})
 _UNSHOWN: Final = (
     "its day, {day}, is over, and no list shows it: it counts as expired; what it may have traded since it was last "
     "seen is not known, so look at the broker"
@@ -102,7 +100,7 @@ class DayOver:
     def _is_over(self, entry: Entry, capabilities: Capabilities) -> bool:
         order = entry.intent.order
         # What the order manager keeps the time of is an order for the day at its broker.
-        if order.time_in_force in _LASTING and not is_supplied(order, capabilities):
+        if order.time_in_force in LASTING and not is_supplied(order, capabilities):
             return False
         now = instant(self._clock.wall_ns())
         if listed_on(entry) >= exchange_day(self._clock.wall_ns()):

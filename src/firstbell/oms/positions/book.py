@@ -17,6 +17,7 @@ from firstbell.market import fee, fee_rate, takes_short_sales
 from firstbell.model.order_status import DONE, ReportKind
 from firstbell.model.terms import Side
 from firstbell.oms.logins import logins_of
+from firstbell.oms.positions.cover import covered
 from firstbell.oms.positions.ledger import Ledger
 from firstbell.oms.positions.tally import Tally
 
@@ -157,10 +158,7 @@ class PositionBook:
         Raises:
             JournalError: It cannot be read.
         """
-        self._compare(day, self._journal.entries(day=day))
-
-    def _compare(self, day: date, entries: Iterable[Entry]) -> None:
-        filled = sum((entry.state.filled_qty for entry in entries), _NOTHING)
+        filled = sum((entry.state.filled_qty for entry in self._journal.entries(day=day)), _NOTHING)
         with self._lock:
             # What cannot be counted is missing here for good: reading it anew once is enough.
             differs = filled != self._filled[day] and (day, filled) != self._looked
@@ -224,28 +222,23 @@ class PositionBook:
         Raises:
             JournalError: Likewise.
         """
-        entries = self._journal.entries(day=day)
-        self._compare(day, entries)
-        self._catch_up()
-        holder = self.holder_of(account)
-        with self._lock:
-            ledger = self._ledgers.get((holder, instrument))
-            if ledger is None or ledger.position.is_flat:
-                return _NOTHING
-            position = ledger.position
-            ends = (holder, instrument, position.closing_side)
-            leaves = {
-                name: each.leaves
-                for name, each in self._working.items()
-                if (each.account, each.order.instrument, each.order.side) == ends
-            }
-            for entry in entries:
-                order = entry.intent.order
-                # Of what another process has claimed, or canceled, nothing is told here until it trades.
-                if (self.holder_of(order.account), order.instrument, order.side) == ends:
-                    done = entry.state.status in DONE
-                    leaves[order.client_order_id] = _NOTHING if done else entry.state.leaves_qty
-            return max(abs(position.quantity) - sum(leaves.values(), _NOTHING), _NOTHING)
+        position = self.position(account, instrument)
+        if position is None or position.is_flat:
+            return _NOTHING
+        ends = (self.holder_of(account), instrument, position.closing_side)
+        # Read before the position: what trades meanwhile is in both, and rather too little is closed than too much.
+        orders = [each for each in self._journal.open_entries(placed=True) if self._ends(each) == ends]
+        days = {each.intent.order.day for each in orders if each.intent.order.instructions.parent_id is not None}
+        others = [each for one in days for each in self._journal.entries(day=one)]
+        self.refresh(day)
+        now = self.position(account, instrument)
+        if now is None or now.closing_side is not position.closing_side:
+            return _NOTHING
+        return max(abs(now.quantity) - covered(orders, others), _NOTHING)
+
+    def _ends(self, entry: Entry) -> tuple[AccountName, InstrumentId, Side]:
+        order = entry.intent.order
+        return self.holder_of(order.account), order.instrument, order.side
 
     def _catch_up(self) -> None:
         if self._is_behind:
