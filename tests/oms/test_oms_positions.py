@@ -303,14 +303,14 @@ def test_a_book_that_starts_knows_what_open_orders_may_trade_and_nothing_of_thos
     desk.order("changed", Side.SELL)
     desk.report("changed", ReportKind.REPLACED, quantity=Decimal(7), price=Decimal(5200))
     for book in (desk.book, PositionBook(desk.journal, no_fees)):
-        assert book.uncovered("A", FOLD, DAY) == 270 - 70 - 7
+        assert book.uncovered("A", FOLD) == 270 - 70 - 7
         assert book.position("A", FOLD).quantity == 270
     again = PositionBook(desk.journal, no_fees)
     assert again.position("A", FOLD).quantity == 270
     desk.journal.subscribe(again)
     desk.sum("changed", 7, ReportKind.FILLED)
     assert again.position("A", FOLD).cash == desk.book.position("A", FOLD).cash == -1_500_000 + 153_000 + 36_400
-    assert again.uncovered("A", FOLD, DAY) == 263 - 70
+    assert again.uncovered("A", FOLD) == 263 - 70
 
 
 def test_of_an_order_that_another_process_claimed_only_what_trades_is_read(desk, tmp_path, stepped_clock, monkeypatch):
@@ -350,9 +350,9 @@ def test_what_is_held_back_and_will_never_leave_sells_nothing_any_more(desk, kin
     desk.fill("bought", "1", 100, 5000, kind=ReportKind.FILLED)
     order = Order("stop", "A", "gs", FOLD, Side.SELL, Decimal(5000), Decimal(10), DAY)
     desk.journal.claim(Intent(order, "login", "stop", HELD_NS, frozenset()), "run", this_process())
-    assert desk.book.uncovered("A", FOLD, DAY) == 90
+    assert desk.book.uncovered("A", FOLD) == 90
     desk.report("stop", kind)
-    assert desk.book.uncovered("A", FOLD, DAY) == 100
+    assert desk.book.uncovered("A", FOLD) == 100
 
 
 @pytest.mark.parametrize("kind", [ReportKind.REJECTED, ReportKind.CANCELED, ReportKind.EXPIRED, ReportKind.FILLED])
@@ -360,9 +360,9 @@ def test_what_has_ended_at_the_broker_trades_nothing_any_more(desk, kind):
     desk.order("bought", quantity=150)
     desk.fill("bought", "1", 150, 5000, kind=ReportKind.FILLED)
     desk.order("a", Side.SELL)
-    assert desk.book.uncovered("A", FOLD, DAY) == 50
+    assert desk.book.uncovered("A", FOLD) == 50
     desk.report("a", kind)
-    assert desk.book.uncovered("A", FOLD, DAY) == 150
+    assert desk.book.uncovered("A", FOLD) == 150
 
 
 def test_what_another_process_has_placed_or_taken_back_counts_at_once(desk, tmp_path, stepped_clock):
@@ -372,11 +372,11 @@ def test_what_another_process_has_placed_or_taken_back_counts_at_once(desk, tmp_
     other = SqliteJournal(tmp_path / "journal.db", stepped_clock)
     theirs = Desk(other)
     theirs.order("theirs", Side.SELL)
-    assert desk.book.uncovered("A", FOLD, DAY) == 10
+    assert desk.book.uncovered("A", FOLD) == 10
     other.append([ExecutionReport("ours", "run", ReportKind.CANCELED, instant(stepped_clock.wall_ns()))])
-    assert desk.book.uncovered("A", FOLD, DAY) == 50
+    assert desk.book.uncovered("A", FOLD) == 50
     theirs.fill("theirs", "1", 30, 5000)
-    assert desk.book.uncovered("A", FOLD, DAY) == 50
+    assert desk.book.uncovered("A", FOLD) == 50
     assert desk.book.position("A", FOLD).quantity == 120
     other.close()
 
@@ -399,31 +399,30 @@ def test_exits_of_which_one_cancels_the_other_cover_the_same_shares(desk):
     desk.order("plain", quantity=500)
     desk.fill("plain", "1", 500, 5000, kind=ReportKind.FILLED)
     bracket(desk, filled=500)
-    assert desk.book.uncovered("A", FOLD, DAY) == 500
+    assert desk.book.uncovered("A", FOLD) == 500
     desk.fill("profit", "1", 200, 5900)
     assert desk.book.position("A", FOLD).quantity == 800
-    assert desk.book.uncovered("A", FOLD, DAY) == 500
+    assert desk.book.uncovered("A", FOLD) == 500
 
 
 def test_exits_cover_nothing_before_their_entry_has_bought_it(desk):
     desk.order("plain", quantity=500)
     desk.fill("plain", "1", 500, 5000, kind=ReportKind.FILLED)
     bracket(desk, filled=0)
-    assert desk.book.uncovered("A", FOLD, DAY) == 500
+    assert desk.book.uncovered("A", FOLD) == 500
 
 
 def test_an_exit_of_another_day_that_another_process_has_taken_back_covers_nothing_any_more(
     desk, tmp_path, stepped_clock
 ):
     bracket(desk, filled=500)
-    tomorrow = DAY + timedelta(days=1)
-    assert desk.book.uncovered("A", FOLD, tomorrow) == 0
+    assert desk.book.uncovered("A", FOLD) == 0
     other = SqliteJournal(tmp_path / "journal.db", stepped_clock)
     at = instant(stepped_clock.wall_ns())
     other.append([ExecutionReport("profit", "run", ReportKind.CANCELED, at)])
-    assert desk.book.uncovered("A", FOLD, tomorrow) == 0
+    assert desk.book.uncovered("A", FOLD) == 0
     other.append([ExecutionReport("stop", "run", ReportKind.WITHDRAWN, at)])
-    assert desk.book.uncovered("A", FOLD, tomorrow) == 500
+    assert desk.book.uncovered("A", FOLD) == 500
     other.close()
 
 
@@ -436,12 +435,12 @@ def test_of_what_goes_on_for_a_refused_entry_exits_cover_what_it_has_bought(desk
     desk.report("part", ReportKind.ACCEPTED)
     desk.fill("part", "1", 300, 5000, kind=ReportKind.FILLED)
     assert desk.book.position("A", FOLD).quantity == 300
-    assert desk.book.uncovered("A", FOLD, DAY) == 0
+    assert desk.book.uncovered("A", FOLD) == 0
 
 
 def test_of_what_is_not_held_nothing_is_to_be_closed(desk):
     desk.order("a", Side.SELL)
-    assert desk.book.uncovered("A", FOLD, DAY) == 0
+    assert desk.book.uncovered("A", FOLD) == 0
 
 
 def test_trades_of_one_name_that_are_added_to_several_positions_all_count(desk):
@@ -486,7 +485,7 @@ def test_a_trade_that_is_added_and_then_told_by_another_process_counts_as_the_jo
     elsewhere.order("a")
     elsewhere.fill("a", "t", 20, 5001)
     other.close()
-    desk.book.refresh(DAY)
+    desk.book.refresh()
     assert (desk.held().quantity, desk.held().average_price) == (20, 5001)
 
 
@@ -512,17 +511,32 @@ def test_a_look_at_the_journal_finds_what_other_processes_have_written(desk, tmp
     desk.fill("mine", "1", 10, 5000)
     elsewhere.order("a")
     elsewhere.sum("a", 40)
-    desk.book.refresh(DAY - timedelta(days=1))
     assert desk.book.position("A", FOLD).quantity == 10
-    desk.book.refresh(DAY)
+    desk.book.refresh()
     assert desk.held().quantity == 50
     other.close()
 
     # Where there is nothing new, nothing is read anew.
     monkeypatch.setattr(desk.book, "rebuild", lambda: pytest.fail("it was read anew"))
     desk.fill("mine", "2", 7, 5000)
-    desk.book.refresh(DAY)
+    desk.book.refresh()
     assert desk.book.position("A", FOLD).quantity == 57
+
+
+def test_a_look_finds_what_has_traded_of_an_order_of_another_day_that_nobody_here_knew(desk, tmp_path, stepped_clock):
+    desk.order("mine")
+    desk.fill("mine", "1", 100, 5000, kind=ReportKind.FILLED)
+    other = SqliteJournal(tmp_path / "journal.db", stepped_clock)
+    yesterday = Order("stop", "A", "gs", FOLD, Side.SELL, Decimal(4900), Decimal(60), DAY - timedelta(days=1))
+    other.claim(Intent(yesterday, "login", "stop", HELD_NS, frozenset()), "run", this_process())
+    desk.book.refresh()
+    assert desk.book.position("A", FOLD).quantity == 100
+    elsewhere = Desk(other)
+    elsewhere.report("stop", ReportKind.SUBMITTED)
+    elsewhere.fill("stop", "1", 60, 4890, kind=ReportKind.FILLED)
+    desk.book.refresh()
+    assert desk.held().quantity == 40
+    other.close()
 
 
 def test_what_can_never_be_counted_is_looked_for_once(desk):
@@ -531,7 +545,7 @@ def test_what_can_never_be_counted_is_looked_for_once(desk):
     rebuilt, rebuild = [], desk.book.rebuild
     desk.book.rebuild = lambda: rebuilt.append(rebuild())
     for _ in range(3):
-        desk.book.refresh(DAY)
+        desk.book.refresh()
         desk.book.standings()
     assert len(rebuilt) == 1
 

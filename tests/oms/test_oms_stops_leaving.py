@@ -558,6 +558,22 @@ def test_a_broker_that_asks_for_a_pause_is_left_alone_by_every_order_of_the_logi
     assert near.manager.place(request(price=4900, quantity=10)).is_success
 
 
+def test_a_stop_that_is_to_wait_for_longer_than_seconds_is_held_back_meanwhile_and_can_be_canceled(near):
+    protect(near, alone=True)
+    ends = asks_for_a_pause(near, 50.0)
+    near.quote(4930, 4940)
+    near.trade(4930, 10)
+    began_ns = near.clock.monotonic_ns()
+    near.rounds(1)
+    assert near.clock.monotonic_ns() - began_ns < 3_000_000_000
+    (stop,) = near.manager.orders()
+    assert (stop.is_held_back, stop.intent.order.order_type) == (True, OrderType.STOP)
+    ends()
+    assert near.manager.cancel(stop.intent.order.client_order_id).is_success
+    near.rounds(30)
+    assert near.held() == 10
+
+
 def test_a_change_is_not_sent_during_a_pause_either(near):
     name = near.manager.place(request(price=4900, quantity=10)).order_id
     ends = asks_for_a_pause(near, 120.0)

@@ -13,7 +13,7 @@ from firstbell.model.order_status import ReportKind
 from firstbell.model.report import Attempt, ExecutionReport
 from firstbell.model.terms import AttemptOutcome
 from firstbell.oms.carrier import Unfired
-from firstbell.oms.decision import Next, Step, after_not_sent, next_step
+from firstbell.oms.decision import Next, Step, after_not_sent, next_step, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,7 +135,8 @@ class Attempts:
             Unwritten: Likewise, and it may have come to its broker.
         """
         at_ns = self._desk.pacer.earliest(fire_at_ns)
-        if (pause_ns := self._desk.pacer.pause_left_ns(fire_at_ns)) and at_ns >= self._desk.budget.deadline_ns:
+        pause_ns = self._desk.pacer.pause_left_ns(fire_at_ns)
+        if self._is_too_long(pause_ns) or (pause_ns and at_ns >= self._desk.budget.deadline_ns):
             return self._end(f"the broker has asked for a pause, of which {pause_ns // _NS + 1} s are left")
         while True:
             upcoming = self._attempt(at_ns)
@@ -210,6 +211,11 @@ class Attempts:
             desk.pacer.pause(desk.clock.monotonic_ns() + int(min(outcome.retry_after, LONGEST_PAUSE_S) * _NS))
             earliest_ns = desk.pacer.earliest(earliest_ns)
         upcoming = next_step(outcome, self._count, self._logged_in_again, earliest_ns, desk.budget)
+        if upcoming.step in {Step.AGAIN, Step.LOG_IN_AND_AGAIN}:
+            pause_ns = desk.pacer.pause_left_ns(desk.clock.monotonic_ns())
+            if self._is_too_long(pause_ns):
+                why = f"the broker asks for a pause of {pause_ns // _NS + 1} s; the last answer: {said(outcome)}"
+                upcoming = Next(Step.GIVE_UP, reason=why)
         kind = {
             Step.PLACED: ReportKind.ACCEPTED,
             Step.REFUSED: ReportKind.REJECTED,
@@ -217,6 +223,11 @@ class Attempts:
         }.get(upcoming.step, ReportKind.REFUSED)
         self._write(kind, self._answered(answer, outcome), outcome, upcoming.reason, answer)
         return upcoming
+
+    def _is_too_long(self, pause_ns: int) -> bool:
+        """Whether a pause that the broker has asked for is not waited out here."""
+        longest_ns = self._desk.budget.longest_pause_ns
+        return longest_ns is not None and pause_ns > longest_ns
 
     def _answered(self, answer: Answer, outcome: Outcome) -> Attempt:
         return self._left(

@@ -38,11 +38,13 @@ class Budget:
         deadline_ns: When the run gives up, on the monotonic clock.
         deadline_wall_ns: The same on our wall clock, in ns since the epoch: the monotonic one stands still while a
             machine sleeps.
+        longest_pause_ns: The longest pause that a broker may ask for and that is waited out; None: any within the time.
     """
 
     max_attempts: int
     deadline_ns: int
     deadline_wall_ns: int
+    longest_pause_ns: int | None = None
 
     def is_over(self, monotonic_ns: int, wall_ns: int) -> bool:
         """Whether the time to give up has passed, on either clock."""

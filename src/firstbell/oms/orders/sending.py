@@ -43,6 +43,8 @@ CHANGE_OF: Final = "the change of"
 """What `Unwritten` names."""
 _PATIENCE_NS: Final = 60 * _NS
 """How long one order is tried again while it is certainly refused as too early or too soon, in ns."""
+_PAUSE_NS: Final = 5 * _NS
+"""The longest pause of a broker's that is waited out, in ns: meanwhile nothing else of the login moves."""
 
 
 class ChangeDenied(NotSent):
@@ -183,7 +185,7 @@ class Sender:
 
     def _replace(self, name: str, wanted: Order) -> Outcome:
         clock, pacer = self._context.clock, self._pacer
-        if (pause_ns := pacer.pause_left_ns(clock.monotonic_ns())) > _PATIENCE_NS:
+        if (pause_ns := pacer.pause_left_ns(clock.monotonic_ns())) > _PAUSE_NS:
             raise ChangeDenied(f"the broker has asked for a pause, of which {pause_ns // _NS + 1} s are left")
         for last in (False, True):
             if wait_for_turn(pacer, clock, self._context.interrupt, pacer.earliest(clock.monotonic_ns())):
@@ -204,7 +206,9 @@ class Sender:
     def _desk(self, order: Order, around: Surroundings) -> Desk:
         context, clock = self._context, self._context.clock
         deadline_ns = clock.monotonic_ns() + _PATIENCE_NS
-        budget = Budget(context.retry.max_attempts, deadline_ns, clock.wall_ns() + _PATIENCE_NS)
+        budget = Budget(
+            context.retry.max_attempts, deadline_ns, clock.wall_ns() + _PATIENCE_NS, longest_pause_ns=_PAUSE_NS
+        )
         return Desk(
             broker=self._broker,
             carrier=PlainCarrier(self._broker, clock, context.interrupt, budget, self._pacer),

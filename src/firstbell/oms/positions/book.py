@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -23,7 +23,7 @@ from firstbell.oms.positions.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import date, datetime
+    from datetime import datetime
     from typing import Self
 
     from firstbell.config import AccountSettings, Settings
@@ -113,8 +113,7 @@ class PositionBook:
         self._added: dict[tuple[PositionKey, tuple[str, str]], Trade] = {}
         self._meanwhile: list[tuple[ExecutionReport, Order]] | None = None
         self._day_began: datetime | None = None
-        self._filled: defaultdict[date, Decimal] = defaultdict(Decimal)
-        self._looked: tuple[date, Decimal] | None = None
+        self._seq = 0
         self._is_behind = True
 
     @classmethod
@@ -141,6 +140,7 @@ class PositionBook:
             with self._lock:
                 self._meanwhile = []
             try:
+                self._seq = self._journal.last_seq()
                 tallies = self._read()
                 with self._lock:
                     self._replace(tallies)
@@ -152,18 +152,28 @@ class PositionBook:
                 with self._lock:
                     self._meanwhile = None
 
-    def refresh(self, day: date) -> None:
-        """See whether the journal knows of trades of a day's orders that this book does not; then it is read anew.
+    def refresh(self) -> None:
+        """See whether the journal has been told of trades that this book does not know; then it is read anew.
 
         Raises:
             JournalError: It cannot be read.
         """
-        filled = sum((entry.state.filled_qty for entry in self._journal.entries(day=day)), _NOTHING)
-        with self._lock:
-            # What cannot be counted is missing here for good: reading it anew once is enough.
-            differs = filled != self._filled[day] and (day, filled) != self._looked
-            self._looked = (day, filled)
-            self._is_behind = self._is_behind or differs
+        if self._is_behind:
+            # Whoever asks next has it read.
+            return
+        told: set[ClientOrderId] = set()
+        while True:
+            self._seq, reports = self._journal.reports_after(self._seq)
+            if not reports:
+                break
+            told |= {each.client_order_id for each in reports if each.fill is not None or each.cum_qty is not None}
+        for name in told:
+            entry = self._journal.entry(name)
+            with self._lock:
+                tally = self._working.get(name) or self._done.get(name)
+                known = _NOTHING if tally is None else tally.filled
+                # What cannot be counted is missing here for good: reading it anew once is enough.
+                self._is_behind = self._is_behind or (entry is not None and entry.state.filled_qty != known)
 
     def begin_day(self, moment: datetime) -> None:
         """Let the trading day begin at a moment: what was held then is what the day's profit is measured from."""
@@ -216,7 +226,7 @@ class PositionBook:
             ledger = self._ledgers.get((self.holder_of(account), instrument))
             return None if ledger is None else ledger.position
 
-    def uncovered(self, account: AccountName, instrument: InstrumentId, day: date) -> Decimal:
+    def uncovered(self, account: AccountName, instrument: InstrumentId) -> Decimal:
         """How much of a position no open order ends, as the journal has it now, whichever process has written there.
 
         Raises:
@@ -230,7 +240,7 @@ class PositionBook:
         orders = [each for each in self._journal.open_entries(placed=True) if self._ends(each) == ends]
         days = {each.intent.order.day for each in orders if each.intent.order.instructions.parent_id is not None}
         others = [each for one in days for each in self._journal.entries(day=one)]
-        self.refresh(day)
+        self.refresh()
         now = self.position(account, instrument)
         if now is None or now.closing_side is not position.closing_side:
             return _NOTHING
@@ -262,10 +272,8 @@ class PositionBook:
 
     def _replace(self, tallies: list[Tally]) -> None:
         self._ledgers, self._working, self._done = {}, {}, OrderedDict()
-        self._filled.clear()
         trades: dict[PositionKey, dict[str, list[Trade]]] = {}
         for tally in tallies:
-            self._filled[tally.order.day] += tally.filled
             self._told_now(tally)
             if told := tally.trades(self._fee_of):
                 ledger = self._ledger(tally.account, tally.order.instrument, tally.order.broker_code)
@@ -288,9 +296,7 @@ class PositionBook:
                     self._is_behind = True
                 return
             tally = self._new_tally(order)
-        before = tally.filled
         if self._tell(tally, report):
-            self._filled[tally.order.day] += tally.filled - before
             ledger = self._ledger(tally.account, tally.order.instrument, tally.order.broker_code)
             ledger.put(name, tally.trades(self._fee_of))
             for own in self._told_now(tally):

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from firstbell.oms.positions.loss_limits import Alert
     from firstbell.oms.positions.view import PositionView
 
-    Uncovered = Callable[[AccountName, InstrumentId, date], Decimal]
-    """How much of a position no open order ends, on a day at the exchange; see `PositionBook.uncovered`."""
+    Uncovered = Callable[[AccountName, InstrumentId], Decimal]
+    """How much of a position no open order ends; see `PositionBook.uncovered`."""
 
 _log = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ class Closing:
             tried.is_over = True
             self._say(tried, view, words)
             return
-        free = self._uncovered(view.account, view.instrument, day)
+        free = self._uncovered(view.account, view.instrument)
         if free <= 0:
             # Should those orders end untraded, it is closed after all.
             if tried.order_id is None:

@@ -267,7 +267,7 @@ class PositionMonitor:
                 if self._clock.monotonic_ns() - refreshed_ns >= every_ns:
                     # What other processes have written, a run at the bell among them, is told to nobody here.
                     refreshed_ns = self._clock.monotonic_ns()
-                    self._book.refresh(instant(self._clock.wall_ns()).astimezone(self._tz).date())
+                    self._book.refresh()
                 self.poll()
             except FirstbellError as error:
                 _log.error("positions cannot be watched: %s", error)
