@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -13,6 +14,7 @@ from oms_desk import ISIN, Deeds, Desk, Killed, request
 from firstbell.errors import FirstbellError, Refused, RunError
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.order_status import OrderStatus, ReportKind
+from firstbell.model.terms import Side
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.oms.policies.fallback import FallbackConfig
 from firstbell.simulator.rules import Reason
@@ -337,6 +339,27 @@ def test_where_the_profit_has_traded_what_was_bought_in_the_same_moment_has_a_pr
     desk.trade(4950, 2000)
     desk.rounds(3)
     assert desk.held() == 0
+    assert desk.manager.orders() == ()
+
+
+@pytest.mark.parametrize("falls", [False, True])
+def test_exits_of_more_than_one_order_may_be_for_leave_one_after_the_other(desk, falls):
+    desk.manager.place_bracket(bracket())
+    desk.trade(4865, 3000)
+    describe = desk.broker.instrument
+    desk.broker.instrument = lambda *args, **named: replace(describe(*args, **named), max_quantity=D(1200))
+    desk.clock.sleep(120)
+    desk.rounds(2)
+    assert desk.held() == 3000
+    assert standing(desk)["take_profit"] == (S.ACCEPTED, 1200, 0)
+    if falls:
+        sink(desk)
+    else:
+        desk.quote(4955, 4960)
+    desk.rounds(12)
+    assert desk.held() == 0
+    sold = [row.filled_qty for row in desk.at_venue() if row.side is Side.SELL and row.filled_qty]
+    assert sold == [1200, 1200, 600]
     assert desk.manager.orders() == ()
 
 

@@ -47,6 +47,31 @@ def test_the_rest_is_canceled(desk_with):
     assert desk.held() == 300
 
 
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"order_type": "stop_limit", "trigger_price": 4856, "price": 4855},
+        {"price": 4855, "role": "stop_loss"},
+        {"price": 4855, "role": "exit"},
+        {"price": 4855},
+    ],
+    ids=["a stop", "a stop loss", "an exit", "a plain sale"],
+)
+def test_whoever_wants_no_rests_of_his_orders_does_not_get_half_a_stop(desk_with, terms):
+    desk, _ = desk_with(CompletionStrategy.CANCEL_REMAINING)
+    desk.rounds()
+    assert desk.held() == 300
+    desk.quote(4850, 4856)
+    name = desk.manager.place(request(**{"side": "sell", "order_type": "limit", "quantity": 300, **terms})).order_id
+    desk.trade(4854, 10)
+    desk.rounds(2)
+    desk.trade(4855, 100)
+    desk.rounds(3)
+    newest = [each for each in desk.journal.entries() if each.intent.plan_id == name][-1].state
+    assert 0 < newest.filled_qty < 300
+    assert newest.status is (S.CANCELED if set(terms) == {"price"} else S.PARTIALLY_FILLED)
+
+
 def test_the_rest_trades_at_once(desk_with):
     desk, name = desk_with(CompletionStrategy.IMMEDIATE)
     desk.rounds(2)

@@ -202,6 +202,25 @@ def test_what_ends_a_position_waits_at_the_worst_price_allowed_where_nobody_is_t
     assert desk.held() == 0
 
 
+def test_what_ends_a_position_and_is_more_than_one_order_may_be_for_leaves_in_parts(desk):
+    describe = desk.broker.instrument
+    desk.broker.instrument = lambda *args, **named: replace(describe(*args, **named), max_quantity=D(40))
+    for _ in range(3):
+        desk.manager.place(request(price=4870, quantity=35))
+    desk.rounds()
+    assert desk.held() == 105
+    ending = closing(order_type="market", price=None)
+    response = desk.manager.close_position("Order_A", replace(ending, quantity=D(105)))
+    assert response.is_success
+    desk.rounds()
+    assert desk.held() == 0
+    sold = [row.quantity for row in desk.at_venue() if row.side is Side.SELL]
+    assert sold == [40, 40, 25]
+    # Asked for once more, nothing is sent.
+    desk.manager.close_position("Order_A", replace(ending, quantity=D(105)))
+    assert len(desk.at_venue()) == 6
+
+
 def test_what_ends_a_position_is_not_sent_while_the_market_is_closed(desk):
     desk.reopened(hours=Hours(calendar("XTEH")))
     desk.clock.suspend(12 * 3600)

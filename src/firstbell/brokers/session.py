@@ -27,8 +27,10 @@ _TOKEN_TEXT: Final = re.compile(r"[\x21-\x7e]{1,16384}")
 _NS: Final = 1_000_000_000
 _FIRST_PAUSE_S: Final = 2.0
 _DOUBLINGS: Final = 8
-_LONGEST_PAUSE_S: Final = 300.0
-"""After a log-in that failed for its captchas so long a pause is made, in s, then twice as long each time."""
+_LONGEST_PAUSE_S: Final = 60.0
+"""After the second log-in in a row that failed for its captchas so long a pause is made, in s, then twice as long."""
+_WAITED_OUT_S: Final = 10
+"""A pause with so many seconds left is waited out."""
 
 
 class Session:
@@ -141,7 +143,11 @@ class Session:
                 "tried again, for that may lock the account",
                 host=self._host,
             )
-        if (left_ns := self._not_before_ns - self._clock.monotonic_ns()) > 0:
+        left_ns = self._not_before_ns - self._clock.monotonic_ns()
+        if 0 < left_ns <= _WAITED_OUT_S * _NS:
+            # Without a token nothing else of the login gets on, and a bell may be near.
+            self._clock.sleep(left_ns / _NS)
+        elif left_ns > 0:
             raise CaptchaError(
                 f"{self._host}: the last log-in failed for its captcha; another one is made in {left_ns // _NS + 1} s"
             )
@@ -152,7 +158,8 @@ class Session:
             raise
         except (WrongCaptcha, CaptchaError):
             # Whoever watches orders asks for a token every other second, and each log-in takes a few captchas.
-            pause_s = min(_FIRST_PAUSE_S * 2 ** min(self._in_vain, _DOUBLINGS), _LONGEST_PAUSE_S)
+            pause_s = min(_FIRST_PAUSE_S * 2 ** min(self._in_vain - 1, _DOUBLINGS), _LONGEST_PAUSE_S)
+            pause_s = pause_s if self._in_vain else 0.0
             self._in_vain += 1
             self._not_before_ns = self._clock.monotonic_ns() + int(pause_s * _NS)
             raise

@@ -46,6 +46,8 @@ class Trade:
         fee: What was taken for it, in the price's currency.
         client_order_id: The order that it is of, where it is one of ours.
         estimated: Whether nobody said its price, so that the order's was taken.
+        since: When it can have traded at the earliest, where that is not when we heard of it: lists tell some trades
+            later than others, and a purchase comes before the sale that it made possible.
 
     Raises:
         ValueError: The quantity is not positive, some number is not one that can be reckoned with exactly, or the time
@@ -62,6 +64,7 @@ class Trade:
     fee: Decimal = _NOTHING
     client_order_id: ClientOrderId | None = None
     estimated: bool = False
+    since: datetime | None = None
 
     def __post_init__(self) -> None:
         for number in (self.quantity, self.price, self.fee):
@@ -84,7 +87,7 @@ class Trade:
     @property
     def key(self) -> TradeKey:
         """What it is ordered by."""
-        return self.at, self.side is Side.SELL, *self.name
+        return self.since or self.at, self.side is Side.SELL, *self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from firstbell.errors import BrokerError, CaptchaError, FirstbellError, JournalError
 from firstbell.model.order_status import OrderStatus
-from firstbell.model.terms import OrderType
+from firstbell.model.terms import OrderRole, OrderType
 from firstbell.oms.orders.blotter import goes_on
 from firstbell.oms.policies.partial_fills import CancelRemaining, PartialFillHandler, Reprice
 from firstbell.oms.policies.pricing import Market
@@ -53,8 +53,7 @@ class Completing:
         seen: dict[ClientOrderId, tuple[Decimal, int]] = {}
         for entry in self._trader.blotter.working():
             order, state = entry.intent.order, entry.state
-            is_exit = order.instructions.parent_id is not None and not goes_on(entry)
-            if state.status is not OrderStatus.PARTIALLY_FILLED or is_exit:
+            if state.status is not OrderStatus.PARTIALLY_FILLED or _protects(entry):
                 continue
             filled, last_ns = self._fills.get(order.client_order_id, (state.filled_qty, now_ns))
             last_ns = last_ns if filled == state.filled_qty else now_ns
@@ -80,3 +79,15 @@ class Completing:
             raise
         except FirstbellError as error:
             _log.warning("%s: %s", order.client_order_id, error)
+
+
+def _protects(entry: Entry) -> bool:
+    """Whether an order ends a position by itself: whoever wants no rests of his orders does not want half a stop.
+
+    These are a bracket's exits, stops, and whatever was asked for as a stop loss, a profit, or an exit by that name,
+    such as the closing of a position.
+    """
+    order, terms = entry.intent.order, entry.intent.order.instructions
+    if goes_on(entry):
+        return False
+    return terms.parent_id is not None or order.order_type.waits or terms.role not in {None, OrderRole.ENTRY}

@@ -110,11 +110,13 @@ class Ways:
         rests: Whether an order may rest at the broker until its time, rather than be held back.
         is_hit: Whether the price of one that is held back has come, and it may leave.
         can_replace: Whether the broker changes a working order's quantity.
+        largest: The most shares that one order like this may be for; None where that is not known.
     """
 
     rests: Callable[[Entry], bool]
     is_hit: Callable[[Entry], bool]
     can_replace: bool
+    largest: Callable[[Entry], Decimal | None] = lambda _entry: None
 
 
 def next_steps(parent: Entry | None, legs: Sequence[Entry], ways: Ways) -> tuple[ContingentStep, ...]:
@@ -283,10 +285,16 @@ def _exits(exits: _Exits) -> tuple[ContingentStep, ...]:
         if exits.entry_ended or exits.ways.can_replace or chosen.state.triggered:
             steps.append(Release(chosen, exits.left))
     elif chosen is not None and exits.ways.can_replace and chosen.state.status in _CHANGEABLE:
-        wanted = chosen.state.filled_qty + exits.left
+        wanted = _in_one(chosen, chosen.state.filled_qty + exits.left, exits)
         if chosen.state.quantity != wanted:
             steps.append(Resize(chosen, wanted))
     return tuple(steps)
+
+
+def _in_one(leg: Entry, wanted: Decimal, exits: _Exits) -> Decimal:
+    """So many shares, or as many as one order may be for: an exit of a bracket that has traded has a further one."""
+    largest = None if exits.entry is None else exits.ways.largest(leg)
+    return wanted if largest is None else min(wanted, max(largest, leg.state.filled_qty))
 
 
 def _chosen(exits: _Exits) -> Entry | None:

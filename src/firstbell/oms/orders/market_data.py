@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from firstbell.brokers.base import Broker
     from firstbell.clock import Clock
+    from firstbell.journal.base import Entry
     from firstbell.model.identifiers import InstrumentId
     from firstbell.model.instrument import Instrument
     from firstbell.model.quote import Quote
@@ -72,6 +73,11 @@ class MarketData:
                 raise NoSuchInstrument(f"{error}; {hint}", host=error.host, status=error.status) from None
         self._called[name] = found[0]
         return self._described(found[0])
+
+    def largest_of(self, entry: Entry) -> Decimal | None:
+        """The most shares that an order of an instrument may be for, as it was last described; nobody is asked."""
+        known = self._instruments.get(entry.intent.order.instrument)
+        return None if known is None else known[1].max_quantity
 
     def described_now(self, known: Instrument) -> Instrument:
         """An instrument as its broker describes it now.

@@ -117,18 +117,23 @@ class Placing:
                 return before
             ready = self._ready(request, checked=checked, leaves=True)
             if isinstance(ready, OrderResponse):
-                return self._told(request, ready)
+                # Whoever closes positions asks again and again, and tells of it himself.
+                return self._told(request, ready) if checked else ready
             began_ns, broker_ns = time.perf_counter_ns(), trader.sender.broker_ns
             key = request.key or uuid.uuid4().hex
             order = self._order(request, key, ALONE, ready)
             bracket = order.client_order_id if is_entry else None
-            response = self._pursue(_Asked(key, order, request.key is not None, bracket), order, ready.market)
+            asked = _Asked(key, order, request.key is not None, bracket)
+            if not checked and order.quantity > ready.market.instrument.max_quantity:
+                response = self._in_parts(asked, ready.market)
+            else:
+                response = self._pursue(asked, order, ready.market)
             took_ns = time.perf_counter_ns() - began_ns - (trader.sender.broker_ns - broker_ns)
             trader.context.observe("overhead", max(took_ns, 0))
             if response.status is OrderStatus.DENIED:
                 # Another process may have been asked for the same just now.
                 response = self._keys.asked_before(request.key) or response
-            return self._told(request, response)
+            return self._told(request, response) if checked else response
 
     def hold(self, request: OrderRequest, belonging: Belonging, *, checked: bool) -> OrderResponse:
         """Claim an order that is held back whatever its broker can: one of several that belong together."""
@@ -249,6 +254,18 @@ class Placing:
             if not children[-1].is_success:
                 break
         return replace(response, children=tuple(children))
+
+    def _in_parts(self, asked: _Asked, market: Market) -> OrderResponse:
+        """Place what ends a position and is more than one order may be for, in orders as large as may be."""
+        left, largest, responses = asked.order.quantity, market.instrument.max_quantity, list[OrderResponse]()
+        while left > 0 and len(asked.made) < MOST_ORDERS:
+            name = self.name_of(part_key(asked.key, len(asked.made)))
+            part = replace(asked.order, client_order_id=name, quantity=min(left, largest))
+            responses.append(self._pursue(asked, part, market))
+            if not responses[-1].is_success:
+                break
+            left -= part.quantity
+        return replace(responses[0], children=(*responses[0].children, *responses[1:]))
 
     def _coded(self, response: OrderResponse) -> OrderResponse:
         """The response with the code of what stood against it, where none is said yet."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId
+    from firstbell.model.instrument import Instrument
     from firstbell.model.order import Order
     from firstbell.model.quote import Quote
     from firstbell.model.report import ExecutionReport
@@ -190,6 +191,7 @@ class Rounds:
             rests=self._rests,
             is_hit=lambda entry: entry.state.triggered and not self._must_stay(entry.intent.order),
             can_replace=self._trader.broker.capabilities.replace,
+            largest=self._trader.market.largest_of,
         )
 
     def _rests(self, entry: Entry) -> bool:
@@ -273,15 +275,10 @@ class Rounds:
         except (BrokerError, CaptchaError) as error:
             _log.warning("%s cannot leave: %s", order.client_order_id, error)
             return False
-        price = step.entry.state.price
-        if not order.order_type.has_limit:
-            # A stop asks for whatever price there is; where there is no market, for the worst that is allowed. That is
-            # counted from where it waits now, wherever it waited when it was placed.
-            near = step.entry.state.trigger_price or order.price
-            quote = trader.market.quote(order.instrument, fresh=True)
-            market = Market(trader.context.market, instrument, quote)
-            found = marketable_price(replace(order, price=near), market, trader.context.fallback)
-            price = waiting_price(order.side, near, market, trader.context.fallback) if found is None else found
+        quantity, price = step.quantity, self._leaves_at(step.entry, instrument)
+        if order.instructions.parent_id is not None:
+            # What is more than one order may be for has a further exit once this one has traded.
+            quantity = min(quantity, instrument.max_quantity)
         plan_id = step.entry.intent.plan_id
         trader.hear()
         if trader.claiming.is_busy_elsewhere() or self._has_changed(step.entry):
@@ -291,7 +288,7 @@ class Rounds:
         if _waited_alone(step.entry):
             self._on_their_way[plan_id] = True
         try:
-            state = trader.release(step.entry, step.quantity, price, instrument)
+            state = trader.release(step.entry, quantity, price, instrument)
         except ReportMisfit as error:
             # Another process was quicker; what it wrote stands.
             _log.info("%s", error)
@@ -314,6 +311,20 @@ class Rounds:
             more = "; it is tried again" if again else ""
             trader.context.intervene(order.client_order_id, f"it was let go and did not stay: {state.reason}{more}")
         return True
+
+    def _leaves_at(self, entry: Entry, instrument: Instrument) -> Decimal:
+        """The limit at which one that was held back leaves.
+
+        A stop asks for whatever price there is; where there is no market, for the worst that is allowed. That is
+        counted from where it waits now, wherever it waited when it was placed.
+        """
+        trader, order = self._trader, entry.intent.order
+        if order.order_type.has_limit:
+            return entry.state.price
+        near = entry.state.trigger_price or order.price
+        market = Market(trader.context.market, instrument, trader.market.quote(order.instrument, fresh=True))
+        found = marketable_price(replace(order, price=near), market, trader.context.fallback)
+        return waiting_price(order.side, near, market, trader.context.fallback) if found is None else found
 
     def _must_stay(self, order: Order) -> bool:
         """Whether what is held back may not leave now, whatever its price.

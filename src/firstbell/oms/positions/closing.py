@@ -219,8 +219,9 @@ class Closing:
             tried.order_id, tried.failures = response.order_id, 0
             self._say(tried, view, f"{words}; closing: {what} ({response.order_id}, {response.message})")
         else:
-            if response.status is OrderStatus.REJECTED and response.error not in _PASSING:
-                tried.refusals += 1
+            refused = response.status is OrderStatus.REJECTED and response.error not in _PASSING
+            # A limit of the user's own does not pass by itself either.
+            tried.refusals += refused or response.error is ErrorCode.RISK_LIMIT_BREACH
             tried.is_over = tried.refusals >= _REFUSALS
             ending = "; a person has to close it" if tried.is_over else ""
             # The words for a market that is closed have the time in them.

@@ -96,7 +96,7 @@ class Ledger:
 
     def mark(self, moment: datetime) -> None:
         """Let the trading day begin at a moment: what was held then is its opening position."""
-        count = bisect_left(self._trades, moment, key=lambda each: each.at)
+        count = bisect_left(self._trades, moment, key=lambda each: each.key[0])
         self.opening = self._after[count - 1] if count else self._base
 
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from firstbell.model.order_status import DONE, TRANSITIONS
+from firstbell.model.order import LISTS_LAG
+from firstbell.model.order_status import DONE, TRANSITIONS, ReportKind
 from firstbell.model.position import Trade
+from firstbell.model.terms import Side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import AccountName, BrokerCode
     from firstbell.model.order import Order
     from firstbell.model.report import ExecutionReport
-    from firstbell.model.terms import Side
 
     FeeOf = Callable[[BrokerCode, Side, Decimal], Decimal]
     """The fee on a trade whose fee nobody said: of its broker, its side and its value."""
@@ -55,6 +56,7 @@ class Tally:
     _told: dict[str, Trade] = field(default_factory=dict)
     _cum_qty: Decimal = _NOTHING
     _cum_at: datetime | None = None
+    _left_at: datetime | None = None
 
     def take(self, report: ExecutionReport, fee_of: FeeOf) -> bool:
         """Take in a report; whether it told of something that had traded.
@@ -62,6 +64,8 @@ class Tally:
         Raises:
             ValueError: Its trade is none that can be counted.
         """
+        if report.kind is ReportKind.SUBMITTED and self._left_at is None:
+            self._left_at = report.at
         self.price = self.price if report.price is None else report.price
         self.quantity = self.quantity if report.quantity is None else report.quantity
         tells = False
@@ -111,6 +115,8 @@ class Tally:
         self, name: str, quantity: Decimal, price: Decimal, at: datetime, fee: Decimal, *, estimated: bool = False
     ) -> Trade:
         order = self.order
+        # What was bought may have been so for as long as lists lag, though not before it had left.
+        since = max(self._left_at, at - LISTS_LAG) if self._left_at and order.side is Side.BUY else None
         return Trade(
             trade_id=name,
             account=self.account,
@@ -122,4 +128,5 @@ class Tally:
             fee=fee,
             client_order_id=order.client_order_id,
             estimated=estimated,
+            since=None if since is None else min(since, at),
         )
