@@ -35,8 +35,8 @@ with example_config(__doc__, WATCHED) as (config, live), OrderDesk.open(config, 
     # desk.start() is orders.start() and positions.start_monitoring().
     desk.start()
 
-    # A position comes from the journal's fills (what the other sells he held before: that is none of his positions); of a
-    # trade at the broker's counter it has to be told.
+    # A position comes from the journal's fills; what the other sells he held before, so that is none. Of a trade at the
+    # broker's counter it has to be told.
     desk.orders.place(OrderRequest(account=other, side="sell", price=4870, **LIMIT))
     desk.orders.place(OrderRequest(account=mine, side="buy", price=4870, **LIMIT))
     wait_until(lambda: monitor.get_position_summary()["open_positions"] == 1)
