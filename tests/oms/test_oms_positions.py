@@ -438,12 +438,18 @@ def test_of_what_goes_on_for_a_refused_entry_exits_cover_what_it_has_bought(desk
     assert desk.book.uncovered("A", FOLD) == 0
 
 
+@pytest.mark.parametrize("read_anew", [False, True])
 @pytest.mark.parametrize(("later_s", "long"), [(70, 0), (80, 40)])
-def test_a_purchase_that_is_heard_of_later_than_its_sale_is_no_position_as_long_as_lists_may_lag(desk, later_s, long):
+def test_a_purchase_that_is_heard_of_later_than_its_sale_is_no_position_as_long_as_lists_may_lag(
+    desk, later_s, long, read_anew
+):
     desk.book = PositionBook(desk.journal, no_fees, short=False)
     desk.journal.subscribe(desk.book)
     desk.order("bought", quantity=40)
     desk.order("sold", Side.SELL, quantity=40)
+    if read_anew:
+        # As by a process that has placed neither.
+        desk.book.rebuild()
     desk.now += timedelta(seconds=10)
     desk.fill("sold", "1", 40, 5100, kind=ReportKind.FILLED)
     desk.now += timedelta(seconds=later_s)

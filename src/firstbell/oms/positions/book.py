@@ -262,6 +262,7 @@ class PositionBook:
             if state.status in DONE and not state.filled_qty:
                 continue
             tally = self._new_tally(order)
+            tally.left_at = state.submitted_at
             if state.filled_qty:
                 for report in self._journal.reports(order.client_order_id):
                     self._tell(tally, report)

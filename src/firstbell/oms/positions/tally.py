@@ -46,6 +46,7 @@ class Tally:
         price: Its price now: what is not told is taken to have traded at it.
         quantity: Its quantity now.
         is_done: Whether it works no more. Late trades may still come.
+        left_at: When it was first on its way to its broker; None before that.
     """
 
     order: Order
@@ -53,10 +54,10 @@ class Tally:
     price: Decimal
     quantity: Decimal
     is_done: bool = False
+    left_at: datetime | None = None
     _told: dict[str, Trade] = field(default_factory=dict)
     _cum_qty: Decimal = _NOTHING
     _cum_at: datetime | None = None
-    _left_at: datetime | None = None
 
     def take(self, report: ExecutionReport, fee_of: FeeOf) -> bool:
         """Take in a report; whether it told of something that had traded.
@@ -64,8 +65,8 @@ class Tally:
         Raises:
             ValueError: Its trade is none that can be counted.
         """
-        if report.kind is ReportKind.SUBMITTED and self._left_at is None:
-            self._left_at = report.at
+        if report.kind is ReportKind.SUBMITTED and self.left_at is None:
+            self.left_at = report.at
         self.price = self.price if report.price is None else report.price
         self.quantity = self.quantity if report.quantity is None else report.quantity
         tells = False
@@ -116,7 +117,7 @@ class Tally:
     ) -> Trade:
         order = self.order
         # What was bought may have been so for as long as lists lag, though not before it had left.
-        since = max(self._left_at, at - LISTS_LAG) if self._left_at and order.side is Side.BUY else None
+        since = max(self.left_at, at - LISTS_LAG) if self.left_at and order.side is Side.BUY else None
         return Trade(
             trade_id=name,
             account=self.account,
