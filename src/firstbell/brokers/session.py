@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 _TOKEN_TEXT: Final = re.compile(r"[\x21-\x7e]{1,16384}")
 """What can stand in a header."""
 _NS: Final = 1_000_000_000
-_FIRST_PAUSE_S: Final = 2.0
+_FIRST_PAUSE_S: Final = 2
 _DOUBLINGS: Final = 8
-_LONGEST_PAUSE_S: Final = 60.0
+_LONGEST_PAUSE_S: Final = 60
 """After the second log-in in a row that failed for its captchas so long a pause is made, in s, then twice as long."""
 _WAITED_OUT_S: Final = 10
 """A pause with so many seconds left is waited out."""
@@ -158,10 +158,10 @@ class Session:
             raise
         except (WrongCaptcha, CaptchaError):
             # Whoever watches orders asks for a token every other second, and each log-in takes a few captchas.
-            pause_s = min(_FIRST_PAUSE_S * 2 ** min(self._in_vain - 1, _DOUBLINGS), _LONGEST_PAUSE_S)
-            pause_s = pause_s if self._in_vain else 0.0
+            if self._in_vain:
+                pause_s = min(_FIRST_PAUSE_S << min(self._in_vain - 1, _DOUBLINGS), _LONGEST_PAUSE_S)
+                self._not_before_ns = self._clock.monotonic_ns() + pause_s * _NS
             self._in_vain += 1
-            self._not_before_ns = self._clock.monotonic_ns() + int(pause_s * _NS)
             raise
         self._in_vain = 0
         # A broker may give the same one again.

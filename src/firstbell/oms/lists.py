@@ -26,6 +26,8 @@ MIN_ABSENCE_NS: Final = 75 * 1_000_000_000
 """How far apart the first and last of those looks must be: 60 s are promised, and lists are known to lag by more."""
 CLOCK_SLACK: Final = timedelta(seconds=5)
 """How much earlier than our sending a row may claim to be: clocks differ, and the broker's times are cut to seconds."""
+LASTING: Final = frozenset({TimeInForce.GTC, TimeInForce.GTD})
+"""What does not end with its day by itself."""
 
 
 def listed_on(entry: Entry) -> date:
@@ -52,10 +54,6 @@ def shows_day(day: date, rows: Iterable[VenueOrder], entries: Iterable[Entry]) -
 def exchange_day(wall_ns: int) -> date:
     """The day that it is at the exchange."""
     return instant(wall_ns).astimezone(TEHRAN).date()
-
-
-LASTING: Final = frozenset({TimeInForce.GTC, TimeInForce.GTD})
-"""What does not end with its day by itself."""
 
 
 @dataclass(slots=True)

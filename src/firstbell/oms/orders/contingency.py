@@ -212,9 +212,8 @@ def _left_over(newest: Sequence[Entry], left: Decimal) -> list[ContingentStep]:
     for leg in newest:
         chains.setdefault(leg.intent.order.role, []).append(leg)
     further = [Extend(chain[-1], left) for chain in chains.values() if _has_done_its_work(chain[-1])]
-    if any(leg.state.status not in DONE for leg in newest):
-        return list(further)
-    if any(step.entry.state.filled_qty for step in further):
+    is_protected = any(leg.state.status not in DONE for leg in newest)
+    if is_protected or any(step.entry.state.filled_qty for step in further):
         return list(further)
     begun = [chain[-1] for chain in chains.values() if chain[0].state.status is OrderStatus.FILLED]
     stops = [leg for leg in begun if leg.intent.order.order_type.waits]

@@ -12,9 +12,14 @@ _LONGEST_NS: Final = 16_000_000_000
 
 
 class Pauses:
-    """When what has failed may be tried again: after a second, then after twice as long each time, 16 s at most."""
+    """When what has failed may be tried again: after a second, then after twice as long each time.
 
-    def __init__(self) -> None:
+    Args:
+        longest_ns: The longest pause, in ns; 16 s by default.
+    """
+
+    def __init__(self, longest_ns: int = _LONGEST_NS) -> None:
+        self._longest_ns = longest_ns
         self._until: dict[Hashable, tuple[int, int]] = {}
 
     def may(self, what: Hashable, now_ns: int) -> bool:
@@ -24,7 +29,7 @@ class Pauses:
     def failed(self, what: Hashable, now_ns: int) -> None:
         """It has failed: the next try comes after a pause."""
         _, before_ns = self._until.get(what, (0, 0))
-        pause_ns = min(before_ns * 2, _LONGEST_NS) or _FIRST_NS
+        pause_ns = min(before_ns * 2, self._longest_ns) or _FIRST_NS
         self._until[what] = (now_ns + pause_ns, pause_ns)
 
     def done(self, what: Hashable) -> None:

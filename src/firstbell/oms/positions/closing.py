@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
@@ -15,6 +15,7 @@ from firstbell.model.order_request import OrderRequest
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderRole, OrderType, Side
 from firstbell.oms.lists import exchange_day
+from firstbell.oms.orders.pauses import Pauses
 from firstbell.oms.positions.loss_limits import PositionAlert
 from firstbell.risk.trading_state import TradingState
 from firstbell.risk.verdict import ErrorCode
@@ -46,10 +47,8 @@ _PASSING: Final = frozenset(
 )
 """Why a refusal says nothing of the next one."""
 _TAKEN_OFF: Final = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED})
-_FIRST_PAUSE_NS: Final = 1_000_000_000
-_DOUBLINGS: Final = 6
 _LONGEST_PAUSE_NS: Final = 60_000_000_000
-"""The first pause after what was not placed, in ns; then twice as long each time, and so long at most."""
+"""The longest pause after what was not placed, in ns."""
 
 
 class Closer(Protocol):
@@ -117,8 +116,7 @@ class Levels:
 class _Try:
     day: date
     refusals: int = 0
-    failures: int = 0
-    not_before_ns: int = 0
+    pauses: Pauses = field(default_factory=lambda: Pauses(_LONGEST_PAUSE_NS))
     order_id: ClientOrderId | None = None
     is_over: bool = False
     said: str | None = None
@@ -168,7 +166,7 @@ class Closing:
         tried = self._tries.get(key)
         if tried is None or tried.day != day:
             tried = self._tries[key] = _Try(day)
-        if tried.is_over or self._clock.monotonic_ns() < tried.not_before_ns:
+        if tried.is_over or not tried.pauses.may(key, self._clock.monotonic_ns()):
             return
         words = f"{view.account} {view.instrument}: {reason} reached with {_money(view.profit)}"
         if not close or self._closer is None:
@@ -203,7 +201,7 @@ class Closing:
         try:
             response = closer.close_position(view.account, request)
         except FirstbellError as error:
-            self._not_placed(tried, view, f"{words}; not closed, {what}: {error}")
+            self._not_placed(tried, view, request, f"{words}; not closed, {what}: {error}")
             return
         ended = response.is_made is False or response.status in _TAKEN_OFF or response.order_id == tried.order_id
         if response.order_id is not None and ended:
@@ -216,7 +214,8 @@ class Closing:
         elif response.is_success or response.is_unresolved:
             # The one before, if there was any, was taken and has come to nothing all the same.
             tried.refusals += tried.order_id is not None
-            tried.order_id, tried.failures = response.order_id, 0
+            tried.order_id = response.order_id
+            tried.pauses.done(request.key)
             self._say(tried, view, f"{words}; closing: {what} ({response.order_id}, {response.message})")
         else:
             refused = response.status is OrderStatus.REJECTED and response.error not in _PASSING
@@ -226,12 +225,12 @@ class Closing:
             ending = "; a person has to close it" if tried.is_over else ""
             # The words for a market that is closed have the time in them.
             about = response.error if response.error in _PASSING else None
-            self._not_placed(tried, view, f"{words}; not closed, {what}: {response.message}{ending}", about)
+            self._not_placed(tried, view, request, f"{words}; not closed, {what}: {response.message}{ending}", about)
 
-    def _not_placed(self, tried: _Try, view: PositionView, text: str, about: str | None = None) -> None:
-        tried.failures += 1
-        pause_ns = min(_FIRST_PAUSE_NS * 2 ** min(tried.failures - 1, _DOUBLINGS), _LONGEST_PAUSE_NS)
-        tried.not_before_ns = self._clock.monotonic_ns() + pause_ns
+    def _not_placed(
+        self, tried: _Try, view: PositionView, request: OrderRequest, text: str, about: str | None = None
+    ) -> None:
+        tried.pauses.failed(request.key, self._clock.monotonic_ns())
         self._say(tried, view, text, about)
 
     def _say(self, tried: _Try, view: PositionView, text: str, about: str | None = None) -> None:
