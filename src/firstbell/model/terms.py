@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class Side(StrEnum):
@@ -39,7 +40,11 @@ class OrderType(StrEnum):
     @property
     def waits(self) -> bool:
         """Whether it waits for a trigger price before it may trade."""
-        return self in {OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP}
+        return self in WAITING
+
+
+WAITING: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
+"""The types that wait for a trigger price before they may trade."""
 
 
 class TimeInForce(StrEnum):

@@ -198,7 +198,7 @@ class Reconciler:
             told(result.unresolved)
             open_ = (*result.unresolved, *result.pending)
             reachable = [entry for entry in open_ if entry.intent.login in self._brokers]
-            unshown = self._day_over is not None and self._day_over.is_waiting
+            unshown = self._day_over is not None and self._day_over.waits_for(result.looked)
             if not (reachable or unshown) or self._clock.monotonic_ns() >= until_ns:
                 return result
             self._clock.sleep(LOOK_EVERY_S)

@@ -200,7 +200,7 @@ def _bracket(entry: Entered, exits: Sequence[Entry], ways: Ways) -> tuple[Contin
     steps = [*over, *renewed, *_exits(_Exits(entry, live, left, ways))]
     if left < 0:
         steps.append(Oversold(entry.newest[0], -left))
-    if left > 0 and not renewed:
+    if left > 0 and not renewed and len(live) < len(newest):
         steps += _left_over(newest, left)
     return tuple(steps)
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_WORKING: Final = PLACED - DONE
 _UNSHOWN: Final = (
     "its day, {day}, is over, and no list shows it: it counts as expired; what it may have traded since it was last "
     "seen is not known, so look at the broker"
@@ -64,10 +65,9 @@ class DayOver:
         self._intervene = intervene
         self._absences: dict[ClientOrderId, Absence] = {}
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether there are some that no list has shown, and that has not gone on for long enough to go by it."""
-        return bool(self._absences)
+    def waits_for(self, names: Iterable[ClientOrderId]) -> bool:
+        """Whether no list has shown one of them, and that has not gone on for long enough to go by it."""
+        return any(name in self._absences for name in names)
 
     def look(self, entries: Iterable[Entry], rows: Sequence[VenueOrder], capabilities: Capabilities) -> None:
         """Look at the list of a day, once what it tells of trades has been written down.
@@ -80,13 +80,19 @@ class DayOver:
         Raises:
             JournalError: It could not be written down.
         """
+        over = []
+        today = exchange_day(self._clock.wall_ns())
+        for entry in entries:
+            if entry.state.status in _WORKING and listed_on(entry) < today and self._is_over(entry, capabilities):
+                over.append(entry)
+            else:
+                self._absences.pop(entry.intent.order.client_order_id, None)
+        if not over:
+            return
         names = {row.venue_order_id: row for row in rows}
         ours = {row.client_order_id: row for row in rows if row.client_order_id is not None}
-        for entry in entries:
+        for entry in over:
             name, state = entry.intent.order.client_order_id, entry.state
-            if state.status not in PLACED - DONE or not self._is_over(entry, capabilities):
-                self._absences.pop(name, None)
-                continue
             row = None if state.venue_order_id is None else names.get(state.venue_order_id)
             row = row or ours.get(name)
             day = listed_on(entry)
@@ -103,8 +109,6 @@ class DayOver:
         if order.time_in_force in LASTING and not is_supplied(order, capabilities):
             return False
         now = instant(self._clock.wall_ns())
-        if listed_on(entry) >= exchange_day(self._clock.wall_ns()):
-            return False
         ends = _end_of_day(self._calendar, entry.state.submitted_at or entry.claimed_at)
         return ends is not None and now >= ends
 

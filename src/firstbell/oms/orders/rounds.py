@@ -11,9 +11,9 @@ from firstbell.journal.base import ReportMisfit
 from firstbell.market import Phase
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, NEVER_PLACED, OrderStatus, ReportKind
-from firstbell.model.terms import Side, TimeInForce
+from firstbell.model.terms import WAITING, Side, TimeInForce
 from firstbell.oms.orders.asking import Asking
-from firstbell.oms.orders.blotter import goes_on, never_came
+from firstbell.oms.orders.blotter import family_of, goes_on, never_came
 from firstbell.oms.orders.completing import Completing
 from firstbell.oms.orders.contingency import (
     Adjust,
@@ -167,9 +167,10 @@ class Rounds:
     # --- orders that belong together
 
     def _keep_together(self) -> None:
+        ways = self._ways()
         for _ in range(_STEPS):
             families = [self._trader.blotter.family(name) for name in self._trader.blotter.families()]
-            steps = [step for legs in families if self._are_ours(legs) for step in self._next_steps(legs)]
+            steps = [step for legs in families if self._are_ours(legs) for step in self._next_steps(legs, ways)]
             if not [step for step in steps if self._take(step)]:
                 break
         self._has_looked = True
@@ -179,12 +180,12 @@ class Rounds:
         owner = self._trader.context.owner
         return all(leg.owner == owner for leg in legs if leg.is_held_back)
 
-    def _next_steps(self, legs: Sequence[Entry]) -> Sequence[ContingentStep]:
+    def _next_steps(self, legs: Sequence[Entry], ways: Ways) -> Sequence[ContingentStep]:
         parent = self._parent_of(legs[0])
         if parent is None and legs[0].intent.order.instructions.parent_id is not None:
             # Whoever claimed them died before he claimed their entry: it never left, and there is nothing to protect.
             return [Withdraw(leg, "its entry never came") for leg in legs if leg.is_held_back]
-        return next_steps(parent, legs, self._ways())
+        return next_steps(parent, legs, ways)
 
     def _ways(self) -> Ways:
         return Ways(
@@ -199,13 +200,14 @@ class Rounds:
 
         A stop at the broker protects also while this process does not run, so it goes before the profit.
         """
-        order, types = entry.intent.order, self._trader.broker.capabilities.order_types
-        family = self._trader.blotter.family(order.instructions.group or order.instructions.parent_id or "")
+        kind, types = entry.intent.order.order_type, self._trader.broker.capabilities.order_types
+        if kind.waits:
+            return kind in types
+        if WAITING.isdisjoint(types):
+            return True
+        family = self._trader.blotter.family(family_of(entry) or "")
         alive = [e.intent.order.order_type for e in family if e.state.status not in DONE and not goes_on(e)]
-        stops_rest = any(kind.waits and kind in types for kind in alive)
-        if order.order_type.waits:
-            return order.order_type in types
-        return not stops_rest
+        return not any(other.waits and other in types for other in alive)
 
     def _parent_of(self, entry: Entry) -> Entry | None:
         parent_id = entry.intent.order.instructions.parent_id
