@@ -12,36 +12,31 @@ from typing import TYPE_CHECKING, Final
 from firstbell.errors import BrokerError, CaptchaError
 from firstbell.market.fees import fee_rate
 from firstbell.model.identifiers import request_order_id
-from firstbell.model.instant import instant
 from firstbell.model.instructions import Instructions
 from firstbell.model.order import Order
-from firstbell.model.order_status import DONE, PLACED, OrderStatus
+from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderOutcome, OrderRole, OrderType, Side
 from firstbell.oms.orders.key_orders import MOST_ORDERS, KeyOrders, other_terms, part_key
 from firstbell.oms.orders.queue_position import volume_ahead
-from firstbell.oms.orders.response import OrderResponse
-from firstbell.oms.orders.terms_at_broker import why_not_taken
+from firstbell.oms.orders.readiness import Readiness
+from firstbell.oms.orders.response import OrderResponse, denied
 from firstbell.oms.orders.trader import Denied
 from firstbell.oms.policies.exposure import Exposure
-from firstbell.oms.policies.fallback import ManualIntervention, Means, applied, marketable_price, propose, waiting_price
+from firstbell.oms.policies.fallback import ManualIntervention, Means, applied, propose
 from firstbell.oms.policies.placement_error import placement_error
-from firstbell.oms.policies.pricing import Market
 from firstbell.risk.trading_state import TradingState
-from firstbell.risk.validation import market_takes_orders
-from firstbell.risk.verdict import ErrorCode, Verdict
+from firstbell.risk.verdict import ErrorCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from decimal import Decimal
-
     from firstbell.config import AccountSettings
     from firstbell.journal.base import Entry
-    from firstbell.model.identifiers import ClientOrderId, InstrumentId
+    from firstbell.model.identifiers import ClientOrderId
     from firstbell.model.instrument import Instrument
     from firstbell.model.order_request import OrderRequest
     from firstbell.model.quote import Quote
+    from firstbell.oms.orders.readiness import Ready
     from firstbell.oms.orders.trader import Trader
-    from firstbell.risk.validation import Check
+    from firstbell.oms.policies.pricing import Market
 
 _log = logging.getLogger(__name__)
 
@@ -56,14 +51,6 @@ class Belonging:
 
 ALONE: Final = Belonging()
 """It belongs with no others."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """What a request that has passed its checks is placed by."""
-
-    market: Market
-    price: Decimal
 
 
 @dataclass(slots=True)
@@ -97,6 +84,7 @@ class Placing:
     def __init__(self, trader: Trader, account: AccountSettings) -> None:
         self._trader = trader
         self._account = account
+        self._readiness = Readiness(trader)
         self._keys = KeyOrders(trader.blotter, self.name_of)
 
     def place(self, request: OrderRequest, *, is_entry: bool = False, checked: bool = True) -> OrderResponse:
@@ -115,7 +103,7 @@ class Placing:
         with trader.lock:
             if (before := self._asked_before(request)) is not None:
                 return before
-            ready = self._ready(request, checked=checked, leaves=True)
+            ready = self._readiness.of(request, checked=checked, leaves=True)
             if isinstance(ready, OrderResponse):
                 # Whoever closes positions asks again and again, and tells of it himself.
                 return self._told(request, ready) if checked else ready
@@ -140,7 +128,7 @@ class Placing:
         with self._trader.lock:
             if (before := self._asked_before(request)) is not None:
                 return before
-            ready = self._ready(request, checked=checked)
+            ready = self._readiness.of(request, checked=checked)
             if isinstance(ready, OrderResponse):
                 return self._told(request, ready)
             order = self._order(request, request.key or uuid.uuid4().hex, belonging, ready)
@@ -177,41 +165,6 @@ class Placing:
         if response.order_id is None:
             self._trader.context.denied(self._account, request, response.message)
         return response
-
-    def _ready(self, request: OrderRequest, *, checked: bool, leaves: bool = False) -> _Ready | OrderResponse:
-        """What a request is placed by, or why it is not.
-
-        Args:
-            request: The request.
-            checked: Whether it is checked.
-            leaves: Whether it is to leave now, where its broker knows orders of its type: then a sell is for no more
-                than is held. What is held back may be for shares that are still to be bought.
-        """
-        trader = self._trader
-        try:
-            instrument = trader.market.instrument(request.instrument)
-        except (BrokerError, CaptchaError) as error:
-            return denied(f"{request.instrument} could not be read: {error}", placement_error(error))
-        if request.instrument != instrument.id:
-            # It was asked for by its symbol.
-            request = replace(request, instrument=instrument.id)
-        quote = trader.market.quote(instrument.id, fresh=not request.order_type.has_limit)
-        sells = leaves and request.side is Side.SELL and not request.order_type.waits
-        held = self._held(instrument.id, fresh=False) if checked and sells else None
-        checks = None if checked else (market_takes_orders,)
-        if (checked or leaves) and (verdicts := self._verdicts(request, instrument, quote, held, checks)):
-            # What was known may be minutes old: nothing is denied by that alone.
-            instrument = trader.market.described_now(instrument)
-            held = None if held is None else self._held(instrument.id, fresh=True)
-            if verdicts := self._verdicts(request, instrument, quote, held, checks):
-                return denied("; ".join(map(str, verdicts)), verdicts[0].code, verdicts)
-        if (why := self._not_taken(request)) is not None:
-            return denied(why, ErrorCode.VALIDATION_ERROR)
-        market = Market(trader.context.market, instrument, quote)
-        price = self._price(request, market, waits=not checked)
-        if price is None:
-            return denied("no price is known at which it would trade", ErrorCode.PRICE_ERROR)
-        return _Ready(market, price)
 
     def name_of(self, key: str) -> ClientOrderId:
         """The name that an order of a key has, or would get."""
@@ -309,70 +262,7 @@ class Placing:
         others = [e.state for e in self._keys.all(asked.key) if e.intent.order.client_order_id != name]
         return Exposure.of(asked.order.quantity, others).why_not(entry.intent.order.quantity)
 
-    def _held(self, name: InstrumentId, *, fresh: bool) -> Decimal | None:
-        """What of an instrument is held and not on sale already, in shares; None where nobody says.
-
-        The broker's list may not show yet what was bought today, so that is added: rather too much than too little, for
-        nobody is to be kept from selling what is his.
-        """
-        held = self._trader.market.holding(name, fresh=fresh)
-        if held is None:
-            return None
-        blotter, today = self._trader.blotter, self._trader.context.today()
-        for entry in (*blotter.open(), *blotter.done()):
-            order, state = entry.intent.order, entry.state
-            if order.instrument != name:
-                continue
-            if order.side is Side.BUY and order.day == today:
-                held += state.filled_qty
-            elif order.side is Side.SELL and state.status in PLACED - DONE:
-                held -= state.leaves_qty
-        return max(held, held * 0)
-
-    def _verdicts(
-        self,
-        request: OrderRequest,
-        instrument: Instrument,
-        quote: Quote | None,
-        held: Decimal | None,
-        only: Sequence[Check] | None,
-    ) -> Sequence[Verdict]:
-        context = self._trader.context
-        began_ns = time.perf_counter_ns()
-        found = context.validator.validate_order(
-            request,
-            instrument=instrument,
-            quote=quote,
-            now=instant(context.clock.wall_ns()),
-            hours=self._trader.hours,
-            holdings=None if held is None else {instrument.id: held},
-            only=only,
-        )
-        context.observe("validation", time.perf_counter_ns() - began_ns)
-        return found.verdicts
-
-    def _not_taken(self, request: OrderRequest) -> str | None:
-        return why_not_taken(request.order_type, request.time_in_force, self._trader.broker.capabilities)
-
-    def _price(self, request: OrderRequest, market: Market, *, waits: bool) -> Decimal | None:
-        """The limit price; of an order without one, what it is valued at: near the market, or at its trigger.
-
-        Where nobody is there to trade with, a market order that `waits` is for the worst price that is allowed.
-        """
-        if request.price is not None:
-            return request.price
-        if request.order_type is OrderType.MARKET:
-            fallback = self._trader.context.fallback
-            price = marketable_price(request, market, fallback)
-            if price is not None or not waits or market.quote is None:
-                return price
-            near = market.quote.last_price or market.instrument.reference_price
-            return None if near is None else waiting_price(request.side, near, market, fallback)
-        if request.trigger_price is not None:
-            return request.trigger_price
-        return None if market.quote is None else market.quote.last_price or market.quote.touch(request.side)
-
-    def _order(self, request: OrderRequest, key: str, belonging: Belonging, ready: _Ready) -> Order:
+    def _order(self, request: OrderRequest, key: str, belonging: Belonging, ready: Ready) -> Order:
         market, price, trigger = ready.market, ready.price, request.trigger_price
         if (
             request.order_type is OrderType.TRAILING_STOP
@@ -423,8 +313,3 @@ class Placing:
         if not rests or before is None or not self._trader.broker.capabilities.shows_book:
             return response
         return replace(response, queue=volume_ahead(before, order.side, order.price))
-
-
-def denied(why: str, error: ErrorCode | None, verdicts: Sequence[Verdict] = ()) -> OrderResponse:
-    """The response to what was denied before it got a name."""
-    return OrderResponse(None, OrderStatus.DENIED, OrderOutcome.NOT_SENT, why, error=error, verdicts=tuple(verdicts))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.model.terms import OrderRole
 from firstbell.oms.orders.contingency import entered
-from firstbell.oms.orders.placing import Belonging, Placing, denied
+from firstbell.oms.orders.placing import Belonging, Placing
 from firstbell.oms.orders.requests import unequal
-from firstbell.oms.orders.response import OrderResponse
+from firstbell.oms.orders.response import OrderResponse, denied
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ class PlacingTogether(Placing):
             if (before := self._asked_before(request.entry)) is not None:
                 return (before, *self._keys.legs(legs))
             entry = replace(request.entry, key=key, role=request.entry.role or OrderRole.ENTRY)
-            if isinstance(ready := self._ready(entry, checked=True), OrderResponse):
+            if isinstance(ready := self._readiness.of(entry, checked=True), OrderResponse):
                 return (self._told(entry, ready),)
             belonging = Belonging(parent_id=self.name_of(key))
             exits = [self.hold(replace(leg, key=f"{key}/{leg.role}"), belonging, checked=False) for leg in request.legs]

@@ -9,6 +9,7 @@ from firstbell.model.order_status import ASKED, DONE, PLACED, OrderStatus
 from firstbell.model.terms import OrderOutcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from decimal import Decimal
 
     from firstbell.journal.base import Entry
@@ -75,6 +76,11 @@ class OrderResponse:
     def is_done(self) -> bool:
         """Whether it no longer works, and nothing goes on for it."""
         return self.status in DONE and all(child.is_done for child in self.children)
+
+
+def denied(why: str, error: ErrorCode | None, verdicts: Sequence[Verdict] = ()) -> OrderResponse:
+    """The response to what was denied before it got a name."""
+    return OrderResponse(None, OrderStatus.DENIED, OrderOutcome.NOT_SENT, why, error=error, verdicts=tuple(verdicts))
 
 
 def response_of(entry: Entry, *, error: ErrorCode | None = None, message: str | None = None) -> OrderResponse:
