@@ -163,6 +163,14 @@ def test_persian_stays_and_what_would_command_a_terminal_does_not(house):
     assert text.endswith(r"بازار بسته است \x1b[31m\u202e [red]")
 
 
+def test_a_line_break_in_a_brokers_words_makes_no_second_event(house):
+    forged = "no money\n2026-11-21T05:15:00.000000+00:00 ENTRY Order_Paper (paper) buy 999 FORGED at 1"
+    house.logger().log_order_failed("gs", "I", "buy", 1, 1, forged)
+    (shown,) = house.log().splitlines()
+    assert "\\n2026-11-21T05:15:00.000000+00:00 ENTRY" in shown
+    assert house.lines()[0]["reason"] == forged
+
+
 def test_it_is_followed_across_rotations_until_ctrl_c(house, follow):
     logger = house.logger(max_size=1024, keep=100)
     logger.log_order_cancel("gs", "I", "before")

@@ -277,6 +277,46 @@ def test_one_of_a_group_whose_key_was_placed_by_a_fallback_is_not_placed_again(d
     assert quantities(desk) == placed
 
 
+def exits_of(desk):
+    """A profit at the broker and a stop held back, of which one cancels the other, under keys; 100 are held."""
+    desk.manager.place(request(quantity=100, price=4870))
+    desk.rounds()
+    profit = request(side="sell", quantity=100, price=4950, key="profit")
+    stop = request(side="sell", quantity=100, order_type="stop", price=None, trigger_price=4800, key="stop")
+    return OcoRequest(orders=(profit, stop))
+
+
+def test_a_group_that_is_asked_for_again_keeps_what_it_holds_back(desk):
+    asked = exits_of(desk)
+    first = desk.manager.place_oco(asked)
+    assert [(each.status, each.is_held) for each in first] == [(S.ACCEPTED, False), (S.INITIALIZED, True)]
+    again = desk.manager.place_oco(asked)
+    assert [(each.order_id, each.status, each.is_held) for each in again] == [
+        (each.order_id, each.status, each.is_held) for each in first
+    ]
+    desk.open()
+    desk.rounds()
+    made = len(desk.journal.entries())
+    assert [each.is_success for each in desk.manager.place_oco(asked)] == [True, True]
+    assert len(desk.journal.entries()) == made
+    desk.quote(4790, 4795, bid_quantity=D(50_000))
+    desk.trade(4792, 10)
+    desk.rounds(3)
+    assert desk.held() == 0
+
+
+def test_what_was_refused_of_a_group_is_placed_again_in_the_same_group(desk):
+    asked = exits_of(desk)
+    desk.refuse(Reason.UNKNOWN_ORDER, only=1)
+    profit, stop = desk.manager.place_oco(asked)
+    assert (profit.status, stop.is_held) == (S.REJECTED, True)
+    desk.refuse()
+    profit, stop = desk.manager.place_oco(asked)
+    assert (profit.status, stop.is_held) == (S.ACCEPTED, True)
+    groups = {each.intent.order.instructions.group for each in desk.journal.entries()} - {None}
+    assert len(groups) == 1
+
+
 def test_an_order_that_somebody_has_called_like_a_part_is_none(desk):
     desk.refuse(Reason.UNKNOWN_ORDER, only=1)
     first = desk.manager.place(request(key="k"))

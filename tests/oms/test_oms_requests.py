@@ -173,3 +173,23 @@ def test_orders_of_which_one_cancels_the_others_are_of_one_account():
         OcoRequest(orders=(request(account="A"), request(account="B")))
     with pytest.raises(ValueError, match="orders: they are of one account"):
         OcoRequest(orders=(request(account="A"), request()))
+
+
+def test_a_request_names_everything_that_is_wrong_with_it_at_once():
+    with pytest.raises(ValueError, match=".") as caught:
+        OrderRequest(
+            instrument=ISIN,
+            side="buy",
+            order_type="limit",
+            quantity=1.5,
+            trigger_price=4800,
+            time_in_force="gtd",
+            expires_at="tomorrow",
+        )
+    assert [each.partition(":")[0] for each in str(caught.value).split("; ")] == [
+        "quantity",
+        "price",
+        "trigger_price",
+        "expires_at",
+    ]
+    assert "'tomorrow' is no point in time" in str(caught.value)

@@ -130,6 +130,14 @@ def test_no_more_is_sold_than_is_held_where_holdings_are_given(holdings, valid):
     assert judged(BUY, holdings=holdings).is_valid
 
 
+def test_where_the_config_leaves_the_hours_to_the_broker_nothing_is_denied_for_them():
+    night = FRIDAY + timedelta(hours=13)
+    left = CONFIG.model_copy(update={"validation": CONFIG.validation.model_copy(update={"market_hours": False})})
+    assert not judged(now=night).is_valid
+    assert judged(validator=OrderValidator(left), now=night).is_valid
+    assert OrderValidator(left).validate_change(now=night).is_valid
+
+
 def test_a_paper_market_takes_orders_on_a_friday_night():
     night = FRIDAY + timedelta(hours=13)
     hours = Hours(always_open(TEHRAN.tz, market="XTEH"))

@@ -6,11 +6,10 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import click
-from rich.markup import escape
 
 from firstbell.alerts.base import Message
 from firstbell.cli.alerting import Alerts, messenger_of
-from firstbell.cli.shell import Shell, shared_options
+from firstbell.cli.shell import Shell, foreign, shared_options
 from firstbell.cli.tables import print_warnings
 from firstbell.config import load
 from firstbell.errors import AlertError, RunError
@@ -51,9 +50,9 @@ def test(shell: Shell) -> int:
     if shell.json:
         shell.print_json({"arrived": problem is None, "messenger": messenger.name, "bot": bot, "problem": problem})
     elif problem is None:
-        shell.out.print(f"[green]ok[/]: {messenger.name} has taken the message from @{escape(bot or '')}.")
+        shell.out.print(f"[green]ok[/]: {messenger.name} has taken the message from @{foreign(bot or '')}.")
     else:
-        shell.out.print(f"[red]not arrived[/]: {escape(problem)}")
+        shell.out.print(f"[red]not arrived[/]: {foreign(problem)}")
     return 0 if problem is None else _FAILED
 
 

@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich.markup import escape
 
-from firstbell.cli.shell import Shell, shared_options
+from firstbell.cli.shell import Shell, foreign, shared_options
 from firstbell.config.state_dir import state_dir_of
 from firstbell.errors import RunError
 from firstbell.oms.engines import Engines
@@ -52,7 +51,7 @@ def halt(shell: Shell, *, why: str) -> int:
     else:
         _print(shell, called)
     if called.failure is not None:
-        shell.err.print(f"[red]It will not survive a restart:[/] {escape(called.failure)}")
+        shell.err.print(f"[red]It will not survive a restart:[/] {foreign(called.failure)}")
     else:
         tell_people(shell.config, called.in_force, None)
     return 0 if called.is_whole else _FAILED
@@ -73,7 +72,7 @@ def resume(shell: Shell) -> int:
     elif was is None:
         shell.out.print("Trading was not halted.")
     else:
-        shell.out.print(f"[green bold]{TradingState.ACTIVE}[/] again. It was {escape(str(was))}")
+        shell.out.print(f"[green bold]{TradingState.ACTIVE}[/] again. It was {foreign(str(was))}")
     if was is not None:
         tell_people(shell.config, None, _user())
     return 0
@@ -164,9 +163,9 @@ def _print(shell: Shell, called: Called) -> None:
     state = TradingState.HALTED if called.failure is None else f"NOT {TradingState.HALTED}"
     shell.out.print(f"[red bold]{state}[/]: {called.stands}")
     if called.in_force is not None:
-        shell.out.print(escape(str(called.in_force)))
+        shell.out.print(foreign(str(called.in_force)))
     for owner in called.told:
-        shell.out.print(f"  {escape(str(owner))}: {escape(called.words(owner))}")
+        shell.out.print(f"  {foreign(str(owner))}: {foreign(called.words(owner))}")
     if not called.told:
         shell.out.print("No run is going on here.")
 

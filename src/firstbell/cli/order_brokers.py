@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.markup import escape
 
 from firstbell.cli.order_shell import command_id, quiet_office
-from firstbell.cli.shell import Shell, shared_options
+from firstbell.cli.shell import Shell, foreign, shared_options
 from firstbell.cli.tables import add_columns, life, plain_table, print_table
 from firstbell.errors import BrokerError, CaptchaError
 from firstbell.model.broker_codes import PAPER
@@ -95,7 +94,7 @@ def _print(
             "" if counted.error_rate is None else f"{counted.error_rate:.0%}",
             str(counted.calls or ""),
             _ago(report.last_answer or counted.last_answer),
-            "" if error is None else escape(error),
+            "" if error is None else foreign(error),
         )
     print_table(shell.out, table)
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from firstbell.cli.order_tail import Tail
 from firstbell.cli.output import is_lost
-from firstbell.cli.shell import Shell, shared_options
+from firstbell.cli.shell import Shell, foreign, shared_options
 from firstbell.config import load
 from firstbell.errors import RunError
 from firstbell.journal.order_events import OrderEvent
@@ -120,7 +120,7 @@ def _show(shell: Shell, line: dict[str, Any], tz: tzinfo) -> None:
         shell.print_json_line(line)
         return
     color = _COLORS.get(str(line["event"]))
-    text = escape(words(line, tz))
+    text = foreign(words(line, tz))
     shell.out.print(f"[{color}]{text}[/]" if color else text, soft_wrap=True)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-
 from firstbell.cli.alerting import tell_orders
+from firstbell.cli.shell import foreign
 from firstbell.cli.tables import add_columns, order_words, plain_table, print_table
 from firstbell.clock import exchange_now
 from firstbell.config import load
@@ -149,9 +148,9 @@ def order_table(entries: Sequence[Entry], title: str) -> Table:
             _asked(entry),
             grouped(state.filled_qty),
             order.client_order_id,
-            state.venue_order_id or "",
+            foreign(state.venue_order_id or ""),
             f"{'held back' if entry.is_held_back else state.status.value}{unresolved}",
-            escape(state.reason or ""),
+            foreign(state.reason or ""),
         )
     return table
 

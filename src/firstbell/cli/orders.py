@@ -16,7 +16,7 @@ from firstbell.cli.order_watch import watch
 from firstbell.cli.place import place, replace
 from firstbell.cli.resolving import ask_quickly, recovered
 from firstbell.cli.settle import settle
-from firstbell.cli.shell import Shell, shared_options
+from firstbell.cli.shell import Shell, foreign, shared_options
 from firstbell.cli.tables import add_columns, plain_table, print_results, print_table, print_unresolved
 from firstbell.cli.telling import Teller
 from firstbell.clock import exchange_now
@@ -113,12 +113,12 @@ def show(shell: Shell, *, order: str, offline: bool) -> int:
     if name not in {order, entry.state.venue_order_id} and entry.state.venue_order_id != order:
         shell.out.print(escape(f"{order} goes on as {name}"))
     if ahead is not None:
-        shell.out.print(escape(str(ahead)))
+        shell.out.print(foreign(str(ahead)))
     table = plain_table("What happened")
     add_columns(table, "at", "report", "run", "what")
     for event in events:
         said = [event["venue_order_id"] and f"id {event['venue_order_id']}", event["reason"], event["answer"]]
-        words = escape("; ".join(str(part) for part in said if part))
+        words = foreign("; ".join(str(part) for part in said if part))
         table.add_row(str(event["at"]), str(event["report"]), str(event["run"]), words)
     print_table(shell.out, table)
     return 0
@@ -184,7 +184,7 @@ def cancel(shell: Shell, *, order: str) -> int:
     else:
         print_entries(shell, [now], now.intent.order.client_order_id)
         if message is not None:
-            shell.out.print(f"[red]Not canceled{' yet' if is_asked else ''}:[/] {escape(message)}")
+            shell.out.print(f"[red]Not canceled{' yet' if is_asked else ''}:[/] {foreign(message)}")
     if message is None:
         return 0
     return 3 if is_asked else 1
@@ -213,7 +213,7 @@ def reconcile(shell: Shell, *, once: bool) -> int:
         patience_s = 0 if once else PATIENCE_S
         outcome = reconciler.until_known(patience_s, lambda entries: print_unresolved(shell, entries))
         for why in outcome.unreachable.values():
-            shell.err.print(f"[yellow]Not asked:[/] {escape(why)}")
+            shell.err.print(f"[yellow]Not asked:[/] {foreign(why)}")
         for name, why in outcome.to_look_at.items():
             teller.intervene(name, why)
         looked = [entry for name in outcome.looked if (entry := office.journal.entry(name)) is not None]

@@ -6,12 +6,11 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich.markup import escape
 
 from firstbell.cli.ending import ending_in_order
 from firstbell.cli.order_shell import command_id, facts, find, open_office, print_entries, telling_of_unwritten
 from firstbell.cli.resolving import ask_quickly, recovered
-from firstbell.cli.shell import EXIT_INTERRUPTED, Shell, shared_options
+from firstbell.cli.shell import EXIT_INTERRUPTED, Shell, foreign, shared_options
 from firstbell.cli.telling import Teller
 from firstbell.errors import RunError
 from firstbell.model.identifiers import AccountName, InstrumentId
@@ -221,11 +220,11 @@ def _show(shell: Shell, manager: OrderManager, responses: Sequence[OrderResponse
         print_entries(shell, entries, "as they stand")
     for response in _with_children(responses):
         if response.order_id is None:
-            shell.out.print(f"[red]Denied:[/] {escape(response.message)}")
+            shell.out.print(f"[red]Denied:[/] {foreign(response.message)}")
         elif response.is_made is not None:
-            shell.out.print(escape(f"{response.order_id}: {response.message}"))
+            shell.out.print(foreign(f"{response.order_id}: {response.message}"))
         elif response.queue is not None and manager.entry(response.order_id).state.status not in DONE:
-            shell.out.print(escape(f"{response.order_id}: {response.queue}"))
+            shell.out.print(foreign(f"{response.order_id}: {response.queue}"))
 
 
 def _facts(manager: OrderManager, response: OrderResponse) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from rich.markup import escape
 
-from firstbell.cli.shell import Shell, shared_options
+from firstbell.cli.shell import Shell, foreign, shared_options
 from firstbell.cli.tables import add_columns, plain_table, print_table, print_warnings
 from firstbell.clock import exchange_now
 from firstbell.config import load
@@ -123,7 +123,7 @@ class _Look:
         else:
             _print(self._shell, views, holdings, now)
             if (halt := in_force(self._office.state_dir)) is not None:
-                self._shell.out.print(f"[red]Trading is {escape(str(halt))}[/]")
+                self._shell.out.print(f"[red]Trading is {foreign(str(halt))}[/]")
 
     def _log_in_on_paper(self) -> None:
         """There it costs nothing, and asks nobody."""
@@ -267,7 +267,7 @@ def _held_besides(views: Sequence[PositionView], held: Mapping[PositionKey, Deci
     ours = {view.key for view in views}
     besides = [(key, quantity) for key, quantity in held.items() if key not in ours and quantity]
     for (account, instrument), quantity in besides:
-        yield f"held besides, says the broker: {escape(account)} {escape(instrument)} {grouped(quantity)}"
+        yield f"held besides, says the broker: {foreign(account)} {foreign(instrument)} {grouped(quantity)}"
 
 
 def _money(number: Decimal | None, *, estimated: bool = False) -> str:

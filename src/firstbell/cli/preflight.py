@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from rich.markup import escape
 
-from firstbell.cli.shell import Shell, shared_options
+from firstbell.cli.shell import Shell, foreign, shared_options
 from firstbell.cli.tables import add_columns, life, plain_table, print_table, print_warnings
 from firstbell.clock import exchange_now
 from firstbell.config import load
@@ -84,7 +84,7 @@ def _print_hosts(shell: Shell, found: Preflight) -> None:
     add_columns(table, "broker", "service", "address", "reached", "TLS")
     add_columns(table, "connect, ms", numbers=True)
     for host in found.hosts:
-        reached = "[green]yes[/]" if host.reach.problem is None else f"[red]{escape(host.reach.problem)}[/]"
+        reached = "[green]yes[/]" if host.reach.problem is None else f"[red]{foreign(host.reach.problem)}[/]"
         connect = "" if host.reach.connect_ms is None else f"{host.reach.connect_ms:.1f}"
         tls = host.reach.tls or ("" if host.url.startswith("https") else "none")
         table.add_row(host.broker_code, host.service, host.url, reached, tls, connect)
@@ -102,7 +102,7 @@ def _print_clocks(shell: Shell, found: Preflight) -> None:
         clock, lead = host.clock, host.lead
         if clock is None:
             if host.clock_problem is not None:
-                table.add_row(host.broker_code, "", "", escape(host.clock_problem))
+                table.add_row(host.broker_code, "", "", foreign(host.clock_problem))
             continue
         offset = f"{clock.offset_ns / _MS:+.1f} ± {clock.uncertainty_ns / _MS:.1f}"
         row = [f"{clock.round_trip_median_ns / _MS:.1f}", f"{clock.round_trip_p95_ns / _MS:.1f}", offset]
@@ -127,7 +127,7 @@ def _print_accounts(shell: Shell, found: Preflight) -> None:
         warm = account.warm
         instrument = None if warm.line is None else warm.line.instrument
         band = "" if instrument is None else f"{grouped(instrument.band.low)} - {grouped(instrument.band.high)}"
-        go = "[green]go[/]" if not account.why_not else "[red]no-go:[/] " + escape("; ".join(account.why_not))
+        go = "[green]go[/]" if not account.why_not else "[red]no-go:[/] " + foreign("; ".join(account.why_not))
         money = "" if warm.buying_power is None else grouped(warm.buying_power)
         table.add_row(warm.account.name, warm.account.broker_code, life(warm.token_ends_at), money, band, go)
     print_table(shell.out, table)

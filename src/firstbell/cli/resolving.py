@@ -6,9 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from rich.markup import escape
-
 from firstbell.cli.brokers import brokers_of
+from firstbell.cli.shell import foreign
 from firstbell.cli.tables import print_unresolved
 from firstbell.errors import FirstbellError
 from firstbell.oms.reconcile import Reconciler
@@ -53,7 +52,7 @@ def ask_quickly(shell: Shell, office: Office, run_id: RunId, unresolved: Sequenc
     for login in sorted(logins - brokers.keys()):
         account = next(entry.intent.order.account for entry in unresolved if entry.intent.login == login)
         why = "it has no living token" if login in known else "it is not in the config any more"
-        shell.err.print(f"[yellow]Not asked:[/] {escape(account)}: {why}; see `firstbell orders reconcile`")
+        shell.err.print(f"[yellow]Not asked:[/] {foreign(account)}: {why}; see `firstbell orders reconcile`")
     threads = [
         threading.Thread(target=_ask, args=(shell, office, run_id, login, broker), daemon=True)
         for login, broker in brokers.items()
@@ -73,7 +72,7 @@ def _ask(shell: Shell, office: Office, run_id: RunId, login: str, broker: Broker
         touched = {entry.run_id for name in outcome.looked if (entry := office.journal.entry(name)) is not None}
         put_back(office.journal, office.clock, touched, office.calendar.tz)
     except FirstbellError as error:
-        shell.err.print(f"[yellow]Not asked:[/] {escape(str(error))}")
+        shell.err.print(f"[yellow]Not asked:[/] {foreign(str(error))}")
         return
     for why in outcome.unreachable.values():
-        shell.err.print(f"[yellow]Not asked:[/] {escape(why)}")
+        shell.err.print(f"[yellow]Not asked:[/] {foreign(why)}")

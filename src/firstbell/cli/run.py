@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich.markup import escape
 
 import firstbell.sniper
 from firstbell.cli.brokers import brokers_of
 from firstbell.cli.resolving import recovered
 from firstbell.cli.run_alerts import RunAlerts
-from firstbell.cli.shell import Shell, shared_options
+from firstbell.cli.shell import Shell, foreign, shared_options
 from firstbell.cli.tables import print_results, print_unresolved, print_warnings
 from firstbell.cli.warming import warm_with_progress
 from firstbell.cli.watching import countdown, spinner, watch
@@ -149,7 +148,7 @@ def run(
                 watch(shell, office, record, _start(command, wanted))
             status = _conclude(shell, office, record, told)
         if halts.is_there:
-            shell.err.print(f"[red]Trading is {escape(str(halts.read()))}[/]; `firstbell resume` ends that.")
+            shell.err.print(f"[red]Trading is {foreign(str(halts.read()))}[/]; `firstbell resume` ends that.")
             return _HALTED
         # A rehearsal that would have sent everything has done its work.
         return 0 if dry_run and _would_send_all(office, record) else status
@@ -176,7 +175,7 @@ def _end_halted(shell: Shell, office: Office, record: RunRecord, halt: Halt | No
     for kind, text in ((results.NOT_SENT, why), (results.FINISHED, None)):
         office.journal.note(record.run_id, [Note(line.account, kind, text) for line in record.lines])
     _conclude(shell, office, record, told)
-    shell.err.print(f"[red]Nothing was sent: trading is {escape(why)}[/]; `firstbell resume` ends that.")
+    shell.err.print(f"[red]Nothing was sent: trading is {foreign(why)}[/]; `firstbell resume` ends that.")
     return _HALTED
 
 
@@ -192,7 +191,7 @@ def _conclude(shell: Shell, office: Office, record: RunRecord, told: RunAlerts) 
         recover(office.journal, office.clock, record.run_id)
         document = _write(office, record, ended=True)
     except FirstbellError as error:
-        shell.err.print(f"[red]The run's end could not be written down:[/] {escape(str(error))}")
+        shell.err.print(f"[red]The run's end could not be written down:[/] {foreign(str(error))}")
         shell.err.print("Orders may have left. Mend this, then `firstbell orders reconcile`.")
         if office.clock.wall_ns() >= epoch_ns(record.bell):
             with contextlib.suppress(RunError):

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from firstbell.cli.output import status_of
-from firstbell.log import json_line, json_lines, lines, redact
+from firstbell.log import json_line, json_lines, lines, one_line, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +97,11 @@ def _wide_enough(console: Console) -> Console:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = max(console.width, _FILE_WIDTH)
     return console
+
+
+def foreign(text: str) -> str:
+    """What somebody else may have written, such as a broker's words: no markup, and no line of its own."""
+    return escape(one_line(text))
 
 
 def shared_options(command: Callable[..., R]) -> Callable[..., R]:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from firstbell.cli.shell import foreign
 from firstbell.model.money import exact, grouped
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _COLORS: Final = {"accepted": "green", "rejected": "red", "unresolved": "yellow"
 def print_warnings(shell: Shell, warnings: Iterable[str]) -> None:
     """Print warnings to standard error, one a line."""
     for warning in warnings:
-        shell.err.print(f"[yellow]Warning:[/] {escape(warning)}")
+        shell.err.print(f"[yellow]Warning:[/] {foreign(warning)}")
 
 
 def print_results(shell: Shell, document: Mapping[str, Any]) -> None:
@@ -44,7 +44,7 @@ def print_results(shell: Shell, document: Mapping[str, Any]) -> None:
     print_table(shell.out, table)
     for row in document["orders"]:
         if row["reason"]:
-            shell.out.print(f"  {row['account']}: {escape(row['reason'])}")
+            shell.out.print(f"  {row['account']}: {foreign(row['reason'])}")
     if (words := _lateness_words(document)) is not None:
         shell.out.print(words)
     summary = document["summary"]
@@ -104,8 +104,8 @@ def print_warm(shell: Shell, rows: Iterable[WarmAccount]) -> None:
     said = []
     for row in rows:
         table.add_row(*_warm_cells(row))
-        said += [f"  [red]{row.account.name}: {escape(row.why_not)}[/]"] if row.why_not is not None else []
-        said += [f"  {row.account.name}: {escape(remark)}" for remark in (row.line.remarks if row.line else ())]
+        said += [f"  [red]{row.account.name}: {foreign(row.why_not)}[/]"] if row.why_not is not None else []
+        said += [f"  {row.account.name}: {foreign(remark)}" for remark in (row.line.remarks if row.line else ())]
     print_table(shell.out, table)
     for words in said:
         shell.out.print(words)

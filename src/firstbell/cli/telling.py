@@ -6,9 +6,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
 from firstbell.alerts.base import Importance, Message
+from firstbell.cli.shell import foreign
 from firstbell.config.alert_settings import AlertKind
 from firstbell.log import redact
 
@@ -47,12 +46,12 @@ class Teller:
         with self._lock:
             self._looks[name, why] = None
         _log.error("%s: a person has to look: %s", name, redact(why))
-        self._shell.err.print(f"[red]Look at {escape(name)}:[/] {escape(why)}")
+        self._shell.err.print(f"[red]Look at {foreign(name)}:[/] {foreign(why)}")
         if self.alerts is not None:
             self.alerts.post(AlertKind.FAILED, Message("A person has to look", (name, why), Importance.HIGH))
 
     def position(self, alert: PositionAlert) -> None:
         """Positions have reached something; whoever watches them has written it into the run log."""
-        self._shell.err.print(f"[yellow]{escape(alert.text)}[/]")
+        self._shell.err.print(f"[yellow]{foreign(alert.text)}[/]")
         if self.alerts is not None:
             self.alerts.post(AlertKind.STOPS, Message("Positions", (alert.text,), Importance.HIGH))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from firstbell.model.money import exact
@@ -10,7 +11,6 @@ from firstbell.model.terms import OrderRole, OrderType, Side, TimeInForce
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import datetime
     from decimal import Decimal
 
     from firstbell.model.identifiers import AccountName, InstrumentId
@@ -66,9 +66,10 @@ class OrderRequest:
     product: str | None = None
 
     def __post_init__(self) -> None:
-        problems = [*self._read_words(), *positive_numbers(self, _NUMBERS, needed="quantity")]
-        if not problems:
-            problems = [*self._misfits()]
+        wrong_words = [*self._read_words()]
+        problems = [*wrong_words, *positive_numbers(self, _NUMBERS, needed="quantity")]
+        if not wrong_words:
+            problems += self._misfits()
         if problems:
             raise ValueError("; ".join(problems))
 
@@ -100,7 +101,9 @@ class OrderRequest:
             yield f"trailing_offset: trailing stops need one, and no other order has one; this is of type {kind}"
         if (self.time_in_force is TimeInForce.GTD) is not (self.expires_at is not None):
             yield f"expires_at: gtd needs it, and no other time in force has it; this is {self.time_in_force}"
-        if self.expires_at is not None and self.expires_at.tzinfo is None:
+        if self.expires_at is not None and not isinstance(self.expires_at, datetime):
+            yield f"expires_at: {self.expires_at!r} is no point in time"
+        elif self.expires_at is not None and self.expires_at.tzinfo is None:
             yield "expires_at: it has no time zone"
 
 

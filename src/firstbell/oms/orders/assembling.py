@@ -19,7 +19,7 @@ from firstbell.oms.orders.context import OrderContext
 from firstbell.oms.orders.day_limits import DayLimits
 from firstbell.oms.orders.manager import OrderManager
 from firstbell.oms.orders.thread_interrupt import ThreadInterrupt
-from firstbell.oms.orders.validator import OrderValidator
+from firstbell.oms.orders.validator import OrderValidator, hours_of
 from firstbell.oms.pace_file import PaceFile
 from firstbell.oms.policies.fallback import FallbackConfig
 from firstbell.oms.policies.partial_fills import PartialFillConfig
@@ -97,11 +97,11 @@ def order_context(
     """The surroundings of a config's order manager."""
     settings, clock, state_dir = office.settings, office.clock, office.state_dir
     always = Hours(always_open(office.calendar.tz, market=office.calendar.market))
-    market = Hours(office.calendar) if settings.validation.market_hours else always
+    market = hours_of(settings, office.calendar)
     paper_is_open = settings.paper.hours == _ALWAYS
     risk = settings.risk
 
-    def hours_of(code: BrokerCode) -> Hours:
+    def hours_at(code: BrokerCode) -> Hours:
         return always if code == PAPER and paper_is_open else market
 
     return OrderContext(
@@ -110,7 +110,7 @@ def order_context(
         run_id=run_id,
         owner=this_process(),
         market=settings.firstbell.market,
-        hours_of=hours_of,
+        hours_of=hours_at,
         today=lambda: exchange_now(clock, office.calendar.tz).date(),
         limits=Limits(
             max_order_value=risk.max_order_value,

@@ -54,13 +54,17 @@ class PlacingTogether(Placing):
             return (response, *exits)
 
     def group(self, requests: Sequence[OrderRequest], key: str) -> tuple[OrderResponse, ...]:
-        """Claim orders of which one's trading cancels the others: all are held back until they are let go together."""
+        """Claim orders of which one's trading cancels the others: all are held back until they are let go together.
+
+        Where one of them is, was or may be at the broker already under its key, nothing is claimed, and nothing taken
+        back: the answer is how each of them stands.
+        """
         with self._trader.lock:
-            belonging = Belonging(group=f"oco-{key}")
-            responses = [
-                self.hold(replace(request, key=request.key or f"{key}/{number}"), belonging, checked=True)
-                for number, request in enumerate(requests)
-            ]
+            keyed = [replace(request, key=request.key or f"{key}/{number}") for number, request in enumerate(requests)]
+            if any(self._asked_before(request) is not None for request in keyed):
+                return tuple(map(self._as_it_stands, keyed))
+            belonging = Belonging(group=self._group_of(keyed) or f"oco-{key}")
+            responses = [self.hold(request, belonging, checked=True) for request in keyed]
             if not all(map(self._is_ours, responses)):
                 return tuple(self._never_sent(responses))
             # One may have been asked for by its symbol: only now it is known that they are of one instrument.
@@ -68,6 +72,18 @@ class PlacingTogether(Placing):
             if (why := unequal(orders)) is not None:
                 return tuple(self._never_sent(responses, why))
             return tuple(responses)
+
+    def _as_it_stands(self, request: OrderRequest) -> OrderResponse:
+        """How one order of a group stands that was asked for before."""
+        if (before := self._asked_before(request)) is not None:
+            return before
+        found = self._keys.legs((str(request.key),))
+        return found[0] if found else denied("nothing was sent: another order of its group was asked for before", None)
+
+    def _group_of(self, requests: Sequence[OrderRequest]) -> str | None:
+        """The name of the group that some of the requests belong to already; None where it is a new one."""
+        entries = [entry for request in requests for entry in self._keys.rounds(str(request.key))]
+        return next((group for entry in entries if (group := entry.intent.order.instructions.group)), None)
 
     def _placed_by_another(self, request: OrderRequest) -> OrderResponse | None:
         """What came of a bracket's entry that another process is placing just now; None where that does not show."""

@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.market import calendar
+from firstbell.market.always_open import always_open
 from firstbell.market.hours import Hours
 from firstbell.risk.validation import Bounds, Known, changes_taken, judge
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from firstbell.config import Settings
+    from firstbell.market import MarketCalendar
     from firstbell.market.hours import MarketDay
     from firstbell.model.identifiers import InstrumentId
     from firstbell.model.instrument import Instrument
@@ -64,13 +66,14 @@ class OrderValidator:
 
     Args:
         config: Whose ``[validation]`` holds, and of ``[risk]`` the largest value and quantity of one order.
-        hours: When the market trades; where not given, the config's market, by its calendar. For a market that never
-            closes: ``Hours(always_open())``.
+        hours: When the market trades; where not given, the config's market, by its calendar, or at all times where
+            ``[validation] market_hours`` leaves that to the broker. For a market that never closes:
+            ``Hours(always_open())``.
     """
 
     def __init__(self, config: Settings, hours: Hours | None = None) -> None:
         self.bounds = bounds_of(config)
-        self.hours = Hours(calendar(config.firstbell.market)) if hours is None else hours
+        self.hours = hours_of(config, calendar(config.firstbell.market)) if hours is None else hours
 
     def validate_order(
         self,
@@ -114,6 +117,12 @@ class OrderValidator:
         """
         verdict = changes_taken(_day(hours or self.hours, now), now)
         return Validation(() if verdict is None else (verdict,))
+
+
+def hours_of(config: Settings, sessions: MarketCalendar) -> Hours:
+    """When orders are taken for a market: by its calendar, or always where the config leaves that to the broker."""
+    by_calendar = config.validation.market_hours
+    return Hours(sessions if by_calendar else always_open(sessions.tz, market=sessions.market))
 
 
 def bounds_of(config: Settings) -> Bounds:
