@@ -277,6 +277,57 @@ def test_one_of_a_group_whose_key_was_placed_by_a_fallback_is_not_placed_again(d
     assert quantities(desk) == placed
 
 
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"stop_loss": 4700}, "its stop loss: trigger price 4800, not 4700"),
+        ({"take_profit": 4960}, "its take profit: price 4950, not 4960"),
+        ({"stop_loss": None}, "it has a stop loss"),
+        ({"take_profit": None}, "it has a take profit"),
+        ({"stop_limit": 4790}, "its stop loss: type stop, not stop_limit; its stop loss: price 4800, not 4790"),
+    ],
+)
+def test_a_bracket_that_is_asked_for_with_other_exits_is_no_success(desk, other, told):
+    terms = {"take_profit": 4950, "stop_loss": 4800}
+    entry = request(key="b")
+    first, *_ = desk.manager.place_bracket(BracketRequest(entry=entry, **terms))
+    again, *exits = desk.manager.place_bracket(BracketRequest(entry=entry, **(terms | other)))
+    assert (again.order_id, again.is_success) == (first.order_id, False)
+    assert again.message == f"nothing was sent: the key b stands for other terms today: {told}"
+    assert len(exits) == 2
+    assert desk.manager.place_bracket(BracketRequest(entry=entry, **terms))[0].is_success
+
+
+def test_a_plain_order_is_no_bracket_when_it_is_asked_for_again_with_exits(desk):
+    desk.manager.place(request(key="b"))
+    asked = BracketRequest(entry=request(key="b"), take_profit=4950, stop_loss=4800)
+    (entry,) = desk.manager.place_bracket(asked)
+    assert not entry.is_success
+    assert entry.message.endswith("today: it has no take profit; it has no stop loss")
+
+
+@pytest.mark.parametrize(
+    ("asked", "other", "told"),
+    [
+        ({"order_type": "stop", "trigger_price": 4900}, {"trigger_price": 4910}, "trigger price 4900, not 4910"),
+        (
+            {"order_type": "trailing_stop", "trailing_offset": 50},
+            {"trailing_offset": 60},
+            "trailing offset 50, not 60",
+        ),
+    ],
+)
+def test_what_is_held_back_is_no_success_either_with_other_terms(desk, asked, other, told):
+    first = desk.manager.place(request(price=None, key="k", **asked))
+    assert first.is_held
+    again = desk.manager.place(request(price=None, key="k", **(asked | other)))
+    assert (again.order_id, again.is_success) == (first.order_id, False)
+    assert again.message.endswith(f"today: {told}")
+    desk.quote(4855, 4865)
+    desk.rounds(2)
+    assert desk.manager.place(request(price=None, key="k", **asked)).is_success
+
+
 def exits_of(desk):
     """A profit at the broker and a stop held back, of which one cancels the other, under keys; 100 are held."""
     desk.manager.place(request(quantity=100, price=4870))

@@ -16,7 +16,7 @@ from firstbell.oms.orders.blotter import entries_by_plan
 from firstbell.oms.orders.response import OrderResponse, response_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from firstbell.journal.base import Entry
     from firstbell.model.order import Order
@@ -102,7 +102,7 @@ class KeyOrders:
         children = tuple(response_of(entry) for entry in newest.values())
         return replace(response_of(first, message=_ASKED_BEFORE), children=children)
 
-    def legs(self, keys: tuple[str, ...]) -> tuple[OrderResponse, ...]:
+    def legs(self, keys: Iterable[str]) -> tuple[OrderResponse, ...]:
         """How the exits of a bracket that was asked for before stand, by their keys."""
         newest = (self.rounds(key)[-1:] for key in keys)
         return tuple(response_of(entry) for found in newest for entry in found)

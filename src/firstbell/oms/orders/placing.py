@@ -19,7 +19,7 @@ from firstbell.model.terms import OrderOutcome, OrderRole, OrderType, Side
 from firstbell.oms.orders.key_orders import MOST_ORDERS, KeyOrders, other_terms, part_key
 from firstbell.oms.orders.queue_position import volume_ahead
 from firstbell.oms.orders.readiness import Readiness
-from firstbell.oms.orders.response import OrderResponse, denied
+from firstbell.oms.orders.response import OrderResponse, denied, response_of
 from firstbell.oms.orders.trader import Denied
 from firstbell.oms.policies.exposure import Exposure
 from firstbell.oms.policies.fallback import ManualIntervention, Means, applied, propose
@@ -28,6 +28,8 @@ from firstbell.risk.trading_state import TradingState
 from firstbell.risk.verdict import ErrorCode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from firstbell.config import AccountSettings
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId
@@ -139,17 +141,27 @@ class Placing:
             return self._told(request, response)
 
     def _asked_before(self, request: OrderRequest) -> OrderResponse | None:
-        """How a request's key stands where it has been used before; None where it has not."""
+        """How a request's key stands where it has been used before; None where it has not.
+
+        Of one that is held back that is told only where it has other terms: else whoever places it claims it again.
+        """
+        if request.key is None:
+            return None
         before = self._keys.asked_before(request.key)
-        entry = None if before is None or before.order_id is None else self._trader.blotter.entry(before.order_id)
-        if (
-            before is None
-            or entry is None
-            or not (others := other_terms(self._by_isin(request, entry), entry.intent.order))
-        ):
+        rounds = self._keys.rounds(request.key)
+        if not rounds or not (before is not None or rounds[-1].is_held_back):
             return before
-        words = f"nothing was sent: the key {request.key} stands for other terms today: {'; '.join(others)}"
-        return replace(before, message=words, error=ErrorCode.VALIDATION_ERROR, is_made=False)
+        others = self._other_terms(request, rounds)
+        return of_others(before or response_of(rounds[-1]), request.key, others) if others else before
+
+    def _other_terms(self, request: OrderRequest, rounds: Sequence[Entry]) -> list[str]:
+        """What an order was asked for, as its newest round says, and a request under its key does not ask for.
+
+        Nothing where any round was for just that: a later one may be for what was left, or as it was changed since.
+        """
+        asked = self._by_isin(request, rounds[0])
+        others = [other_terms(asked, each.intent.order) for each in rounds]
+        return others[-1] if all(others) else []
 
     def _by_isin(self, request: OrderRequest, entry: Entry) -> OrderRequest:
         """A request by the instrument's own name: it may be asked for by its symbol."""
@@ -313,3 +325,9 @@ class Placing:
         if not rests or before is None or not self._trader.broker.capabilities.shows_book:
             return response
         return replace(response, queue=volume_ahead(before, order.side, order.price))
+
+
+def of_others(before: OrderResponse, key: str, others: Sequence[str]) -> OrderResponse:
+    """The response to what was asked for under a key that stands for something else."""
+    words = f"nothing was sent: the key {key} stands for other terms today: {'; '.join(others)}"
+    return replace(before, message=words, error=ErrorCode.VALIDATION_ERROR, is_made=False)

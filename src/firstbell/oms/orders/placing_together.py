@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.model.terms import OrderRole
 from firstbell.oms.orders.contingency import entered
-from firstbell.oms.orders.placing import Belonging, Placing
+from firstbell.oms.orders.placing import Belonging, Placing, of_others
 from firstbell.oms.orders.requests import unequal
 from firstbell.oms.orders.response import OrderResponse, denied
 
@@ -32,9 +32,8 @@ class PlacingTogether(Placing):
             The entry, then its exits.
         """
         with self._trader.lock:
-            legs = tuple(f"{key}/{leg.role}" for leg in request.legs)
             if (before := self._asked_before(request.entry)) is not None:
-                return (before, *self._keys.legs(legs))
+                return self._with_legs(before, request, key)
             entry = replace(request.entry, key=key, role=request.entry.role or OrderRole.ENTRY)
             if isinstance(ready := self._readiness.of(entry, checked=True), OrderResponse):
                 return (self._told(entry, ready),)
@@ -44,14 +43,31 @@ class PlacingTogether(Placing):
             if lost:
                 exits = self._never_sent(exits)
                 if (before := self._placed_by_another(entry)) is not None:
-                    return (before, *self._keys.legs(legs))
+                    return self._with_legs(before, request, key)
                 why = denied(f"its exits cannot be had: {lost[0].message}", lost[0].error)
-                now = self._keys.legs(legs)
+                now = self._keys.legs([f"{key}/{leg.role}" for leg in request.legs])
                 return (self._told(entry, why), *(now if len(now) == len(exits) else exits))
             response = self.place(entry, is_entry=True)
             if not (response.is_success or response.is_unresolved or self._is_to_protect(key)):
                 exits = self._never_sent(exits)
             return (response, *exits)
+
+    def _with_legs(self, before: OrderResponse, request: BracketRequest, key: str) -> tuple[OrderResponse, ...]:
+        """A bracket's entry that was asked for before, and its exits as they stand; no success if those are others."""
+        asked = {leg.role: leg for leg in request.legs}
+        others = []
+        for role in (OrderRole.TAKE_PROFIT, OrderRole.STOP_LOSS):
+            leg, rounds = asked.get(role), self._keys.rounds(f"{key}/{role}")
+            words = role.replace("_", " ")
+            if leg is None or not rounds:
+                others += [f"it has {'a' if rounds else 'no'} {words}"] if rounds or leg is not None else []
+            else:
+                others += [f"its {words}: {each}" for each in self._other_terms(leg, rounds)]
+        if others and before.is_made is False:
+            before = replace(before, message="; ".join([before.message, *others]))
+        elif others:
+            before = of_others(before, key, others)
+        return (before, *self._keys.legs([f"{key}/{role}" for role in (OrderRole.TAKE_PROFIT, OrderRole.STOP_LOSS)]))
 
     def group(self, requests: Sequence[OrderRequest], key: str) -> tuple[OrderResponse, ...]:
         """Claim orders of which one's trading cancels the others: all are held back until they are let go together.
@@ -77,7 +93,7 @@ class PlacingTogether(Placing):
         """How one order of a group stands that was asked for before."""
         if (before := self._asked_before(request)) is not None:
             return before
-        found = self._keys.legs((str(request.key),))
+        found = self._keys.legs([str(request.key)])
         return found[0] if found else denied("nothing was sent: another order of its group was asked for before", None)
 
     def _group_of(self, requests: Sequence[OrderRequest]) -> str | None:
