@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstbell.model.position import Position, Trade, position_of
+from firstbell.model.position import Position, Trade
 from firstbell.model.terms import Side
+from firstbell.model.trade_order import position_of
 
 AT = datetime(2026, 11, 21, 5, 15, tzinfo=UTC)
 FOLD = "IRO1FOLD0001"

@@ -15,13 +15,16 @@ from firstbell.errors import JournalError
 from firstbell.journal.base import HELD_NS, Intent
 from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
-from firstbell.model.instant import instant
+from firstbell.market import calendar
+from firstbell.market.hours import OrderDays
+from firstbell.model.instant import TEHRAN, instant
 from firstbell.model.instructions import Instructions
 from firstbell.model.order import Order
 from firstbell.model.order_status import ReportKind
-from firstbell.model.position import Trade, position_of
+from firstbell.model.position import Trade
 from firstbell.model.report import ExecutionReport, Fill
-from firstbell.model.terms import OrderRole, Side
+from firstbell.model.terms import OrderRole, Side, TimeInForce
+from firstbell.model.trade_order import position_of
 from firstbell.oms.positions.book import PositionBook, fees_of, holders_of
 
 AT = datetime(2026, 11, 21, 5, 15, tzinfo=UTC)
@@ -459,6 +462,84 @@ def test_a_purchase_that_is_heard_of_later_than_its_sale_is_no_position_as_long_
         assert (position.quantity, position.from_holdings) == (long, long)
 
 
+@pytest.mark.parametrize(("unseen_s", "long"), [(6, 0), (24, 40)])
+def test_a_purchase_that_lists_did_not_show_long_after_a_sale_is_a_position(desk, unseen_s, long):
+    desk.book = PositionBook(desk.journal, no_fees, short=False)
+    desk.journal.subscribe(desk.book)
+    desk.order("bought", quantity=40)
+    desk.order("sold", Side.SELL, quantity=40)
+    desk.now += timedelta(seconds=10)
+    desk.fill("sold", "1", 40, 5100, kind=ReportKind.FILLED)
+    sold_at = desk.now
+    desk.now += timedelta(seconds=25)
+    # The list is told first, and the trades that make up its sum later.
+    since = sold_at + timedelta(seconds=unseen_s)
+    desk.report("bought", ReportKind.FILLED, cum_qty=Decimal(40), since=since)
+    desk.fill("bought", "1", 40, 5000, kind=ReportKind.FILLED)
+    for book in (desk.book, PositionBook(desk.journal, no_fees, short=False)):
+        position = book.position("A", FOLD)
+        assert (position.quantity, position.from_holdings) == (long, long)
+
+
+def test_a_sale_of_what_was_held_keeps_its_place_before_a_purchase(desk):
+    desk.book = PositionBook(desk.journal, no_fees, short=False)
+    desk.journal.subscribe(desk.book)
+    desk.order("first", quantity=40)
+    desk.fill("first", "1", 40, 5000, kind=ReportKind.FILLED)
+    desk.order("second", quantity=40)
+    desk.order("sold", Side.SELL, quantity=40)
+    desk.now += timedelta(seconds=10)
+    desk.fill("sold", "1", 40, 5200, kind=ReportKind.FILLED)
+    desk.now += timedelta(seconds=5)
+    desk.fill("second", "1", 40, 5100, kind=ReportKind.FILLED)
+    position = desk.book.position("A", FOLD)
+    assert (position.average_price, position.realized, position.opened_at) == (5100, 40 * 200, desk.now)
+
+
+def test_trades_that_are_told_later_than_their_sum_count_from_when_the_sum_was_told(desk):
+    desk.order("a")
+    desk.sum("a", 60)
+    first = desk.now
+    desk.now += timedelta(seconds=20)
+    desk.fill("a", "1", 60, 5850)
+    desk.fill("a", "2", 40, 5860, kind=ReportKind.FILLED)
+    assert desk.held().opened_at == first
+
+
+@pytest.mark.parametrize(
+    ("time_in_force", "left", "heard", "traded"),
+    [
+        # On Saturday, of an order of that Saturday.
+        (TimeInForce.DAY, 0, 3, 0),
+        # On Sunday, of one of Saturday: all it can have traded it had by then.
+        (TimeInForce.DAY, 0, 24, -1),
+        # Of one that was sent when Saturday's session was over, on Sunday, and on Monday.
+        (TimeInForce.DAY, 12, 24, 0),
+        (TimeInForce.DAY, 12, 48, -1),
+        # Of one that lasts.
+        (TimeInForce.GTC, 0, 48, 0),
+    ],
+)
+def test_what_is_heard_of_an_order_after_its_day_had_traded_on_it(desk, time_in_force, left, heard, traded):
+    days = OrderDays(calendar("XTEH"))
+    desk.book = PositionBook(desk.journal, no_fees, days=days)
+    desk.journal.subscribe(desk.book)
+    desk.now = AT + timedelta(hours=left)
+    order = Order("a", "A", "gs", FOLD, Side.BUY, Decimal(5000), Decimal(40), DAY, time_in_force=time_in_force)
+    desk.journal.claim(Intent(order, "login", "a", 0, frozenset()), "run", this_process())
+    desk.report("a", ReportKind.SUBMITTED)
+    desk.report("a", ReportKind.ACCEPTED)
+    desk.now = AT + timedelta(hours=heard)
+    midnight = desk.now.astimezone(TEHRAN).replace(hour=0, minute=0, second=0, microsecond=0)
+    desk.fill("a", "1", 40, 5000, kind=ReportKind.FILLED)
+    for book in (desk.book, PositionBook(desk.journal, no_fees, days=days)):
+        opened_at = book.position("A", FOLD).opened_at
+        assert opened_at == (midnight - timedelta(microseconds=1) if traded else desk.now)
+        book.begin_day(midnight)
+        (standing,) = book.standings()
+        assert standing.opening.quantity == (40 if traded else 0)
+
+
 def test_of_what_is_not_held_nothing_is_to_be_closed(desk):
     desk.order("a", Side.SELL)
     assert desk.book.uncovered("A", FOLD) == 0
@@ -629,7 +710,7 @@ def test_many_orders_are_forgotten_and_what_they_came_to_stays(desk):
             trades.append(Trade(str(part), "A", FOLD, side, fill.last_qty, fill.last_px, at, Decimal(3), f"o{number}"))
     assert desk.book.position("A", FOLD) == position_of("A", FOLD, trades)
     ledger = desk.book._ledgers["A", FOLD]
-    assert len(ledger._trades) == len(ledger._after) <= 2 * 500 + 2
+    assert len(ledger._placed) <= 2 * 500 + 2
     assert len(desk.book._working) + len(desk.book._done) <= 501
     assert len(ledger._of) <= 502
 
@@ -640,7 +721,7 @@ def test_a_late_trade_of_a_forgotten_order_is_read_from_the_journal(desk, monkey
     for name in ("a", "b", "c"):
         desk.order(name)
         desk.sum(name, 100, ReportKind.FILLED)
-    assert desk.book._ledgers["A", FOLD]._trades[0].client_order_id == "c"
+    assert desk.book._ledgers["A", FOLD]._placed[0].trade.client_order_id == "c"
     desk.fill("a", "1", 100, 5000, kind=ReportKind.FILLED)
     assert (desk.held().quantity, desk.held().cash) == (300, -100 * 5000 - 200 * 5860)
 

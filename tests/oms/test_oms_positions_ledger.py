@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from firstbell.model.position import Position, Trade, position_of
+from firstbell.model.position import Position, Trade
 from firstbell.model.terms import Side
+from firstbell.model.trade_order import position_of
 from firstbell.oms.positions.ledger import Ledger
 
 AT = datetime(2026, 11, 21, 5, 15, tzinfo=UTC)
@@ -99,3 +101,24 @@ def test_the_day_opens_with_what_was_forgotten_and_what_traded_before_it(ledger)
     assert ledger.opening == position_of("A", FOLD, trades[:3])
     ledger.mark(trades[4].at + timedelta(minutes=1))
     assert ledger.opening == ledger.position == position_of("A", FOLD, trades)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_trades_in_whatever_order_they_are_told_come_to_the_same(seed):
+    chance = random.Random(seed)  # noqa: S311 - a history that can be told again
+    ledger, told = Ledger("A", FOLD, short=False), dict[str, list[Trade]]()
+    for _ in range(60):
+        order = f"o{chance.randrange(12)}"
+        side = Side.BUY if int(order[1:]) % 2 else Side.SELL
+        trades = list(told.get(order, ()))
+        if trades and chance.random() < 0.3:
+            trades.remove(chance.choice(trades))
+        else:
+            at = AT + timedelta(seconds=chance.randrange(300))
+            since = at - timedelta(seconds=chance.randrange(75)) if side is Side.BUY else None
+            quantity, price = Decimal(chance.randrange(1, 30)), Decimal(chance.randrange(4900, 5100))
+            name = str(chance.randrange(10**9))
+            trades.append(Trade(name, "A", FOLD, side, quantity, price, at, Decimal(3), order, since=since))
+        told[order] = trades
+        ledger.put(order, trades)
+        assert ledger.position == position_of("A", FOLD, [t for each in told.values() for t in each], short=False)

@@ -38,6 +38,8 @@ def write_report(report: ExecutionReport) -> str:
             facts[name] = str(number)
     if report.known_ids is not None:
         facts["known_ids"] = sorted(report.known_ids)
+    if report.since is not None:
+        facts["since"] = report.since.isoformat()
     return _text(facts)
 
 
@@ -50,7 +52,7 @@ def read_report(client_order_id: str, run_id: str, kind: str, at: str, facts_tex
     try:
         facts = Facts(document(facts_text))
         fill, attempt, venue_order_id = facts.inner("fill"), facts.inner("attempt"), facts.maybe_text("venue_order_id")
-        known_ids = facts.maybe_texts("known_ids")
+        known_ids, since = facts.maybe_texts("known_ids"), facts.maybe_text("since")
         return ExecutionReport(
             client_order_id=ClientOrderId(client_order_id),
             run_id=RunId(run_id),
@@ -63,6 +65,7 @@ def read_report(client_order_id: str, run_id: str, kind: str, at: str, facts_tex
             reason=facts.maybe_text("reason"),
             **{name: facts.maybe_number(name) for name in _NEW_TERMS},
             known_ids=None if known_ids is None else frozenset(map(VenueOrderId, known_ids)),
+            since=None if since is None else instant_of(since),
         )
     except ValueError as error:
         raise JournalDamaged(

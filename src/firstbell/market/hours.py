@@ -87,6 +87,40 @@ class Hours:
         return today
 
 
+class OrderDays:
+    """Which day an order for the day is for: the one in whose session it was sent, or else the next session's.
+
+    Args:
+        calendar: The market's days.
+    """
+
+    def __init__(self, calendar: MarketCalendar) -> None:
+        self._calendar = calendar
+        self._ends: dict[tuple[date, bool], datetime | None] = {}
+        self._closes: dict[date, datetime | None] = {}
+
+    def end_of(self, left_at: datetime) -> datetime | None:
+        """The first instant after the day of an order that left at an aware instant; None where it is not known."""
+        day = left_at.astimezone(self._calendar.tz).date()
+        try:
+            if day not in self._closes:
+                session = market_day(self._calendar, left_at).session
+                self._closes[day] = None if session is None else session.end
+            closes = self._closes[day]
+            in_time = closes is not None and left_at < closes
+            if (day, in_time) not in self._ends:
+                self._ends[day, in_time] = self._end(left_at, in_time=in_time)
+            return self._ends[day, in_time]
+        except ValueError:
+            return None
+
+    def _end(self, left_at: datetime, *, in_time: bool) -> datetime | None:
+        day = market_day(self._calendar, left_at)
+        if in_time:
+            return day.end
+        return None if day.next_bell is None else market_day(self._calendar, day.next_bell).end
+
+
 def market_day(calendar: MarketCalendar, now: datetime) -> MarketDay:
     """Work out the day of an aware instant.
 

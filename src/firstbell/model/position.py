@@ -16,7 +16,6 @@ from firstbell.model.money import exact
 from firstbell.model.terms import Side
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from firstbell.model.identifiers import AccountName, ClientOrderId, InstrumentId
@@ -47,7 +46,7 @@ class Trade:
         client_order_id: The order that it is of, where it is one of ours.
         estimated: Whether nobody said its price, so that the order's was taken.
         since: When it can have traded at the earliest, where that is not when we heard of it: lists tell some trades
-            later than others, and a purchase comes before the sale that it made possible.
+            later than others. None: not before `at`.
 
     Raises:
         ValueError: The quantity is not positive, some number is not one that can be reckoned with exactly, or the time
@@ -87,7 +86,7 @@ class Trade:
     @property
     def key(self) -> TradeKey:
         """What it is ordered by."""
-        return self.since or self.at, self.side is Side.SELL, *self.name
+        return self.at, self.side is Side.SELL, *self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ class Position:
         opened_at: When the quantity last left zero, or changed its sign; None while nothing is held.
         before: What had been earned by then, all fees taken off.
         last_trade_at: When it last traded.
-        estimated: Whether the price of some trade was not told, so that all profit is an estimate.
+        estimated_since: When the first trade was heard of whose price was not told; None where all were.
         from_holdings: Shares sold that no trade here had bought, where nothing can be sold short.
     """
 
@@ -117,13 +116,18 @@ class Position:
     opened_at: datetime | None = None
     before: Decimal = _NOTHING
     last_trade_at: datetime | None = None
-    estimated: bool = False
+    estimated_since: datetime | None = None
     from_holdings: Decimal = _NOTHING
 
     @property
     def is_flat(self) -> bool:
         """Whether nothing is held."""
         return not self.quantity
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the price of some trade was not told, so that all profit is an estimate."""
+        return self.estimated_since is not None
 
     @property
     def closing_side(self) -> Side:
@@ -159,7 +163,7 @@ class Position:
         return _EXACT.subtract(self.total(price, closing_fee), self.before)
 
     def after(self, trade: Trade, *, short: bool = True) -> Position:
-        """The position once a trade has come. It is not known here which have come before: see `position_of`.
+        """The position once a trade has come. It is not known here which have come before.
 
         Args:
             trade: The trade.
@@ -201,7 +205,7 @@ class Position:
             opened_at=opened_at,
             before=before,
             last_trade_at=trade.at if self.last_trade_at is None else max(trade.at, self.last_trade_at),
-            estimated=self.estimated or trade.estimated,
+            estimated_since=self._estimated_with(trade),
         )
 
     def _closed_by(self, trade: Trade) -> Position:
@@ -213,8 +217,13 @@ class Position:
             fees=_EXACT.add(self.fees, trade.fee),
             before=_EXACT.subtract(self.before, trade.fee),
             last_trade_at=trade.at if self.last_trade_at is None else max(trade.at, self.last_trade_at),
-            estimated=self.estimated or trade.estimated,
+            estimated_since=self._estimated_with(trade),
         )
+
+    def _estimated_with(self, trade: Trade) -> datetime | None:
+        if not trade.estimated:
+            return self.estimated_since
+        return trade.at if self.estimated_since is None else min(trade.at, self.estimated_since)
 
     def _basis_after(self, trade: Trade, quantity: Decimal, *, crossed: bool) -> Fraction:
         if not quantity:
@@ -225,26 +234,6 @@ class Position:
         if not self.quantity or (self.quantity > 0) == (trade.signed > 0):
             return self.basis + Fraction(trade.signed) * Fraction(trade.price)
         return _bounded(self.basis * Fraction(quantity) / Fraction(self.quantity))
-
-
-def position_of(
-    account: AccountName, instrument: InstrumentId, trades: Iterable[Trade], *, short: bool = True
-) -> Position:
-    """The position that trades come to, in whatever order they are given, those that come twice counted once.
-
-    Args:
-        account: Whose.
-        instrument: What was traded.
-        trades: They.
-        short: As for `Position.after`.
-
-    Raises:
-        ValueError: One is another account's, or of another instrument.
-    """
-    position = Position(account, instrument)
-    for trade in sorted({trade.name: trade for trade in trades}.values(), key=lambda each: each.key):
-        position = position.after(trade, short=short)
-    return position
 
 
 def _bounded(basis: Fraction) -> Fraction:

@@ -86,6 +86,7 @@ class ExecutionReport:
         trigger_price: Its trigger price from now on (FIX 99), likewise, or where a trailing stop has followed.
         known_ids: The broker's names that were in its list right before one that had been held back left; None where
             that is not said.
+        since: Of what has traded, when the broker's list did not show it yet; None where that is not known.
     """
 
     client_order_id: ClientOrderId
@@ -101,3 +102,4 @@ class ExecutionReport:
     quantity: Decimal | None = None
     trigger_price: Decimal | None = None
     known_ids: frozenset[VenueOrderId] | None = None
+    since: datetime | None = None

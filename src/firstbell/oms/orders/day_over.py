@@ -13,7 +13,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from firstbell.journal.base import ReportMisfit
-from firstbell.market.hours import market_day
+from firstbell.market.hours import OrderDays
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, PLACED, ReportKind
 from firstbell.model.report import ExecutionReport
@@ -22,7 +22,6 @@ from firstbell.oms.orders.terms_at_broker import is_supplied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from datetime import datetime
 
     from firstbell.brokers.base import Capabilities, VenueOrder
     from firstbell.clock import Clock
@@ -60,7 +59,7 @@ class DayOver:
     ) -> None:
         self._journal = journal
         self._clock = clock
-        self._calendar = calendar
+        self._days = OrderDays(calendar)
         self._run_id = run_id
         self._intervene = intervene
         self._absences: dict[ClientOrderId, Absence] = {}
@@ -109,7 +108,7 @@ class DayOver:
         if order.time_in_force in LASTING and not is_supplied(order, capabilities):
             return False
         now = instant(self._clock.wall_ns())
-        ends = _end_of_day(self._calendar, entry.state.submitted_at or entry.claimed_at)
+        ends = self._days.end_of(entry.state.submitted_at or entry.claimed_at)
         return ends is not None and now >= ends
 
     def _end(self, entry: Entry, why: str) -> bool:
@@ -123,14 +122,3 @@ class DayOver:
             _log.info("%s", error)
             return False
         return True
-
-
-def _end_of_day(calendar: MarketCalendar, left_at: datetime) -> datetime | None:
-    """When the day of an order ends that left at some instant; None where the next session is not known."""
-    try:
-        day = market_day(calendar, left_at)
-        if day.session is not None and left_at < day.session.end:
-            return day.end
-        return None if day.next_bell is None else market_day(calendar, day.next_bell).end
-    except ValueError:
-        return None

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from firstbell.market import fee, fee_rate, takes_short_sales
+from firstbell.market import calendar, fee, fee_rate, takes_short_sales
+from firstbell.market.hours import OrderDays
 from firstbell.model.order_status import DONE, ReportKind
 from firstbell.model.terms import Side
 from firstbell.oms.logins import logins_of
@@ -95,16 +96,24 @@ class PositionBook:
         holder_of: See `holders_of`; by default each account holds by itself.
         short: Whether what is not held can be sold: where it cannot, a sale of more than these orders have bought is
             one out of holdings, and no position.
+        days: Which day an order is for: what is heard of it later had traded by then. None: when it was heard of.
     """
 
     def __init__(
-        self, journal: Journal, fee_of: FeeOf, holder_of: HolderOf | None = None, *, short: bool = True
+        self,
+        journal: Journal,
+        fee_of: FeeOf,
+        holder_of: HolderOf | None = None,
+        *,
+        short: bool = True,
+        days: OrderDays | None = None,
     ) -> None:
         self._journal = journal
         self._fee_of = fee_of
         self.holder_of: HolderOf = holder_of or (lambda account: account)
         """See `holders_of`."""
         self._short = short
+        self._days = days
         self._lock = threading.RLock()
         self._rebuilding = threading.Lock()
         self._ledgers: dict[PositionKey, Ledger] = {}
@@ -120,7 +129,8 @@ class PositionBook:
     def of(cls, journal: Journal, settings: Settings) -> Self:
         """The positions of a config's accounts, by the rules of its market."""
         market = settings.firstbell.market
-        return cls(journal, fees_of(market), holders_of(settings.accounts), short=takes_short_sales(market))
+        days = OrderDays(calendar(market))
+        return cls(journal, fees_of(market), holders_of(settings.accounts), short=takes_short_sales(market), days=days)
 
     def __call__(self, report: ExecutionReport, order: Order) -> None:
         """Take in a report that is durable. Quick, and raises nothing: what it cannot place, the next reader reads."""
@@ -262,7 +272,7 @@ class PositionBook:
             if state.status in DONE and not state.filled_qty:
                 continue
             tally = self._new_tally(order)
-            tally.left_at = state.submitted_at
+            tally.left(state.submitted_at)
             if state.filled_qty:
                 for report in self._journal.reports(order.client_order_id):
                     self._tell(tally, report)
@@ -332,7 +342,10 @@ class PositionBook:
                 ledger.settle(oldest.order.client_order_id)
 
     def _new_tally(self, order: Order) -> Tally:
-        return Tally(order, self.holder_of(order.account), order.price, order.quantity)
+        tally = Tally(order, self.holder_of(order.account), order.price, order.quantity)
+        if self._days is not None:
+            tally.end_of = self._days.end_of
+        return tally
 
     def _ledger(self, account: AccountName, instrument: InstrumentId, broker_code: BrokerCode | None) -> Ledger:
         ledger = self._ledgers.setdefault((account, instrument), Ledger(account, instrument, short=self._short))

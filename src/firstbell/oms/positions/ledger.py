@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.model.identifiers import BrokerCode
 from firstbell.model.position import Position
+from firstbell.model.trade_order import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from firstbell.model.identifiers import AccountName, InstrumentId
     from firstbell.model.position import Trade
+    from firstbell.model.trade_order import Placed
 
 _KEPT: Final = 64
 """So many trades stay in sight, however long they have been settled: one that comes late still finds its place."""
@@ -40,23 +42,19 @@ class Ledger:
         self.opening = Position(account, instrument)
         """The position as the trading day began."""
         self._base = self.opening
-        self._trades: list[Trade] = []
-        self._after: list[Position] = []
+        self._placed: list[Placed] = []
         self._of: dict[str, tuple[Trade, ...]] = {}
         self._settled: set[str] = set()
 
     @property
     def position(self) -> Position:
         """The position now."""
-        return self._after[-1] if self._after else self._base
+        return self._placed[-1].after if self._placed else self._base
 
     def load(self, trades: Mapping[str, Sequence[Trade]]) -> None:
         """Take in the trades of many orders at once, in place of everything known before."""
         self._of = {order: tuple(told) for order, told in trades.items()}
-        self._trades = sorted((each for told in trades.values() for each in told), key=lambda each: each.key)
-        self._after = []
-        for trade in self._trades:
-            self._after.append(self.position.after(trade, short=self._short))
+        self._placed = in_order(self._base, (each for told in trades.values() for each in told), short=self._short)
 
     def put(self, order: str, trades: Sequence[Trade]) -> None:
         """Take in all trades of one order as they are known now, in place of what was known of it before.
@@ -69,35 +67,37 @@ class Ledger:
         changed = [*(each for each in before if each not in now), *(each for each in now if each not in before)]
         if not changed:
             return
-        since = min(each.key for each in changed)
-        place = bisect_left(self._trades, since, key=lambda each: each.key)
-        others = [each for each in self._trades[place:] if _order_of(each) != order]
-        again = [each for each in now if each.key >= since]
-        self._trades[place:] = sorted([*others, *again], key=lambda each: each.key)
-        del self._after[place:]
-        for trade in self._trades[place:]:
-            self._after.append(self.position.after(trade, short=self._short))
+        # A purchase that was put before a sale stands no earlier than it can have traded.
+        place = self._place_of(min(each.since or each.at for each in changed))
+        kept = {each.trade.name for each in self._placed[:place] if _order_of(each.trade) == order}
+        others = [each.trade for each in self._placed[place:] if _order_of(each.trade) != order]
+        again = [each for each in now if each.name not in kept]
+        del self._placed[place:]
+        self._placed += in_order(self.position, [*others, *again], short=self._short)
         self._of[order] = now
 
     def settle(self, order: str) -> None:
         """Nothing more of this order is expected: its trades may be forgotten, and what they came to stays."""
         self._settled.add(order)
         count = 0
-        while count < len(self._trades) - _KEPT and _order_of(self._trades[count]) in self._settled:
+        while count < len(self._placed) - _KEPT and _order_of(self._placed[count].trade) in self._settled:
             count += 1
         if not count:
             return
-        self._base = self._after[count - 1]
-        del self._trades[:count], self._after[:count]
-        left = {_order_of(each) for each in self._trades}
+        self._base = self._placed[count - 1].after
+        del self._placed[:count]
+        left = {_order_of(each.trade) for each in self._placed}
         for name in self._settled - left:
             self._of.pop(name, None)
         self._settled &= left
 
     def mark(self, moment: datetime) -> None:
         """Let the trading day begin at a moment: what was held then is its opening position."""
-        count = bisect_left(self._trades, moment, key=lambda each: each.key[0])
-        self.opening = self._after[count - 1] if count else self._base
+        count = self._place_of(moment)
+        self.opening = self._placed[count - 1].after if count else self._base
+
+    def _place_of(self, moment: datetime) -> int:
+        return bisect_left(self._placed, moment, key=lambda each: each.key[0])
 
 
 def _order_of(trade: Trade) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order import LISTS_LAG
 from firstbell.model.order_status import DONE, TRANSITIONS, ReportKind
 from firstbell.model.position import Trade
-from firstbell.model.terms import Side
+from firstbell.oms.lists import LASTING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import AccountName, BrokerCode
     from firstbell.model.order import Order
     from firstbell.model.report import ExecutionReport
+    from firstbell.model.terms import Side
 
     FeeOf = Callable[[BrokerCode, Side, Decimal], Decimal]
     """The fee on a trade whose fee nobody said: of its broker, its side and its value."""
 
 _REST: Final = "rest"
-"""Names the trade that stands for all that a sum tells of and no trade does. No venue's name is told apart by it: it
-belongs to one order, and goes when the trades come."""
+"""Begins the name of a trade that stands for what a sum tells of and no trade does. No venue's name is told apart by
+it: it belongs to one order, and goes when the trades come."""
 _ENDS: Final = frozenset(
     kind
     for status, moves in TRANSITIONS.items()
@@ -33,7 +35,18 @@ _ENDS: Final = frozenset(
     if following in DONE
 )
 """Reports that end an order: at a broker, or of one that is held back, here."""
+_SKEW: Final = timedelta(seconds=10)
+"""By so much one row of a broker's list may be older than another: a row that showed nothing yet proves no more."""
 _NOTHING: Final = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """What a list told had traded by then, in all; when it was heard of, and when it had not been shown yet."""
+
+    cum_qty: Decimal
+    at: datetime
+    since: datetime | None
 
 
 @dataclass(slots=True)
@@ -46,6 +59,7 @@ class Tally:
         price: Its price now: what is not told is taken to have traded at it.
         quantity: Its quantity now.
         is_done: Whether it works no more. Late trades may still come.
+        end_of: When the day of an order ends that left at some instant; None where that is not known.
         left_at: When it was first on its way to its broker; None before that.
     """
 
@@ -54,10 +68,11 @@ class Tally:
     price: Decimal
     quantity: Decimal
     is_done: bool = False
+    end_of: Callable[[datetime], datetime | None] = lambda _left_at: None
     left_at: datetime | None = None
+    _ends_at: datetime | None = None
     _told: dict[str, Trade] = field(default_factory=dict)
-    _cum_qty: Decimal = _NOTHING
-    _cum_at: datetime | None = None
+    _sums: list[_Sum] = field(default_factory=list)
 
     def take(self, report: ExecutionReport, fee_of: FeeOf) -> bool:
         """Take in a report; whether it told of something that had traded.
@@ -66,20 +81,29 @@ class Tally:
             ValueError: Its trade is none that can be counted.
         """
         if report.kind is ReportKind.SUBMITTED and self.left_at is None:
-            self.left_at = report.at
+            self.left(report.at)
         self.price = self.price if report.price is None else report.price
         self.quantity = self.quantity if report.quantity is None else report.quantity
         tells = False
         if report.fill is not None and report.fill.trade_id not in self._told:
             fill, order = report.fill, self.order
             fee = fee_of(order.broker_code, order.side, fill.last_qty * fill.last_px) if fill.fee is None else fill.fee
-            self._told[fill.trade_id] = self._trade(fill.trade_id, fill.last_qty, fill.last_px, report.at, fee)
+            told = _Sum(self._told_qty + fill.last_qty, report.at, report.since)
+            # A sum may have told of it before.
+            first = next((each for each in self._sums if each.cum_qty >= told.cum_qty), told)
+            self._told[fill.trade_id] = self._trade(fill.trade_id, fill.last_qty, fill.last_px, fee, heard=first)
             tells = True
         if report.cum_qty is not None and report.cum_qty > self._cum_qty:
-            self._cum_qty, self._cum_at = report.cum_qty, report.at
+            self._sums.append(_Sum(report.cum_qty, report.at, report.since))
             tells = True
         self.is_done = self.is_done or report.kind in _ENDS or self.filled >= self.quantity
         return tells
+
+    def left(self, at: datetime | None) -> None:
+        """It was first on its way to its broker: from then on it is for that day, unless it lasts."""
+        self.left_at = at
+        if at is not None and self.order.time_in_force not in LASTING and (end := self.end_of(at)) is not None:
+            self._ends_at = end - timedelta(microseconds=1)
 
     def knows(self, trade_id: str) -> bool:
         """Whether a trade has been told."""
@@ -98,26 +122,32 @@ class Tally:
     def trades(self, fee_of: FeeOf) -> list[Trade]:
         """All that has traded of it."""
         trades = list(self._told.values())
-        told_qty = self._told_qty
-        rest = self._cum_qty - told_qty
-        if rest > 0 and self._cum_at is not None:
-            # The best guess at what nobody priced: as the others of the order did, or else as it asked to.
-            value = sum((each.quantity * each.price for each in trades), _NOTHING)
-            price = value / told_qty if told_qty else self.price
-            fee = fee_of(self.order.broker_code, self.order.side, rest * price)
-            trades.append(self._trade(_REST, rest, price, self._cum_at, fee, estimated=True))
+        told_qty = counted = self._told_qty
+        # The best guess at what nobody priced: as the others of the order did, or else as it asked to.
+        value = sum((each.quantity * each.price for each in trades), _NOTHING)
+        price = value / told_qty if told_qty else self.price
+        for told in self._sums:
+            if (rest := told.cum_qty - counted) > 0:
+                fee = fee_of(self.order.broker_code, self.order.side, rest * price)
+                trades.append(self._trade(f"{_REST} {told.cum_qty}", rest, price, fee, heard=told, estimated=True))
+                counted = told.cum_qty
         return trades
+
+    @property
+    def _cum_qty(self) -> Decimal:
+        return self._sums[-1].cum_qty if self._sums else _NOTHING
 
     @property
     def _told_qty(self) -> Decimal:
         return sum((each.quantity for each in self._told.values()), _NOTHING)
 
     def _trade(
-        self, name: str, quantity: Decimal, price: Decimal, at: datetime, fee: Decimal, *, estimated: bool = False
+        self, name: str, quantity: Decimal, price: Decimal, fee: Decimal, *, heard: _Sum, estimated: bool = False
     ) -> Trade:
-        order = self.order
-        # What was bought may have been so for as long as lists lag, though not before it had left.
-        since = max(self.left_at, at - LISTS_LAG) if self.left_at and order.side is Side.BUY else None
+        order, at = self.order, heard.at
+        if self._ends_at is not None:
+            # Whatever is heard of it later had traded by then.
+            at = min(at, self._ends_at)
         return Trade(
             trade_id=name,
             account=self.account,
@@ -129,5 +159,12 @@ class Tally:
             fee=fee,
             client_order_id=order.client_order_id,
             estimated=estimated,
-            since=None if since is None else min(since, at),
+            since=self._earliest(at, heard.since),
         )
+
+    def _earliest(self, at: datetime, unseen: datetime | None) -> datetime | None:
+        """When it can have traded at the earliest: not before it left, nor long before a list that did not show it."""
+        if self.left_at is None:
+            return None
+        since = max(self.left_at, at - LISTS_LAG)
+        return min(at, since if unseen is None else max(since, unseen - _SKEW))
