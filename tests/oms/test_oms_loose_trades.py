@@ -10,6 +10,7 @@ from oms_desk import Desk, request
 
 from firstbell.errors import NoAnswer
 from firstbell.model.order_status import OrderStatus
+from firstbell.model.report import Fill
 
 D = Decimal
 S = OrderStatus
@@ -56,12 +57,56 @@ def test_the_one_order_of_its_instrument_side_and_day_has_them(desk):
     name = desk.manager.place(request(price=4862)).order_id
     desk.trade(4862, 400)
     desk.rounds(2)
-    # A row without a name may be a sum that grows.
-    assert (state(desk, name).filled_qty, state(desk, name).priced_qty) == (400, 0)
+    assert (state(desk, name).filled_qty, state(desk, name).priced_qty, state(desk, name).avg_px) == (400, 400, 4855)
     desk.trade(4862, 600)
     desk.rounds(2)
     now = state(desk, name)
     assert (now.status, now.filled_qty, now.priced_qty, now.avg_px) == (S.FILLED, 1000, 1000, 4855)
+
+
+class Summed(Loose):
+    """One row for each instrument and side, that grows, as some brokers have it: `value` is what it comes to."""
+
+    def __init__(self, desk, *, fee=None):
+        super().__init__(desk)
+        self.value, self._fee = D(0), fee
+
+    def fills(self, day):
+        rows = super().fills(day)
+        if not rows:
+            return ()
+        quantity = sum(each.fill.last_qty for each in rows)
+        fee = None if self._fee is None else D(self._fee) * quantity
+        fill = Fill(f"{quantity} {self.value}", quantity, self.value / quantity, fee)
+        return (replace(rows[0], fill=fill),)
+
+
+def test_a_sum_that_grows_tells_the_price_of_what_was_added(desk):
+    summed = Summed(desk, fee=2)
+    name = desk.manager.place(request(price=4862)).order_id
+    for quantity, price in ((400, 4850), (200, 4860)):
+        desk.trade(4862, quantity)
+        summed.value += quantity * D(price)
+        desk.rounds(2)
+    now = state(desk, name)
+    assert (now.priced_qty, now.filled_value, now.fees) == (600, 400 * 4850 + 200 * 4860, 1200)
+    two = desk.manager.place(request(price=4863, quantity=50)).order_id
+    desk.trade(4862, 400)
+    desk.trade(4863, 50)
+    summed.value += 400 * D(4870) + 50 * D(4861)
+    # Two orders have traded, and nobody says what of it either has.
+    desk.rounds(2)
+    assert [state(desk, each).priced_qty for each in (name, two)] == [600, 0]
+
+
+def test_what_two_orders_have_traded_one_after_the_other_is_told_apart(desk):
+    summed, found = Summed(desk), []
+    for price in (4862, 4863):
+        found.append(desk.manager.place(request(price=price, quantity=30)).order_id)
+        desk.trade(price, 30)
+        summed.value += 30 * D(price - 1)
+        desk.rounds(2)
+    assert [(state(desk, each).priced_qty, state(desk, each).avg_px) for each in found] == [(30, 4861), (30, 4862)]
 
 
 def test_trades_with_names_of_their_own_count_while_it_works(desk):

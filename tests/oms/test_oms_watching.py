@@ -55,13 +55,13 @@ def unnamed(desk, sums):
     desk.broker.fills = fills
 
 
-def test_sums_without_a_name_count_once_and_only_when_the_order_is_done(desk):
+def test_sums_without_a_name_count_once_while_the_order_works_and_when_it_is_done(desk):
     name = desk.manager.place(request()).order_id
     unnamed(desk, lambda: desk.at_venue()[0].filled_qty)
     desk.trade(4860, 400)
     desk.rounds(2)
     state = desk.manager.entry(name).state
-    assert (state.filled_qty, state.priced_qty) == (400, 0)
+    assert (state.filled_qty, state.priced_qty, state.avg_px) == (400, 400, 4860)
     desk.trade(4860, 600)
     desk.rounds(2)
     state = desk.manager.entry(name).state

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order_status import DONE
 from firstbell.model.terms import Side
+from firstbell.oms.orders.summed_trades import Traded, beyond
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,23 @@ def may_be_of(entry: Entry, entries: Sequence[Entry], fills: Sequence[VenueFill]
         return []
     whole = sum((each.fill.last_qty for each in loose), _NOTHING) == state.filled_qty - state.priced_qty
     return [each.fill for each in loose] if whole else []
+
+
+def sum_of(entry: Entry, entries: Sequence[Entry], fills: Sequence[VenueFill], *, has_price: bool) -> list[Fill]:
+    """What sums without an order tell of an order beyond what has a price, once those of the others are taken out.
+
+    Args:
+        entry: The order.
+        entries: All orders of its login and of the day that are known.
+        fills: The broker's trades of the day.
+        has_price: As for `may_be_of`.
+    """
+    key, name = _key(entry), entry.intent.order.client_order_id
+    rows = [each for each in fills if (each.instrument, each.side) == key]
+    if not rows or any(each.named or each.venue_order_id is not None for each in rows):
+        return []
+    others = [each.state for each in entries if _key(each) == key and each.intent.order.client_order_id != name]
+    return beyond(entry.state, Traded.of(each.fill for each in rows).less(others), has_price=has_price)
 
 
 def is_alone(entry: Entry, entries: Sequence[Entry], rows: Sequence[VenueOrder]) -> bool:

@@ -4,40 +4,34 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from dataclasses import replace
-from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from firstbell.errors import BrokerError, CaptchaError
-from firstbell.journal.base import ReportMisfit
 from firstbell.model.instant import instant
-from firstbell.model.order_status import DONE, PLACED, OrderStatus, ReportKind
-from firstbell.model.report import ExecutionReport
+from firstbell.model.order_status import PLACED, OrderStatus
 from firstbell.oms.inquiry import Inquiry
-from firstbell.oms.lists import has_grown, listed_on
+from firstbell.oms.lists import listed_on
 from firstbell.oms.orders.day_over import DayOver
+from firstbell.oms.orders.day_trades import DayTrades
 from firstbell.oms.orders.late_arrivals import LateArrivals
-from firstbell.oms.orders.loose_trades import is_alone, may_be_of
+from firstbell.oms.orders.list_reports import ListReports
 from firstbell.oms.orders.lost_cancels import LostCancels
 from firstbell.oms.orders.row_reports import Waiting, reports_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date
 
-    from firstbell.brokers.base import Broker, VenueFill, VenueOrder
+    from firstbell.brokers.base import Broker, VenueOrder
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId, VenueOrderId
-    from firstbell.model.order import Order, OrderState
-    from firstbell.model.report import Fill
+    from firstbell.model.order import Order
+    from firstbell.model.report import ExecutionReport
     from firstbell.oms.orders.blotter import Blotter
     from firstbell.oms.orders.context import OrderContext
     from firstbell.oms.orders.late_trades import LateTrades
 
 _log = logging.getLogger(__name__)
-
-_PRICING_TRIES: Final = 30
-"""So many rounds the trades of an order are asked for whose sum alone is known; some brokers never name them."""
 
 
 class Watch:
@@ -70,11 +64,8 @@ class Watch:
         self._arrivals = LateArrivals(context, blotter)
         calendar = context.hours_of(broker.code).calendar
         self._day_over = DayOver(context.journal, context.clock, calendar, context.run_id, context.intervene)
-        self._unpriced: dict[ClientOrderId, int] = {}
-        self._tried: set[ClientOrderId] = set()
-        self._names_orders: bool | None = None
-        """Whether the broker says of its trades which order they are of; None until there is one."""
-        self._fills: tuple[VenueFill, ...] | None = None
+        self._reports = ListReports(context, blotter)
+        self._trades = DayTrades(context, broker, blotter, self._reports, has_price)
         self._seen: tuple[int, frozenset[VenueOrderId]] | None = None
         self.failures = 0
         """How many rounds in a row the list could not be read."""
@@ -99,7 +90,7 @@ class Watch:
         Raises:
             JournalError: What it says could not be written down.
         """
-        self._fills = None
+        self._trades.new_round()
         days: defaultdict[date, list[Entry]] = defaultdict(list)
         for entry in self._blotter.open():
             if not entry.is_held_back:
@@ -109,6 +100,7 @@ class Watch:
                 days.setdefault(day, [])
         shown: list[ClientOrderId] = []
         for day, entries in days.items():
+            asked_at = instant(self._context.clock.wall_ns())
             try:
                 rows = self._read(day)
             except (BrokerError, CaptchaError) as error:
@@ -116,13 +108,15 @@ class Watch:
                 _log.warning("the list of the day could not be read: %s", error)
                 continue
             self.failures = 0
-            now = self._with_trades(entries, rows) if day == self._context.today() else entries
+            is_today = day == self._context.today()
+            now = self._as_they_stand(entries) if is_today and self._trades.count(entries, rows) else entries
             shown += self._compare(now, rows)
+            self._reports.shown(entries, asked_at)
             self._ask(now, rows)
             self._day_over.look(self._as_they_stand(now), rows, self._broker.capabilities)
             self._count_late(day, rows)
             self._arrivals.look(day, rows)
-        self._price()
+        self._trades.price(lambda: self._read(self._context.today()))
         self._lost_cancels.look(shown)
 
     def _read(self, day: date) -> tuple[VenueOrder, ...]:
@@ -133,61 +127,8 @@ class Watch:
             self._seen = (self._context.clock.monotonic_ns(), names)
         return rows
 
-    def _with_trades(self, entries: list[Entry], rows: Sequence[VenueOrder]) -> list[Entry]:
-        """Write down the trades themselves where the list tells of more than is known: told once, with their prices.
-
-        Returns:
-            The orders as they stand then.
-        """
-        if self._names_orders is False:
-            return entries
-        by_name = {row.venue_order_id: row for row in rows if row.filled_qty}
-        grown: dict[VenueOrderId, Entry] = {}
-        for entry in entries:
-            name = entry.state.venue_order_id
-            row = None if name is None else by_name.get(name)
-            # Of one whose quantity is another one now that has to be written down first: it is not filled yet.
-            if (
-                name is not None
-                and row is not None
-                and has_grown(entry.state, row)
-                and row.quantity == entry.state.quantity
-            ):
-                grown[name] = entry
-        if not grown or (fills := self._read_fills()) is None:
-            return entries
-        self._write([[self._trade(grown[name], fill)] for name, fill in self._new_trades(grown, fills)])
-        return self._as_they_stand(entries)
-
     def _as_they_stand(self, entries: Sequence[Entry]) -> list[Entry]:
         return [self._blotter.known(entry.intent.order.client_order_id) or entry for entry in entries]
-
-    def _read_fills(self) -> tuple[VenueFill, ...] | None:
-        """The broker's trades of the day, read once in each look; None where they cannot be read."""
-        if self._fills is not None:
-            return self._fills
-        try:
-            self._broker.login()
-            fills = self._broker.fills(self._context.today())
-        except (BrokerError, CaptchaError) as error:
-            _log.info("the trades of the day could not be read: %s", error)
-            return None
-        if fills:
-            self._names_orders = any(each.venue_order_id is not None for each in fills)
-        self._fills = fills
-        return fills
-
-    def _new_trades(
-        self, orders: Mapping[VenueOrderId, Entry], fills: Sequence[VenueFill]
-    ) -> list[tuple[VenueOrderId, Fill]]:
-        """The trades of orders that are not counted yet, by the broker's names of the orders."""
-        of_order: defaultdict[VenueOrderId, list[VenueFill]] = defaultdict(list)
-        for each in fills:
-            if each.venue_order_id is not None:
-                of_order[each.venue_order_id].append(each)
-        return [
-            (name, fill) for name, entry in orders.items() for fill in _countable(entry.state, of_order.get(name, ()))
-        ]
 
     def _compare(self, entries: Sequence[Entry], rows: Sequence[VenueOrder]) -> list[ClientOrderId]:
         """Write down what rows tell of orders that their broker has.
@@ -212,11 +153,13 @@ class Watch:
             if row.working and state.status is OrderStatus.PENDING_CANCEL:
                 shown.append(entry.intent.order.client_order_id)
             has_price = self._has_price(entry.intent.order)
-            if reports := reports_of(row, state, self._report, self._waiting, at_ns, has_price=has_price, at=at):
+            if reports := reports_of(
+                row, state, self._reports.report, self._waiting, at_ns, has_price=has_price, at=at
+            ):
                 told.append(reports)
             if row.filled_qty > state.priced_qty:
-                self._unpriced.setdefault(entry.intent.order.client_order_id, 0)
-        self._write(told)
+                self._trades.are_wanted_of(entry.intent.order.client_order_id)
+        self._reports.write(told)
         return shown
 
     def _ask(self, entries: Sequence[Entry], rows: tuple[VenueOrder, ...]) -> None:
@@ -228,99 +171,7 @@ class Watch:
     def _count_late(self, day: date, rows: Sequence[VenueOrder]) -> None:
         """Count what traded of orders before they ended and is told only now."""
         told = self._late.reports(day, rows)
-        self._write(told)
+        self._reports.write(told)
         for report, *_ in told:
-            self._unpriced[report.client_order_id] = 0
+            self._trades.are_wanted_of(report.client_order_id, anew=True)
             self._late.tell(report.client_order_id)
-
-    def _price(self) -> None:
-        """Ask for the trades behind the sums that the list names, so that their prices are known."""
-        self._find_unpriced()
-        names = [name for name in self._unpriced if self._is_unpriced(name)]
-        self._unpriced = {name: tries for name, tries in self._unpriced.items() if name in names}
-        if not names:
-            return
-        orders = {
-            entry.state.venue_order_id: entry
-            for name in names
-            if (entry := self._blotter.entry(name)) is not None and entry.state.venue_order_id is not None
-        }
-        if (fills := self._read_fills()) is None:
-            return
-        self._write([[self._trade(orders[name], fill)] for name, fill in self._new_trades(orders, fills)])
-        self._price_loose([name for name in names if self._is_unpriced(name)], fills)
-        self._unpriced = {
-            name: tries + 1
-            for name, tries in self._unpriced.items()
-            if tries + 1 < _PRICING_TRIES and self._is_unpriced(name)
-        }
-
-    def _find_unpriced(self) -> None:
-        """What has ended today without all of its prices, before this process began or in another one, is asked for."""
-        done = {entry.intent.order.client_order_id: entry for entry in self._blotter.done()}
-        self._tried &= done.keys()
-        for name, entry in done.items():
-            unpriced = entry.state.filled_qty > entry.state.priced_qty and name not in self._tried
-            if unpriced and listed_on(entry) == self._context.today():
-                self._tried.add(name)
-                self._unpriced.setdefault(name, 0)
-
-    def _price_loose(self, names: Sequence[ClientOrderId], fills: Sequence[VenueFill]) -> None:
-        """Count trades without an order where only one order can be theirs."""
-        rows: tuple[VenueOrder, ...] | None = None
-        for name in names:
-            entries = (*self._blotter.open(), *self._blotter.done())
-            entry = self._blotter.known(name)
-            if entry is None:
-                continue
-            has_price = self._has_price(entry.intent.order)
-            if not (found := may_be_of(entry, entries, fills, has_price=has_price)):
-                continue
-            try:
-                # Read after the trades: whatever has traded by hand as well is in it.
-                rows = self._read(self._context.today()) if rows is None else rows
-            except (BrokerError, CaptchaError) as error:
-                _log.info("the list of the day could not be read: %s", error)
-                return
-            if is_alone(entry, entries, rows):
-                self._write([[self._trade(entry, fill) for fill in found]])
-
-    def _trade(self, entry: Entry, fill: Fill) -> ExecutionReport:
-        report = self._report(entry.intent.order.client_order_id, ReportKind.PARTIALLY_FILLED)
-        return replace(report, fill=fill)
-
-    def _is_unpriced(self, name: ClientOrderId) -> bool:
-        entry = self._blotter.entry(name)
-        return entry is not None and entry.state.filled_qty > entry.state.priced_qty
-
-    def _report(self, name: ClientOrderId, kind: ReportKind) -> ExecutionReport:
-        return ExecutionReport(name, self._context.run_id, kind, instant(self._context.clock.wall_ns()))
-
-    def _write(self, told: Sequence[Sequence[ExecutionReport]]) -> None:
-        """Write what is told of many orders at once; where one does not fit, each order's by itself."""
-        if not told:
-            return
-        try:
-            self._context.journal.append([report for reports in told for report in reports])
-        except ReportMisfit:
-            for reports in told:
-                try:
-                    self._context.journal.append(reports)
-                except ReportMisfit as error:
-                    # Another process has asked as well and was quicker; what it wrote stands.
-                    _log.info("%s", error)
-                    self._blotter.refresh(reports[0].client_order_id)
-
-
-def _countable(state: OrderState, fills: Sequence[VenueFill]) -> list[Fill]:
-    """The trades of an order that are new, and certainly none of those that are counted.
-
-    A row without a name of the broker's own may be a sum that grows, under another name each time: such rows count once
-    the order is done, all together, and only where they make up what has traded.
-    """
-    if all(each.named for each in fills):
-        return [each.fill for each in fills if each.fill.trade_id not in state.trade_ids]
-    whole = sum((each.fill.last_qty for each in fills), Decimal(0)) == state.filled_qty
-    if state.status in DONE and not state.priced_qty and whole:
-        return [each.fill for each in fills]
-    return []

@@ -181,9 +181,10 @@ class PositionBook:
             entry = self._journal.entry(name)
             with self._lock:
                 tally = self._working.get(name) or self._done.get(name)
-                known = _NOTHING if tally is None else tally.filled
+                known = (_NOTHING, _NOTHING) if tally is None else (tally.filled, tally.priced)
                 # What cannot be counted is missing here for good: reading it anew once is enough.
-                self._is_behind = self._is_behind or (entry is not None and entry.state.filled_qty != known)
+                told_now = None if entry is None else (entry.state.filled_qty, entry.state.priced_qty)
+                self._is_behind = self._is_behind or told_now not in {None, known}
 
     def begin_day(self, moment: datetime) -> None:
         """Let the trading day begin at a moment: what was held then is what the day's profit is measured from."""

@@ -88,7 +88,7 @@ class Tally:
         if report.fill is not None and report.fill.trade_id not in self._told:
             fill, order = report.fill, self.order
             fee = fee_of(order.broker_code, order.side, fill.last_qty * fill.last_px) if fill.fee is None else fill.fee
-            told = _Sum(self._told_qty + fill.last_qty, report.at, report.since)
+            told = _Sum(self.priced + fill.last_qty, report.at, report.since)
             # A sum may have told of it before.
             first = next((each for each in self._sums if each.cum_qty >= told.cum_qty), told)
             self._told[fill.trade_id] = self._trade(fill.trade_id, fill.last_qty, fill.last_px, fee, heard=first)
@@ -117,12 +117,12 @@ class Tally:
     @property
     def filled(self) -> Decimal:
         """What has traded of it."""
-        return max(self._told_qty, self._cum_qty)
+        return max(self.priced, self._cum_qty)
 
     def trades(self, fee_of: FeeOf) -> list[Trade]:
         """All that has traded of it."""
         trades = list(self._told.values())
-        told_qty = counted = self._told_qty
+        told_qty = counted = self.priced
         # The best guess at what nobody priced: as the others of the order did, or else as it asked to.
         value = sum((each.quantity * each.price for each in trades), _NOTHING)
         price = value / told_qty if told_qty else self.price
@@ -138,7 +138,8 @@ class Tally:
         return self._sums[-1].cum_qty if self._sums else _NOTHING
 
     @property
-    def _told_qty(self) -> Decimal:
+    def priced(self) -> Decimal:
+        """How much of it has a price that was told."""
         return sum((each.quantity for each in self._told.values()), _NOTHING)
 
     def _trade(

@@ -1,0 +1,88 @@
+"""What a broker's lists tell of one login's orders, written down: each with what was not shown the last time."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from firstbell.journal.base import ReportMisfit
+from firstbell.model.instant import instant
+from firstbell.model.order_status import ReportKind
+from firstbell.model.report import ExecutionReport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from firstbell.journal.base import Entry
+    from firstbell.model.identifiers import ClientOrderId
+    from firstbell.model.report import Fill
+    from firstbell.oms.orders.blotter import Blotter
+    from firstbell.oms.orders.context import OrderContext
+
+_log = logging.getLogger(__name__)
+
+
+class ListReports:
+    """Writes them. Another process that asks as well may be quicker: then what it wrote stands.
+
+    Args:
+        context: What all logins have in common.
+        blotter: The login's orders.
+    """
+
+    def __init__(self, context: OrderContext, blotter: Blotter) -> None:
+        self._context = context
+        self._blotter = blotter
+        self._shown: dict[ClientOrderId, datetime] = {}
+
+    def shown(self, entries: Iterable[Entry], at: datetime) -> None:
+        """A list that was asked for at an instant has been written down: it showed no more of these orders."""
+        self._shown = {name: each for name, each in self._shown.items() if self._blotter.known(name) is not None}
+        self._shown |= {entry.intent.order.client_order_id: at for entry in entries}
+
+    def report(self, name: ClientOrderId, kind: ReportKind) -> ExecutionReport:
+        """A report of now."""
+        return ExecutionReport(name, self._context.run_id, kind, instant(self._context.clock.wall_ns()))
+
+    def trade(self, entry: Entry, fill: Fill) -> ExecutionReport:
+        """A report of now of a trade."""
+        return replace(self.report(entry.intent.order.client_order_id, ReportKind.PARTIALLY_FILLED), fill=fill)
+
+    def write(self, told: Sequence[Sequence[ExecutionReport]]) -> None:
+        """Write what is told of many orders at once; where one does not fit, each order's by itself.
+
+        Raises:
+            JournalError: It could not be written down.
+        """
+        if not told:
+            return
+        told = [[self._since_the_last_look(report) for report in reports] for reports in told]
+        try:
+            self._context.journal.append([report for reports in told for report in reports])
+        except ReportMisfit:
+            for reports in told:
+                self._write_of(reports)
+
+    def write_if_unchanged(self, entry: Entry, reports: Sequence[ExecutionReport]) -> None:
+        """Write what is told of an order that has been looked at, unless somebody has written of it since.
+
+        Raises:
+            JournalError: It could not be written down.
+        """
+        if reports:
+            self._write_of([self._since_the_last_look(report) for report in reports], entry)
+
+    def _write_of(self, reports: Sequence[ExecutionReport], entry: Entry | None = None) -> None:
+        try:
+            self._context.journal.append(reports, where=None if entry is None else entry.state)
+        except ReportMisfit as error:
+            _log.info("%s", error)
+            self._blotter.refresh(reports[0].client_order_id)
+
+    def _since_the_last_look(self, report: ExecutionReport) -> ExecutionReport:
+        """A report of what has traded says since when that can be: the look before did not show it."""
+        if report.fill is None and report.cum_qty is None:
+            return report
+        return replace(report, since=self._shown.get(report.client_order_id))
