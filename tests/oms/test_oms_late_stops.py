@@ -82,6 +82,22 @@ def test_while_trading_is_halted_nobody_is_told_and_the_time_begins_anew_with_it
     assert len(desk.interventions) == 1
 
 
+def test_of_an_order_that_closes_a_position_and_was_passed_by_the_market_a_person_is_told_too(desk):
+    desk.reopened(lacks={OrderType.MARKET})
+    desk.manager.place(request(quantity=100, price=4870))
+    desk.rounds(2)
+    desk.quote(4795, 4799, bid_quantity=D(30))
+    closing = request(side="sell", quantity=100, order_type="market", price=None, role="stop_loss", key="c")
+    name = desk.manager.close_position("Order_A", closing).order_id
+    desk.quote(4730, 4734)
+    desk.rounds(3)
+    assert desk.interventions == []
+    desk.rounds(8)
+    ((told, why),) = desk.interventions
+    assert told == name
+    assert why.startswith("it was to close a position 10 s ago, and 70 of it have not traded at ")
+
+
 def test_of_one_that_has_left_and_was_passed_by_the_market_a_person_is_told_what_is_left(desk):
     desk.reopened(lacks={OrderType.MARKET})
     _, _, stop = bracket(desk)

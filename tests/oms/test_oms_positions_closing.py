@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -13,8 +14,9 @@ from firstbell.journal.base import HELD_NS, Intent
 from firstbell.journal.owner import this_process
 from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus, ReportKind
+from firstbell.model.report import Fill
 from firstbell.model.terms import OrderOutcome, OrderRole, Side
-from firstbell.oms.orders.response import OrderResponse
+from firstbell.oms.orders.response import OrderResponse, response_of
 from firstbell.oms.positions.closing import Levels, Reason
 from firstbell.risk.trading_state import TradingState
 
@@ -165,3 +167,112 @@ def test_what_is_bought_after_a_sale_out_of_holdings_is_watched_and_no_more_of_i
     (view,) = monitor.poll()
     assert [(each.side, each.quantity) for each in desk.asked] == [(Side.SELL, 300)]
     assert (view.from_holdings, view.profit) == (1000, -30_000)
+
+
+def stop(desk, bought=100, price=900):
+    """Hold shares, and let their stop be reached."""
+    monitor = desk.open(**STOP)
+    desk.trade("a", Side.BUY, bought, 1000)
+    desk.feed.now[FOLD] = price
+    monitor.poll()
+    return monitor
+
+
+def again(desk, monitor, times=1):
+    for _ in range(times):
+        desk.clock.sleep(61)
+        monitor.poll()
+
+
+def filled(desk, name, quantity, kind=ReportKind.PARTIALLY_FILLED):
+    desk.report(name, kind, fill=Fill(f"{kind}", Decimal(quantity), Decimal(900)))
+
+
+def test_what_is_bought_while_a_closing_order_works_is_closed_once_that_has_traded(desk):
+    monitor = stop(desk)
+    (first,) = desk.closings()
+    name = first.intent.order.client_order_id
+    filled(desk, name, 30)
+    desk.trade("more", Side.BUY, 40, 950)
+    again(desk, monitor, 3)
+    assert [each.quantity for each in desk.asked] == [100, 40, 40, 40]
+    assert [each.text.partition("; ")[2] for each in desk.told] == [
+        f"closing: sell 100 ({name}, accepted)",
+        f"sell 40 more once {name} has ended",
+    ]
+    assert len(desk.closings()) == 1
+    filled(desk, name, 70, ReportKind.FILLED)
+    again(desk, monitor, 2)
+    assert [each.state.quantity for each in desk.closings()] == [100, 40]
+    assert desk.asked[-1].key == f"{desk.asked[0].key}-2"
+    assert desk.told[-1].text.endswith(
+        f"; closing: sell 40 ({desk.closings()[1].intent.order.client_order_id}, accepted)"
+    )
+
+
+def test_a_process_that_comes_later_closes_what_is_left_once_the_closing_order_has_traded(desk):
+    stop(desk)
+    filled(desk, desk.closings()[0].intent.order.client_order_id, 100, ReportKind.FILLED)
+    desk.trade("more", Side.BUY, 40, 950)
+    monitor = desk.open(**STOP)
+    again(desk, monitor, 3)
+    assert sum(each.state.quantity for each in desk.closings()) == 140
+
+
+def test_what_a_closing_order_leaves_when_it_is_taken_off_is_told_with_what_was_bought_meanwhile(desk):
+    monitor = stop(desk)
+    name = desk.closings()[0].intent.order.client_order_id
+    filled(desk, name, 30)
+    desk.trade("more", Side.BUY, 40, 950)
+    again(desk, monitor)
+    desk.report(name, ReportKind.CANCELED)
+    again(desk, monitor, 2)
+    assert desk.told[-1].text.endswith(
+        f"; not closed, sell 110: its closing order {name} is CANCELED, 30 of it traded; a person has to close it"
+    )
+    asked = len(desk.asked)
+    again(desk, monitor, 3)
+    assert len(desk.asked) == asked
+
+
+def test_what_a_fallback_sold_is_told_by_its_own_name_and_quantity(desk):
+    monitor = desk.open(**STOP)
+    desk.trade("a", Side.BUY, 100, 1000)
+    desk.feed.now[FOLD] = 900
+
+    def close(_account, request):
+        desk.asked.append(request)
+        response = OrderResponse("big-q", OrderStatus.REJECTED, OrderOutcome.REJECTED, "1011 not so many shares")
+        child = response_of(desk.claim("small", Side.SELL, 60, 900, FOLD))
+        return replace(response, children=(child,))
+
+    desk.close_position = close
+    monitor.poll()
+    assert desk.told[-1].text.endswith("; closing: sell 60 of 100 (small, accepted)")
+
+
+def test_a_price_that_nobody_has_told_yet_reaches_nothing(desk):
+    monitor = desk.open(**STOP, max_daily_loss=5_000)
+    desk.claim("a", Side.BUY, 100, 1000, FOLD)
+    desk.report("a", ReportKind.FILLED, cum_qty=Decimal(100))
+    desk.feed.now[FOLD] = 900
+    (view,) = monitor.poll()
+    assert (view.estimated, view.provisional, desk.asked, desk.told) == (True, True, [], [])
+    desk.clock.sleep(4)
+    desk.report("a", ReportKind.PARTIALLY_FILLED, fill=Fill("1", Decimal(100), Decimal(905)))
+    (view,) = monitor.poll()
+    assert (view.estimated, view.provisional, desk.asked, desk.told) == (False, False, [], [])
+    assert monitor.trading_state() is TradingState.ACTIVE
+
+
+def test_a_price_that_is_never_told_is_acted_by_in_the_end(desk):
+    monitor = desk.open(**STOP, max_daily_loss=5_000)
+    desk.claim("a", Side.BUY, 100, 1000, FOLD)
+    desk.report("a", ReportKind.FILLED, cum_qty=Decimal(100))
+    desk.feed.now[FOLD] = 900
+    for _ in range(8):
+        desk.clock.sleep(10)
+        monitor.poll()
+    assert [each.quantity for each in desk.asked] == [100]
+    assert desk.told[0].text.startswith("A IRO1FOLD0001: stop reached with an estimated loss of 10,000; closing: ")
+    assert "max_daily_loss: ~10,000, allowed" in desk.told[1].text

@@ -224,3 +224,16 @@ def test_what_a_resume_leaves_lost_is_not_counted_again_and_a_new_best_is(desk, 
     assert (found["daily_loss"], found["drawdown"], monitor.limits.loss(Decimal(-4001))) == (0, 0, 1)
     assert watch(monitor, 920) is TradingState.REDUCING
     assert in_force(desk.folder / "state").why.startswith("max_drawdown: 6,000")
+
+
+def test_what_a_person_resumed_is_resumed_in_a_process_that_had_not_looked_between(desk, watch):
+    first = bought(desk, max_daily_loss=5000)
+    second = desk.open(max_daily_loss=5000)
+    watch(second, 1000)
+    assert watch(first, 940) is TradingState.REDUCING
+    HaltFile.of(desk.folder / "state", TradingState.REDUCING).remove()
+    # It counts anew, from where the day stands, whichever of them looks first.
+    assert watch(second, 930) is TradingState.ACTIVE
+    assert watch(first, 930) is TradingState.ACTIVE
+    assert watch(second, 881) is TradingState.ACTIVE
+    assert watch(first, 880) is TradingState.REDUCING

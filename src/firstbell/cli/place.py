@@ -212,13 +212,14 @@ def _bracket(
 
 def _show(shell: Shell, manager: OrderManager, responses: Sequence[OrderResponse], teller: Teller) -> None:
     if shell.json:
-        orders = [_facts(manager, response) for response in responses]
-        shell.print_json({"orders": orders, "to_look_at": teller.to_look_at})
+        told = [_facts(manager, response) for response in responses]
+        shell.print_json({"orders": told, "to_look_at": teller.to_look_at})
         return
-    entries = [manager.entry(each.order_id) for each in _with_children(responses) if each.order_id is not None]
+    orders = [each for response in responses for each in response.orders]
+    entries = [manager.entry(each.order_id) for each in orders if each.order_id is not None]
     if entries:
         print_entries(shell, entries, "as they stand")
-    for response in _with_children(responses):
+    for response in orders:
         if response.order_id is None:
             shell.out.print(f"[red]Denied:[/] {foreign(response.message)}")
         elif response.is_made is not None:
@@ -243,7 +244,3 @@ def _facts(manager: OrderManager, response: OrderResponse) -> dict[str, Any]:
         return {**facts(manager.entry(response.order_id)), **told}
     except RunError:
         return {"client_order_id": response.order_id, "status": response.status.value, **told}
-
-
-def _with_children(responses: Sequence[OrderResponse]) -> list[OrderResponse]:
-    return [each for response in responses for each in (response, *_with_children(response.children))]

@@ -1,8 +1,8 @@
 """Stops whose price has come and that have not done their work seconds later: a person is told of each, once.
 
 One may still be held back, because another exit cannot be taken off the book or the broker wants to be left alone; or
-it rests at its broker, because the market has gone past the price at which it left. What can be done by itself is done;
-but nobody is to believe himself out of a position that he is still in.
+it rests at its broker, because the market has gone past the price at which it left. So may an order that closes a
+position. What can be done by itself is done; but nobody is to believe himself out of a position that he is still in.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.money import grouped
-from firstbell.model.order_status import DONE
-from firstbell.model.terms import Side
+from firstbell.model.order_status import DONE, PLACED
+from firstbell.model.terms import OrderRole, OrderType, Side
 from firstbell.risk.trading_state import TradingState
 
 if TYPE_CHECKING:
@@ -59,9 +59,12 @@ class LateStops:
         state, seconds = entry.state, _LATE_NS // _NS
         if not entry.is_held_back:
             left = grouped(state.leaves_qty)
+            came = (
+                f"its price came {seconds} s ago" if state.triggered else f"it was to close a position {seconds} s ago"
+            )
             return (
-                f"its price came {seconds} s ago, and {left} of it have not traded at {grouped(state.price)}, at which "
-                "it left: the market may have gone past it; change its price, or cancel it"
+                f"{came}, and {left} of it have not traded at {grouped(state.price)}, at which it left: the market may "
+                "have gone past it; change its price, or cancel it"
             )
         return f"its price came {seconds} s ago, and it cannot leave: {self._what_keeps(entry)}"
 
@@ -81,9 +84,12 @@ class LateStops:
 
 
 def _is_due(entry: Entry) -> bool:
-    """Whether it is a stop whose price has come: one with a limit of its own may well rest there."""
-    kind, state = entry.intent.order.order_type, entry.state
-    return state.triggered and kind.waits and (entry.is_held_back or not (kind.has_limit or state.unresolved))
+    """Whether it is a stop whose price has come, or closes a position; one with a limit of its own may well rest."""
+    order, state = entry.intent.order, entry.state
+    if order.order_type.waits:
+        return state.triggered and (entry.is_held_back or not (order.order_type.has_limit or state.unresolved))
+    closes = order.order_type is OrderType.MARKET and order.role is not OrderRole.ENTRY
+    return closes and state.status in PLACED and not state.unresolved
 
 
 def _names(entries: Sequence[Entry]) -> str:

@@ -54,6 +54,11 @@ class OrderResponse:
     is_made: bool | None = None
 
     @property
+    def orders(self) -> tuple[OrderResponse, ...]:
+        """This one, and all that was tried in its place or goes on for it, in the order in which they were made."""
+        return (self, *(each for child in self.children for each in child.orders))
+
+    @property
     def is_success(self) -> bool:
         """Whether the broker has it, or it is held back as asked; of a cancel or a change, whether it has been made.
 

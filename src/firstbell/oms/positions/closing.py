@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from firstbell.errors import FirstbellError
 from firstbell.model.money import grouped
 from firstbell.model.order_request import OrderRequest
-from firstbell.model.order_status import OrderStatus
+from firstbell.model.order_status import DONE, OrderStatus
 from firstbell.model.terms import OrderRole, OrderType, Side
 from firstbell.oms.lists import exchange_day
 from firstbell.oms.orders.pauses import Pauses
@@ -21,7 +21,7 @@ from firstbell.risk.trading_state import TradingState
 from firstbell.risk.verdict import ErrorCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import date, datetime, timedelta
 
     from firstbell.clock import Clock
@@ -47,6 +47,8 @@ _PASSING: Final = frozenset(
 )
 """Why a refusal says nothing of the next one."""
 _TAKEN_OFF: Final = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED})
+_MOST: Final = 9
+"""So many closing orders one reason may come to a day, each once the one before has traded in full."""
 _LONGEST_PAUSE_NS: Final = 60_000_000_000
 """The longest pause after what was not placed, in ns."""
 
@@ -97,8 +99,8 @@ class Levels:
     close_on_stop: bool = False
 
     def reached(self, view: PositionView, now: datetime) -> Reason | None:
-        """What an open position has reached, the most urgent first. A stale price reaches nothing."""
-        profit = None if view.stale else view.profit
+        """What an open position has reached, the most urgent first. A stale price reaches nothing, nor does a guess."""
+        profit = None if view.stale or view.provisional else view.profit
         if profit is not None and self.stop is not None and profit <= -self.stop:
             return Reason.STOP
         if profit is not None and self.target is not None and profit >= self.target:
@@ -117,6 +119,7 @@ class _Try:
     day: date
     refusals: int = 0
     pauses: Pauses = field(default_factory=lambda: Pauses(_LONGEST_PAUSE_NS))
+    number: int = 1
     order_id: ClientOrderId | None = None
     is_over: bool = False
     said: str | None = None
@@ -127,7 +130,8 @@ class Closing:
 
     A closing order sells what is held and no open order sells already, so that both together never turn the position
     round: where a bracket's exits or an order by hand cover all of it, nothing is placed. Its key is made of the
-    position and the reason, and so the same after a restart.
+    position and the reason, and so the same after a restart. What was bought while it worked is closed by a further one
+    once it has traded in full.
 
     What stood against it and may pass by itself, such as a closed market or a host that is away, is tried again after
     pauses that grow up to a minute, as long as the position is past its level. A broker's refusal for another reason is
@@ -166,9 +170,12 @@ class Closing:
         tried = self._tries.get(key)
         if tried is None or tried.day != day:
             tried = self._tries[key] = _Try(day)
+        if tried.number > 1:
+            key = f"{key}-{tried.number}"
         if tried.is_over or not tried.pauses.may(key, self._clock.monotonic_ns()):
             return
-        words = f"{view.account} {view.instrument}: {reason} reached with {_money(view.profit)}"
+        profit = _money(view.profit, estimated=view.estimated)
+        words = f"{view.account} {view.instrument}: {reason} reached with {profit}"
         if not close or self._closer is None:
             tried.is_over = True
             self._say(tried, view, words)
@@ -203,20 +210,13 @@ class Closing:
         except FirstbellError as error:
             self._not_placed(tried, view, request, f"{words}; not closed, {what}: {error}")
             return
-        ended = response.is_made is False or response.status in _TAKEN_OFF or response.order_id == tried.order_id
-        if response.order_id is not None and ended:
-            # Under its key there has been an order that did not end the position: nothing more is sent.
-            tried.is_over = True
-            why = f"its closing order {response.order_id} is {response.status}"
-            if response.filled_qty:
-                why += f", {grouped(response.filled_qty)} of it traded"
-            self._say(tried, view, f"{words}; not closed, {what}: {why}; a person has to close it")
+        orders = [each for each in response.orders if each.order_id is not None]
+        if orders and (response.is_made is False or response.order_id == tried.order_id):
+            self._asked_before(tried, view, request, orders, words)
+        elif any(each.status in _TAKEN_OFF for each in orders):
+            self._give_up(tried, view, request, orders, words)
         elif response.is_success or response.is_unresolved:
-            # The one before, if there was any, was taken and has come to nothing all the same.
-            tried.refusals += tried.order_id is not None
-            tried.order_id = response.order_id
-            tried.pauses.done(request.key)
-            self._say(tried, view, f"{words}; closing: {what} ({response.order_id}, {response.message})")
+            self._taken(tried, view, request, response, words)
         else:
             refused = response.status is OrderStatus.REJECTED and response.error not in _PASSING
             # A limit of the user's own does not pass by itself either.
@@ -226,6 +226,66 @@ class Closing:
             # The words for a market that is closed have the time in them.
             about = response.error if response.error in _PASSING else None
             self._not_placed(tried, view, request, f"{words}; not closed, {what}: {response.message}{ending}", about)
+
+    def _taken(
+        self, tried: _Try, view: PositionView, request: OrderRequest, response: OrderResponse, words: str
+    ) -> None:
+        """A closing order was taken, or may have been: tell of it, and of how much it closes."""
+        orders = [each for each in response.orders if each.order_id is not None]
+        left = self._uncovered(view.account, view.instrument)
+        if left >= request.quantity and all(each.status in DONE for each in orders):
+            # It had been asked for before this process began, and has done its work since.
+            self._asked_before(tried, view, request, orders, words)
+            return
+        # The one before, if there was any, was taken and has come to nothing all the same.
+        tried.refusals += tried.order_id is not None
+        tried.order_id = response.order_id
+        tried.pauses.done(request.key)
+        what = f"{request.side} {grouped(request.quantity)}"
+        if 0 < left < request.quantity:
+            what = f"{request.side} {grouped(request.quantity - left)} of {grouped(request.quantity)}"
+        there = [each for each in orders if each.status is not OrderStatus.REJECTED] or orders
+        named = " and ".join(str(each.order_id) for each in there)
+        self._say(tried, view, f"{words}; closing: {what} ({named}, {there[-1].message})")
+
+    def _asked_before(
+        self,
+        tried: _Try,
+        view: PositionView,
+        request: OrderRequest,
+        orders: Sequence[OrderResponse],
+        words: str,
+    ) -> None:
+        """Under its key there has been an order already, and of the position something is left all the same."""
+        there = [each for each in orders if each.status is not OrderStatus.REJECTED]
+        working = [each for each in there if each.status not in DONE]
+        if working:
+            # What was bought meanwhile waits for it: that it sells more than there is cannot be.
+            what = f"{request.side} {grouped(request.quantity)}"
+            named = " and ".join(str(each.order_id) for each in working)
+            self._say(tried, view, f"{words}; {what} more once {named} has ended")
+        elif there and all(each.status is OrderStatus.FILLED for each in there) and tried.number < _MOST:
+            tried.number += 1
+            tried.order_id = None
+        else:
+            self._give_up(tried, view, request, orders, words)
+
+    def _give_up(
+        self,
+        tried: _Try,
+        view: PositionView,
+        request: OrderRequest,
+        orders: Sequence[OrderResponse],
+        words: str,
+    ) -> None:
+        """Its closing order was taken off the book, or has done what it can: nothing more is sent today."""
+        tried.is_over = True
+        last = next((each for each in reversed(orders) if each.status in _TAKEN_OFF), orders[-1])
+        why = f"its closing order {last.order_id} is {last.status}"
+        if last.filled_qty:
+            why += f", {grouped(last.filled_qty)} of it traded"
+        what = f"{request.side} {grouped(request.quantity)}"
+        self._say(tried, view, f"{words}; not closed, {what}: {why}; a person has to close it")
 
     def _not_placed(
         self, tried: _Try, view: PositionView, request: OrderRequest, text: str, about: str | None = None
@@ -271,7 +331,8 @@ def _request(view: PositionView, quantity: Decimal, reason: Reason, key: str) ->
     )
 
 
-def _money(number: Decimal | None) -> str:
+def _money(number: Decimal | None, *, estimated: bool) -> str:
     if number is None:
         return "an unknown profit"
-    return f"a {'loss' if number < 0 else 'profit'} of {grouped(abs(number).quantize(Decimal('0.01')))}"
+    about = "an estimated" if estimated else "a"
+    return f"{about} {'loss' if number < 0 else 'profit'} of {grouped(abs(number).quantize(Decimal('0.01')))}"

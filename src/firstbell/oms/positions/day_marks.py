@@ -85,12 +85,17 @@ class DayMarks:
     @classmethod
     def load(cls, state_dir: Path, day: date) -> Self:
         """The marks of a day. Where they cannot be read, or are another day's, the day is measured from now on."""
+        return cls.written(state_dir, day) or cls(day)
+
+    @classmethod
+    def written(cls, state_dir: Path, day: date) -> Self | None:
+        """The marks of a day as they were written down; None where they were not, or cannot be read."""
         try:
             written = small_file.read(state_dir / FILE)
-            return cls(day) if written is None else cls._of(Facts(written), day)
+            return None if written is None else cls._of(Facts(written), day)
         except ValueError as error:
             _log.warning("%s: the day's profit is measured anew", error)
-            return cls(day)
+            return None
 
     def save(self, state_dir: Path) -> None:
         """Write them down.
@@ -111,9 +116,9 @@ class DayMarks:
         )
 
     @classmethod
-    def _of(cls, facts: Facts, day: date) -> Self:
+    def _of(cls, facts: Facts, day: date) -> Self | None:
         if day_of(facts.text("day")) != day:
-            return cls(day)
+            return None
         numbers = facts.number("counted_from"), facts.number("peak")
         # An older firstbell wrote openings alone.
         openings, before = _prices(facts.list("openings")), _prices(facts.list("before", unsaid=[]))

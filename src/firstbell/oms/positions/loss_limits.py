@@ -71,6 +71,7 @@ class LossLimits:
         self._unwritten: Verdict | None = None
         self._halts = settings.on_daily_loss is OnLoss.HALTED
         self.marks: DayMarks | None = None
+        self._written: DayMarks | None = None
 
     @property
     def is_set(self) -> bool:
@@ -102,7 +103,7 @@ class LossLimits:
     def begin_day(self, day: date) -> DayMarks:
         """The marks of a day, those that were written down earlier on it."""
         if self.marks is None or self.marks.day != day:
-            self.marks = DayMarks.load(self._state_dir, day)
+            self.marks = self._written = DayMarks.load(self._state_dir, day)
         return self.marks
 
     def keep(self, marks: DayMarks) -> None:
@@ -112,22 +113,27 @@ class LossLimits:
         self.marks = marks
         try:
             marks.save(self._state_dir)
+            self._written = marks
         except RunError as error:
             _log.error("%s; after a restart the day is measured anew", error)
 
-    def judge(self, profit: Decimal | None, now: datetime) -> None:
+    def judge(
+        self, profit: Decimal | None, now: datetime, *, provisional: bool = False, estimated: bool = False
+    ) -> None:
         """Hold the day's profit against the limits.
 
         Args:
             profit: The day's profit of all accounts, all fees taken off; None where some price that it needs is stale.
             now: The time, aware.
+            provisional: Whether it is a guess that may be gone in a moment: then nothing is decided by it.
+            estimated: Whether some price in it was not told.
         """
         if self.marks is None or not self.is_set:
             return
         self._see(profit)
-        if profit is None:
+        if profit is None or provisional:
             return
-        marks = self.marks
+        marks = self.marks = self._with_others(self.marks)
         if marks.called is not None:
             if trading_state(self._state_dir) is not TradingState.ACTIVE:
                 return
@@ -135,17 +141,25 @@ class LossLimits:
             marks = replace(marks, called=None, counted_from=profit, peak=profit)
         marks = replace(marks, peak=max(marks.peak, profit))
         self.keep(marks)
-        breach = self._unwritten or self._breach(profit)
+        breach = self._unwritten or self._breach(profit, "~" if estimated else "")
         if breach is not None and self._call(breach, now):
             self.keep(replace(marks, called=breach.rule))
 
-    def _breach(self, profit: Decimal) -> Verdict | None:
+    def _with_others(self, marks: DayMarks) -> DayMarks:
+        """The marks with what another process has written of limits and of a person's resuming since."""
+        there = DayMarks.written(self._state_dir, marks.day)
+        if there is None or there == self._written:
+            return marks
+        return replace(marks, called=there.called, counted_from=there.counted_from, peak=there.peak)
+
+    def _breach(self, profit: Decimal, about: str) -> Verdict | None:
         for rule, found, allowed in (
             ("max_daily_loss", self.loss(profit), self._settings.max_daily_loss),
             ("max_drawdown", self.drawdown(profit), self._settings.max_drawdown),
         ):
             if allowed is not None and found >= allowed:
-                return Verdict(ErrorCode.RISK_LIMIT_BREACH, rule, grouped(found), f"less than {grouped(allowed)}")
+                told = f"{about}{grouped(found)}"
+                return Verdict(ErrorCode.RISK_LIMIT_BREACH, rule, told, f"less than {grouped(allowed)}")
         return None
 
     def _call(self, breach: Verdict, now: datetime) -> bool:

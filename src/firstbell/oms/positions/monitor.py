@@ -299,7 +299,9 @@ class PositionMonitor:
                 self._closing.reached(view, reason, close=levels.closes(reason))
         blind = any(view.stale for view in open_) or any(view.day_profit is None for view in self._views)
         profit = sum((view.day_profit for view in self._views if view.day_profit is not None), _NOTHING)
-        self.limits.judge(None if blind else profit, now)
+        guessed = any(view.provisional for view in self._views)
+        estimated = any(view.estimated for view in self._views)
+        self.limits.judge(None if blind else profit, now, provisional=guessed, estimated=estimated)
 
     def _tell_unpriced(self, open_: Sequence[PositionView]) -> None:
         """Say once, of all together, which prices have become stale."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from firstbell.model.order import LISTS_LAG
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime, timedelta
@@ -41,6 +43,8 @@ class PositionView:
         day_profit: What the day has changed, all fees taken off; None likewise.
         opened_at: Since when it is held.
         estimated: Whether some price was not told by the broker, so that profits are estimates.
+        provisional: Whether that has been so for a moment only: lists of trades lag, and nothing is decided by a guess
+            that may be gone with the next of them.
         from_holdings: Shares sold today that these orders had not bought: no profit is reckoned for them.
     """
 
@@ -60,6 +64,7 @@ class PositionView:
     day_profit: Decimal | None
     opened_at: datetime | None
     estimated: bool
+    provisional: bool
     from_holdings: Decimal
 
     @property
@@ -156,6 +161,7 @@ class Viewer:
             day_profit=day_profit,
             opened_at=position.opened_at,
             estimated=position.estimated,
+            provisional=position.estimated_since is not None and now - position.estimated_since < LISTS_LAG,
             from_holdings=position.from_holdings - opening.from_holdings,
         )
 
