@@ -366,3 +366,8 @@ def test_orders_are_looked_after_by_rounds_of_their_own_login(make):
     told = house.manager.track(name)
     assert (told.status, told.filled_qty) == (OrderStatus.FILLED, 1000)
     assert house.manager.health()["Order_B"].is_well
+
+
+def test_all_of_an_account_that_nobody_knows_are_not_canceled_in_silence(desk):
+    with pytest.raises(RunError, match="Order_Typo"):
+        desk.manager.cancel_all("Order_Typo")

@@ -156,7 +156,13 @@ class OrderManager:
             return Changing(trader).cancel(entry)
 
     def cancel_all(self, account: AccountName | None = None) -> tuple[OrderResponse, ...]:
-        """Take back everything that is open, of one account or of all; what cannot be is told as it stands."""
+        """Take back everything that is open, of one account or of all; what cannot be is told as it stands.
+
+        Raises:
+            RunError: There is no such account: nothing is taken for canceled that was never looked at.
+        """
+        if account is not None:
+            self._account(account)
         responses = []
         for entry in self.orders(account=account):
             try:
