@@ -152,6 +152,13 @@ def test_numbers_have_the_digits_that_arithmetic_carries(text, fits):
             exact(text)
 
 
+@pytest.mark.parametrize("long", [10**28, -(10**28), 10**5000], ids=["a digit more", "below", "thousands"])
+def test_of_a_number_too_long_to_be_written_the_same_is_said(long):
+    assert exact(10**28 - 1) == 10**28 - 1
+    with pytest.raises(ValueError, match="out of all proportion"):
+        exact(long)
+
+
 @pytest.mark.parametrize(
     ("text", "number"), [("0" * 39 + "7", 7), ("1e27", Decimal("1e27")), ("1e-27", Decimal("1e-27"))]
 )

@@ -402,7 +402,14 @@ def test_an_exit_that_was_let_go_and_ended_before_it_had_traded_is_told_of_once(
     _, stop = desk.manager.place_bracket(bracket(take_profit=None))
     desk.trade(4865, 3000)
     desk.rounds(2)
-    desk.quote(4795, 4799, bid_quantity=D(1000))
+    prepare = desk.broker.prepare
+
+    def thinned(order):
+        desk.quote(4795, 4799, bid_quantity=D(1000))
+        return prepare(order)
+
+    desk.broker.prepare = thinned
+    desk.quote(4795, 4799, bid_quantity=D(100_000))
     desk.trade(4797, 10)
     desk.rounds(2)
     partly = desk.manager.track(stop.order_id)

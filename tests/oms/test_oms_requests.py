@@ -193,3 +193,21 @@ def test_a_request_names_everything_that_is_wrong_with_it_at_once():
         "expires_at",
     ]
     assert "'tomorrow' is no point in time" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("orders", "told"),
+    [
+        (None, "orders: NoneType is not several order requests"),
+        ("ab", "orders: str is not several order requests"),
+        ([1, None], "orders: int is no OrderRequest; NoneType is no OrderRequest"),
+    ],
+)
+def test_what_is_no_order_is_named_where_one_cancels_the_others(orders, told):
+    with pytest.raises(ValueError, match=f"^{told}$"):
+        OcoRequest(orders=orders)
+
+
+def test_a_bracket_without_an_entry_is_told_all_that_is_wrong():
+    with pytest.raises(ValueError, match=r"^entry: NoneType is no OrderRequest; take_profit: "):
+        BracketRequest(entry=None, take_profit="x")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from oms_desk import Desk, request
+from oms_desk import ISIN, Desk, request
 
 from firstbell.brokers.base import Outcome
 from firstbell.errors import NoAnswer, NotSent, Refused
@@ -584,3 +584,92 @@ def test_a_change_is_not_sent_during_a_pause_either(near):
     assert not response.is_success
     assert "has asked for a pause" in response.message
     assert (len(near.broker.left), near.manager.entry(name).state.price) == (sent, 4900)
+
+
+# --- a thin book, where the broker takes market orders
+
+
+def is_thin(desk, price, shares):
+    """The market has fallen there, and so many shares are wanted, and no more."""
+    desk.quote(price, price + 2, bid_quantity=D(max(shares, 1)))
+    desk.trade(price + 1, 10)
+    if not shares:
+        nobody_is_there(desk, price)
+
+
+def nobody_is_there(desk, price):
+    """Nobody wants any, at whatever price."""
+    desk.market.set_quote(ISIN, ask=D(price + 2))
+
+
+@pytest.mark.parametrize("shares", [0, 4])
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_a_thin_book_does_not_take_of_a_stop_waits_there_until_somebody_comes(near, alone, shares):
+    protect(near, alone)
+    held = near.held()
+    is_thin(near, 4930, shares)
+    near.rounds(3)
+    stop = newest(near, "stop_loss").state
+    assert near.held() == held - shares == stop.leaves_qty
+    assert stop.status in {S.ACCEPTED, S.PARTIALLY_FILLED}
+    near.quote(4925, 4930, bid_quantity=D(100_000))
+    near.rounds(2)
+    assert near.held() == 0
+
+
+def test_where_the_book_takes_it_a_stop_is_a_market_order_where_there_are_such(near):
+    protect(near, alone=True)
+    sent, send = [], near.broker.send
+    near.broker.send = lambda prepared, **options: (sent.append(prepared.order.order_type), send(prepared, **options))[
+        1
+    ]
+    fall(near, 4930)
+    near.rounds(2)
+    assert (sent, near.held()) == ([OrderType.MARKET], 0)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_stop_whose_book_was_emptied_as_it_left_is_let_go_again(near, alone):
+    protect(near, alone)
+    prepare = near.broker.prepare
+
+    def emptied(order):
+        nobody_is_there(near, 4930)
+        near.broker.prepare = prepare
+        return prepare(order)
+
+    near.broker.prepare = emptied
+    fall(near, 4930)
+    near.rounds(5)
+    stop = newest(near, "stop_loss").state
+    assert (stop.status, near.held()) == (S.ACCEPTED, stop.leaves_qty)
+    near.quote(4925, 4930, bid_quantity=D(100_000))
+    near.rounds(2)
+    assert near.held() == 0
+
+
+def test_of_a_stop_that_ended_at_its_broker_with_a_rest_a_person_is_told_once(near):
+    protect(near, alone=True)
+    prepare = near.broker.prepare
+
+    def thinned(order):
+        near.quote(4930, 4932, bid_quantity=D(4))
+        near.broker.prepare = prepare
+        return prepare(order)
+
+    near.broker.prepare = thinned
+    fall(near, 4930)
+    near.rounds(5)
+    assert near.held() == 6
+    ((name, why),) = near.interventions
+    assert name == newest(near, "stop_loss").intent.order.client_order_id
+    assert why == ("its price had come, and it is CANCELED with 6 that have not traded: nothing goes on for them")
+
+
+def test_of_a_stop_that_was_canceled_as_asked_nobody_is_told(near):
+    protect(near, alone=True)
+    is_thin(near, 4930, 4)
+    near.rounds(2)
+    near.manager.cancel(newest(near, "stop_loss").intent.order.client_order_id)
+    near.rounds(3)
+    assert (near.held(), near.interventions) == (6, [])

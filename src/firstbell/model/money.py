@@ -29,6 +29,9 @@ def exact(value: object) -> Decimal:
     """
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         raise ValueError(f"{type(value).__name__} is not an exact number")  # noqa: TRY004 - one error for bad numbers
+    if isinstance(value, int) and abs(value) >= 10**_DIGITS:
+        # Before it is written out: Python writes none of thousands of digits.
+        raise ValueError("the number is out of all proportion")
     text = str(value).strip().translate(_LATIN_DIGITS)
     if len(text) > _LONGEST or "_" in text or not text.isascii():
         raise ValueError("the number is not written as one")

@@ -9,7 +9,7 @@ from firstbell.model.order_request import OrderRequest, positive_numbers
 from firstbell.model.terms import OrderRole, OrderType, Side, TimeInForce, role_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from decimal import Decimal
 
     from firstbell.model.order import Order
@@ -40,7 +40,8 @@ class BracketRequest:
     trailing_offset: Decimal | None = None
 
     def __post_init__(self) -> None:
-        problems = list(positive_numbers(self, _NUMBERS))
+        problems = [f"entry: {stranger}" for stranger in _strangers((self.entry,))]
+        problems += positive_numbers(self, _NUMBERS)
         if not problems:
             problems = list(self._misfits())
         if problems:
@@ -115,18 +116,32 @@ class OcoRequest:
             they share its quantity, so each is for all of it; else the first that trades takes back the others.
 
     Raises:
-        ValueError: They are fewer than two, of several accounts, or exits of one position for unequal quantities.
+        ValueError: They are no requests, fewer than two, of several accounts, or exits of one position for unequal
+            quantities.
     """
 
     orders: tuple[OrderRequest, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "orders", _several(self.orders))
+        if strangers := _strangers(self.orders):
+            raise ValueError(f"orders: {'; '.join(strangers)}")
         if len(self.orders) < 2:  # noqa: PLR2004 - the one, and the other
             raise ValueError("orders: one cancels the other, so there are at least two")
         if len({order.account for order in self.orders}) > 1:
             raise ValueError("orders: they are of one account")
         if (why := unequal(self.orders)) is not None:
             raise ValueError(f"orders: {why}")
+
+
+def _several(orders: object) -> tuple[OrderRequest, ...]:
+    if not isinstance(orders, tuple | list):
+        raise ValueError(f"orders: {type(orders).__name__} is not several order requests")  # noqa: TRY004
+    return tuple(orders)
+
+
+def _strangers(values: Iterable[object]) -> list[str]:
+    return [f"{type(each).__name__} is no OrderRequest" for each in values if not isinstance(each, OrderRequest)]
 
 
 def end_one_position(orders: Sequence[Order | OrderRequest]) -> bool:

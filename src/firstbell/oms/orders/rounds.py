@@ -11,6 +11,7 @@ from firstbell.journal.base import ReportMisfit
 from firstbell.market import Phase
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, NEVER_PLACED, OrderStatus, ReportKind
+from firstbell.model.refusals import RefusalKind
 from firstbell.model.terms import WAITING, Side, TimeInForce
 from firstbell.oms.orders.asking import Asking
 from firstbell.oms.orders.blotter import family_of, goes_on, never_came
@@ -29,8 +30,9 @@ from firstbell.oms.orders.contingency import (
     next_steps,
 )
 from firstbell.oms.orders.late_stops import LateStops
+from firstbell.oms.orders.leaving import Leaving, leaving
+from firstbell.oms.orders.lost_stops import LostStops, waited_alone
 from firstbell.oms.orders.triggers import followed, is_hit, is_stale
-from firstbell.oms.policies.fallback import marketable_price, waiting_price
 from firstbell.oms.policies.pricing import Market
 from firstbell.risk.trading_state import TradingState
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from decimal import Decimal
 
+    from firstbell.brokers.base import Outcome
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.model.instrument import Instrument
@@ -69,7 +72,7 @@ class Rounds:
         self._completing = Completing(trader, self._asking, self._fresh_quote)
         self._late_stops = LateStops(trader)
         self._told: dict[ClientOrderId, Decimal] = {}
-        self._on_their_way: dict[ClientOrderId, bool] = {}
+        self._lost_stops = LostStops(trader, lambda entry: self._take(Renew(entry)))
         self._in_vain: set[ClientOrderId] = set()
         self._has_looked = False
 
@@ -88,7 +91,7 @@ class Rounds:
             if trader.health.may_ask(urgent=bool(trader.blotter.unresolved())):
                 trader.watch.look()
             trader.take_over()
-            self._look_after_lost_stops()
+            self._lost_stops.look()
             self.act()
             self._completing.round()
             self._late_stops.look()
@@ -244,28 +247,8 @@ class Rounds:
     def _let_triggered_go(self) -> None:
         """Let go of what has been triggered and belongs with nothing else."""
         for entry in self._ours():
-            if entry.state.triggered and _waited_alone(entry):
+            if entry.state.triggered and waited_alone(entry):
                 self._release(Release(entry, entry.state.quantity))
-
-    def _look_after_lost_stops(self) -> None:
-        """Hold back anew what waited alone, was let go by this process, and certainly never came to its broker.
-
-        Of what another process had let go a person is told: that may have been hours ago.
-        """
-        blotter = self._trader.blotter
-        for unresolved in blotter.unresolved():
-            if _waited_alone(unresolved):
-                self._on_their_way.setdefault(unresolved.intent.plan_id, False)
-        for plan_id, let_go_here in tuple(self._on_their_way.items()):
-            entry = blotter.plan(plan_id)
-            if entry is not None and never_came(entry) and let_go_here:
-                if not blotter.unresolved():
-                    self._take(Renew(entry))
-            elif entry is None or entry.state.status in DONE or entry.state.venue_order_id is not None:
-                del self._on_their_way[plan_id]
-                if entry is not None and never_came(entry):
-                    why = f"its price had come, and it never came to its broker: {entry.state.reason}"
-                    self._trader.context.intervene(entry.intent.order.client_order_id, why)
 
     def _release(self, step: Release) -> bool:
         """Send what was held back, unless trading is halted: then it stays held back."""
@@ -277,24 +260,24 @@ class Rounds:
         except (BrokerError, CaptchaError) as error:
             _log.warning("%s cannot leave: %s", order.client_order_id, error)
             return False
-        quantity, price = step.quantity, self._leaves_at(step.entry, instrument)
+        quantity = step.quantity
         if order.instructions.parent_id is not None:
             # What is more than one order may be for has a further exit once this one has traded.
             quantity = min(quantity, instrument.max_quantity)
+        how = self._leaving(step.entry, quantity, instrument)
         plan_id = step.entry.intent.plan_id
         trader.hear()
         if trader.claiming.is_busy_elsewhere() or self._has_changed(step.entry):
             # Two orders of one login are never on their way at once, and what was changed is looked at anew: the next
             # round comes soon.
             return False
-        if _waited_alone(step.entry):
-            self._on_their_way[plan_id] = True
+        self._lost_stops.let_go(step.entry)
         try:
-            state = trader.release(step.entry, quantity, price, instrument)
+            state = trader.release(step.entry, quantity, how, instrument)
         except ReportMisfit as error:
             # Another process was quicker; what it wrote stands.
             _log.info("%s", error)
-            self._on_their_way.pop(plan_id, None)
+            self._lost_stops.kept(step.entry)
             trader.blotter.refresh(order.client_order_id)
             return False
         if state.status not in NEVER_PLACED:
@@ -303,7 +286,7 @@ class Rounds:
             return True
         now = trader.blotter.entry(order.client_order_id) or step.entry
         outcome = trader.sender.last_outcome
-        again = never_came(now) or (outcome is not None and (outcome.again or outcome.token_ended))
+        again = never_came(now) or (outcome is not None and _may_go_again(outcome))
         if again:
             # It is held back while it waits, so that it can be canceled, and taken over.
             self._asking.left(plan_id, in_vain=True)
@@ -314,19 +297,10 @@ class Rounds:
             trader.context.intervene(order.client_order_id, f"it was let go and did not stay: {state.reason}{more}")
         return True
 
-    def _leaves_at(self, entry: Entry, instrument: Instrument) -> Decimal:
-        """The limit at which one that was held back leaves.
-
-        A stop asks for whatever price there is; where there is no market, for the worst that is allowed. That is
-        counted from where it waits now, wherever it waited when it was placed.
-        """
-        trader, order = self._trader, entry.intent.order
-        if order.order_type.has_limit:
-            return entry.state.price
-        near = entry.state.trigger_price or order.price
-        market = Market(trader.context.market, instrument, trader.market.quote(order.instrument, fresh=True))
-        found = marketable_price(replace(order, price=near), market, trader.context.fallback)
-        return waiting_price(order.side, near, market, trader.context.fallback) if found is None else found
+    def _leaving(self, entry: Entry, quantity: Decimal, instrument: Instrument) -> Leaving:
+        context, market = self._trader.context, self._trader.market
+        quote = market.quote(instrument.id, fresh=True)
+        return leaving(entry.state, quantity, Market(context.market, instrument, quote), context.fallback)
 
     def _must_stay(self, order: Order) -> bool:
         """Whether what is held back may not leave now, whatever its price.
@@ -383,10 +357,9 @@ class Rounds:
                 self._take(Withdraw(entry, "its time in force, gtd, is over"))
 
 
-def _waited_alone(entry: Entry) -> bool:
-    """Whether it waited for its price and belongs with no others."""
-    terms = entry.intent.order.instructions
-    return entry.intent.order.order_type.waits and terms.group is None and terms.parent_id is None
+def _may_go_again(refused: Outcome) -> bool:
+    """Whether what refused it passes: also that nobody was there to trade with, for then it leaves to rest."""
+    return refused.again or refused.token_ended or refused.kind is RefusalKind.NO_MARKET_ORDERS
 
 
 _AFTER_THE_OPEN: Final = frozenset({Phase.CONTINUOUS, Phase.AT_CLOSE, Phase.CLOSED})

@@ -41,16 +41,21 @@ def has_limit_there(order: Order, capabilities: Capabilities) -> bool:
     return order.order_type.has_limit or OrderType.MARKET not in capabilities.order_types
 
 
-def as_taken(state: OrderState, capabilities: Capabilities) -> Order:
+def as_taken(state: OrderState, capabilities: Capabilities, *, rests: bool = False) -> Order:
     """An order as it is sent now: with the price and quantity that it has now, in terms that the broker takes.
 
     A stop that has been triggered is a limit or a market order, as exchanges have it; a market order where the broker
     takes none is a limit order at the price that it was given for that.
+
+    Args:
+        state: The order as it stands.
+        capabilities: What the broker takes.
+        rests: Whether a stop's rest is to stay on the book, though the broker takes market orders.
     """
     order = state.order
     kind = order.order_type
     if kind not in capabilities.order_types or (kind.waits and state.triggered):
-        takes_market = OrderType.MARKET in capabilities.order_types
+        takes_market = OrderType.MARKET in capabilities.order_types and not rests
         kind = OrderType.LIMIT if kind.has_limit or not takes_market else OrderType.MARKET
     time_in_force = TimeInForce.DAY if is_supplied(order, capabilities) else order.time_in_force
     return replace(order, price=state.price, quantity=state.quantity, order_type=kind, time_in_force=time_in_force)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from firstbell.model.order import Order
     from firstbell.oms.logins import Login
     from firstbell.oms.orders.context import OrderContext
+    from firstbell.oms.orders.leaving import Leaving
 
 _log = logging.getLogger(__name__)
 
@@ -195,9 +196,9 @@ class Trader:
         except RunError as error:
             raise Denied(str(error)) from error
 
-    def send(self, entry: Entry, instrument: Instrument) -> OrderState:
-        """Send a claimed order with the terms that it has now."""
-        order = as_taken(entry.state, self.broker.capabilities)
+    def send(self, entry: Entry, instrument: Instrument, *, rests: bool = False) -> OrderState:
+        """Send a claimed order with the terms that it has now; see `as_taken`."""
+        order = as_taken(entry.state, self.broker.capabilities, rests=rests)
         return self.sender.send(order, self.sender.surroundings(order, instrument))
 
     def cancel(self, entry: Entry, why: str = ASKED) -> OrderResponse:
@@ -254,8 +255,8 @@ class Trader:
             self._change(entry, wanted)
             return response_of(self._now(entry), message="changed")
 
-    def release(self, entry: Entry, quantity: Decimal, price: Decimal, instrument: Instrument) -> OrderState:
-        """Let go of one that was held back: for so many shares, at a price where its broker takes only limits.
+    def release(self, entry: Entry, quantity: Decimal, how: Leaving, instrument: Instrument) -> OrderState:
+        """Let go of one that was held back: for so many shares, and at that price where it is a limit order there.
 
         Raises:
             ReportMisfit: It does not stand any more as `entry` says: another process has changed it, or let it go.
@@ -265,10 +266,11 @@ class Trader:
         leaves = self.sender.report(name, ReportKind.SUBMITTED)
         # From here on it may have left: whoever finds it like this asks the broker's lists.
         reports = [replace(leaves, known_ids=self.claiming.known_ids())]
-        if (price, quantity) != (state.price, state.quantity):
-            reports.insert(0, replace(self.sender.report(name, ReportKind.REPLACED), price=price, quantity=quantity))
+        if (how.price, quantity) != (state.price, state.quantity):
+            changed = self.sender.report(name, ReportKind.REPLACED)
+            reports.insert(0, replace(changed, price=how.price, quantity=quantity))
         self.context.journal.append(reports, where=state)
-        return self.send(self._now(entry), instrument)
+        return self.send(self._now(entry), instrument, rests=how.rests)
 
     def _look_again(self, entry: Entry) -> None:
         name = entry.intent.order.client_order_id

@@ -1,0 +1,84 @@
+"""Stops that waited alone, were let go, and have not done their work: held back anew, or a person is told.
+
+Those that belong with others are looked after with these (`firstbell.oms.orders.contingency`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firstbell.model.money import grouped
+from firstbell.model.order_status import DONE, NEVER_PLACED
+from firstbell.oms.orders.blotter import never_came
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from firstbell.journal.base import Entry
+    from firstbell.model.identifiers import ClientOrderId
+    from firstbell.oms.orders.trader import Trader
+
+
+class LostStops:
+    """Looks after one login's.
+
+    Args:
+        trader: The login's trader.
+        renew: Holds one back anew that never came to its broker.
+    """
+
+    def __init__(self, trader: Trader, renew: Callable[[Entry], object]) -> None:
+        self._trader = trader
+        self._renew = renew
+        self._let_go: dict[ClientOrderId, bool] = {}
+
+    def let_go(self, entry: Entry) -> None:
+        """One leaves now, by this process; of one that belongs with others nothing is remembered."""
+        if waited_alone(entry):
+            self._let_go[entry.intent.plan_id] = True
+
+    def kept(self, entry: Entry) -> None:
+        """It has not left after all: another process was quicker."""
+        self._let_go.pop(entry.intent.plan_id, None)
+
+    def look(self) -> None:
+        """Hold back anew what was let go by this process and certainly never came to its broker.
+
+        Of what another process had let go a person is told: that may have been hours ago. So he is of one that ended
+        at its broker before it had traded in full, unless that was asked for.
+
+        Raises:
+            JournalError: It could not be written down.
+        """
+        blotter = self._trader.blotter
+        for unresolved in blotter.unresolved():
+            if waited_alone(unresolved):
+                self._let_go.setdefault(unresolved.intent.plan_id, False)
+        for plan_id, here in tuple(self._let_go.items()):
+            entry = blotter.plan(plan_id)
+            if entry is not None and here and never_came(entry):
+                if not blotter.unresolved():
+                    self._renew(entry)
+            elif entry is None or entry.state.status in DONE:
+                del self._let_go[plan_id]
+                if entry is not None:
+                    self._tell(entry)
+
+    def _tell(self, entry: Entry) -> None:
+        state = entry.state
+        if never_came(entry):
+            why = f"its price had come, and it never came to its broker: {state.reason}"
+        elif state.leaves_qty > 0 and state.asked_at is None and state.status not in NEVER_PLACED:
+            why = (
+                f"its price had come, and it is {state.status} with {grouped(state.leaves_qty)} that have not traded: "
+                "nothing goes on for them"
+            )
+        else:
+            return
+        self._trader.context.intervene(entry.intent.order.client_order_id, why)
+
+
+def waited_alone(entry: Entry) -> bool:
+    """Whether it waited for its price and belongs with no others."""
+    terms = entry.intent.order.instructions
+    return entry.intent.order.order_type.waits and terms.group is None and terms.parent_id is None
