@@ -66,6 +66,9 @@ class LostStops:
 
     def _tell(self, entry: Entry) -> None:
         state = entry.state
+        if state.unresolved:
+            # It was given up with its day, and told of then.
+            return
         if never_came(entry):
             why = f"its price had come, and it never came to its broker: {state.reason}"
         elif state.leaves_qty > 0 and state.asked_at is None and state.status not in NEVER_PLACED:
