@@ -46,6 +46,7 @@ _PASSING: Final = frozenset(
     }
 )
 """Why a refusal says nothing of the next one."""
+_A_PERSON: Final = "; a person has to close it"
 _TAKEN_OFF: Final = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED})
 _MOST: Final = 9
 """So many closing orders one reason may come to a day, each once the one before has traded in full."""
@@ -125,6 +126,32 @@ class _Try:
     said: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One closing order that is asked for, and what is told of it.
+
+    Attributes:
+        tried: What came of those before it.
+        view: The position.
+        request: The order.
+        words: What the position has reached.
+    """
+
+    tried: _Try
+    view: PositionView
+    request: OrderRequest
+    words: str
+
+    @property
+    def what(self) -> str:
+        """What is to be traded."""
+        return f"{self.request.side} {grouped(self.request.quantity)}"
+
+    def not_closed(self, why: str, *, for_a_person: bool = False) -> str:
+        """That it was not closed, and why."""
+        return f"{self.words}; not closed, {self.what}: {why}{_A_PERSON if for_a_person else ''}"
+
+
 class Closing:
     """Asks for closing orders: each once a day, and what was certainly not placed again and again.
 
@@ -189,12 +216,10 @@ class Closing:
             self._say(tried, view, f"{words}; not closed, for trading is halted")
         elif tried.order_id is not None and tried.refusals + 1 >= _REFUSALS:
             tried.is_over = True
-            ended = (
-                f"closing orders were taken {_REFUSALS} times and came to nothing, the last of them {tried.order_id}"
-            )
-            self._say(tried, view, f"{words}; not closed: {ended}; a person has to close it")
+            ended = f"closing orders were taken {_REFUSALS} times and came to nothing, the last of them"
+            self._say(tried, view, f"{words}; not closed: {ended} {tried.order_id}{_A_PERSON}")
         else:
-            self._close(self._closer, view, _request(view, free, reason, key), tried, words)
+            self._close(self._closer, _Asked(tried, view, _request(view, free, reason, key), words))
 
     def forget_all_but(self, views: Iterable[PositionView]) -> None:
         """Forget what was reached by positions that are not among those that are open."""
@@ -203,95 +228,74 @@ class Closing:
             for key in [each for each in self._tries if each.rpartition("-")[0] not in open_]:
                 del self._tries[key]
 
-    def _close(self, closer: Closer, view: PositionView, request: OrderRequest, tried: _Try, words: str) -> None:
-        what = f"{request.side} {grouped(request.quantity)}"
+    def _close(self, closer: Closer, asked: _Asked) -> None:
+        tried = asked.tried
         try:
-            response = closer.close_position(view.account, request)
+            response = closer.close_position(asked.view.account, asked.request)
         except FirstbellError as error:
-            self._not_placed(tried, view, request, f"{words}; not closed, {what}: {error}")
+            self._not_placed(asked, asked.not_closed(str(error)))
             return
         orders = [each for each in response.orders if each.order_id is not None]
         if orders and (response.is_made is False or response.order_id == tried.order_id):
-            self._asked_before(tried, view, request, orders, words)
+            self._asked_before(asked, orders)
         elif any(each.status in _TAKEN_OFF for each in orders):
-            self._give_up(tried, view, request, orders, words)
+            self._give_up(asked, orders)
         elif response.is_success or response.is_unresolved:
-            self._taken(tried, view, request, response, words)
+            self._taken(asked, response)
         else:
             refused = response.status is OrderStatus.REJECTED and response.error not in _PASSING
             # A limit of the user's own does not pass by itself either.
             tried.refusals += refused or response.error is ErrorCode.RISK_LIMIT_BREACH
             tried.is_over = tried.refusals >= _REFUSALS
-            ending = "; a person has to close it" if tried.is_over else ""
             # The words for a market that is closed have the time in them.
             about = response.error if response.error in _PASSING else None
-            self._not_placed(tried, view, request, f"{words}; not closed, {what}: {response.message}{ending}", about)
+            self._not_placed(asked, asked.not_closed(response.message, for_a_person=tried.is_over), about)
 
-    def _taken(
-        self, tried: _Try, view: PositionView, request: OrderRequest, response: OrderResponse, words: str
-    ) -> None:
+    def _taken(self, asked: _Asked, response: OrderResponse) -> None:
         """A closing order was taken, or may have been: tell of it, and of how much it closes."""
+        tried, view, wanted = asked.tried, asked.view, asked.request.quantity
         orders = [each for each in response.orders if each.order_id is not None]
         left = self._uncovered(view.account, view.instrument)
-        if left >= request.quantity and all(each.status in DONE for each in orders):
+        if left >= wanted and all(each.status in DONE for each in orders):
             # It had been asked for before this process began, and has done its work since.
-            self._asked_before(tried, view, request, orders, words)
+            self._asked_before(asked, orders)
             return
         # The one before, if there was any, was taken and has come to nothing all the same.
         tried.refusals += tried.order_id is not None
         tried.order_id = response.order_id
-        tried.pauses.done(request.key)
-        what = f"{request.side} {grouped(request.quantity)}"
-        if 0 < left < request.quantity:
-            what = f"{request.side} {grouped(request.quantity - left)} of {grouped(request.quantity)}"
+        tried.pauses.done(asked.request.key)
+        what = asked.what
+        if 0 < left < wanted:
+            what = f"{asked.request.side} {grouped(wanted - left)} of {grouped(wanted)}"
         there = [each for each in orders if each.status is not OrderStatus.REJECTED] or orders
-        named = " and ".join(str(each.order_id) for each in there)
-        self._say(tried, view, f"{words}; closing: {what} ({named}, {there[-1].message})")
+        self._say(tried, view, f"{asked.words}; closing: {what} ({_named(there)}, {there[-1].message})")
 
-    def _asked_before(
-        self,
-        tried: _Try,
-        view: PositionView,
-        request: OrderRequest,
-        orders: Sequence[OrderResponse],
-        words: str,
-    ) -> None:
+    def _asked_before(self, asked: _Asked, orders: Sequence[OrderResponse]) -> None:
         """Under its key there has been an order already, and of the position something is left all the same."""
+        tried = asked.tried
         there = [each for each in orders if each.status is not OrderStatus.REJECTED]
         working = [each for each in there if each.status not in DONE]
         if working:
             # What was bought meanwhile waits for it: that it sells more than there is cannot be.
-            what = f"{request.side} {grouped(request.quantity)}"
-            named = " and ".join(str(each.order_id) for each in working)
-            self._say(tried, view, f"{words}; {what} more once {named} has ended")
+            self._say(tried, asked.view, f"{asked.words}; {asked.what} more once {_named(working)} has ended")
         elif there and all(each.status is OrderStatus.FILLED for each in there) and tried.number < _MOST:
             tried.number += 1
             tried.order_id = None
         else:
-            self._give_up(tried, view, request, orders, words)
+            self._give_up(asked, orders)
 
-    def _give_up(
-        self,
-        tried: _Try,
-        view: PositionView,
-        request: OrderRequest,
-        orders: Sequence[OrderResponse],
-        words: str,
-    ) -> None:
+    def _give_up(self, asked: _Asked, orders: Sequence[OrderResponse]) -> None:
         """Its closing order was taken off the book, or has done what it can: nothing more is sent today."""
-        tried.is_over = True
+        asked.tried.is_over = True
         last = next((each for each in reversed(orders) if each.status in _TAKEN_OFF), orders[-1])
         why = f"its closing order {last.order_id} is {last.status}"
         if last.filled_qty:
             why += f", {grouped(last.filled_qty)} of it traded"
-        what = f"{request.side} {grouped(request.quantity)}"
-        self._say(tried, view, f"{words}; not closed, {what}: {why}; a person has to close it")
+        self._say(asked.tried, asked.view, asked.not_closed(why, for_a_person=True))
 
-    def _not_placed(
-        self, tried: _Try, view: PositionView, request: OrderRequest, text: str, about: str | None = None
-    ) -> None:
-        tried.pauses.failed(request.key, self._clock.monotonic_ns())
-        self._say(tried, view, text, about)
+    def _not_placed(self, asked: _Asked, text: str, about: str | None = None) -> None:
+        asked.tried.pauses.failed(asked.request.key, self._clock.monotonic_ns())
+        self._say(asked.tried, asked.view, text, about)
 
     def _say(self, tried: _Try, view: PositionView, text: str, about: str | None = None) -> None:
         """Tell of it, unless the last thing told was the same, or `about` the same."""
@@ -312,6 +316,10 @@ def stem_of(view: PositionView) -> str:
 def key_of(view: PositionView, reason: Reason) -> str:
     """The key under which a position is closed for a reason."""
     return f"{stem_of(view)}-{reason}"
+
+
+def _named(orders: Sequence[OrderResponse]) -> str:
+    return " and ".join(str(each.order_id) for each in orders)
 
 
 def _side(view: PositionView) -> Side:
