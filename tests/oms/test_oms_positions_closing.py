@@ -257,11 +257,11 @@ def test_a_price_that_nobody_has_told_yet_reaches_nothing(desk):
     desk.report("a", ReportKind.FILLED, cum_qty=Decimal(100))
     desk.feed.now[FOLD] = 900
     (view,) = monitor.poll()
-    assert (view.estimated, view.provisional, desk.asked, desk.told) == (True, True, [], [])
+    assert (view.estimated, view.doubt, desk.asked, desk.told) == (True, 100_000, [], [])
     desk.clock.sleep(4)
     desk.report("a", ReportKind.PARTIALLY_FILLED, fill=Fill("1", Decimal(100), Decimal(905)))
     (view,) = monitor.poll()
-    assert (view.estimated, view.provisional, desk.asked, desk.told) == (False, False, [], [])
+    assert (view.estimated, view.doubt, desk.asked, desk.told) == (False, 0, [], [])
     assert monitor.trading_state() is TradingState.ACTIVE
 
 
@@ -276,3 +276,64 @@ def test_a_price_that_is_never_told_is_acted_by_in_the_end(desk):
     assert [each.quantity for each in desk.asked] == [100]
     assert desk.told[0].text.startswith("A IRO1FOLD0001: stop reached with an estimated loss of 10,000; closing: ")
     assert "max_daily_loss: ~10,000, allowed" in desk.told[1].text
+
+
+def guessed(desk, name, quantity, price=950, account="A"):
+    """So many shares have traded of an order, and nobody tells at what price."""
+    desk.claim(name, Side.BUY, quantity, price, FOLD, account=account)
+    desk.report(name, ReportKind.FILLED, cum_qty=Decimal(quantity))
+
+
+@pytest.mark.parametrize("account", ["A", "B"])
+def test_a_guess_that_cannot_change_what_is_reached_keeps_nothing_waiting(desk, account):
+    monitor = desk.open(**STOP, max_daily_loss=5_000)
+    desk.trade("a", Side.BUY, 100, 1000)
+    guessed(desk, "small", 1, account=account)
+    # Even a share that was had for nothing would leave a loss of more than this.
+    desk.feed.now[FOLD] = 930
+    monitor.poll()
+    assert [each.quantity for each in desk.asked] == [101 if account == "A" else 100]
+    assert monitor.trading_state() is TradingState.REDUCING
+
+
+@pytest.mark.parametrize("account", ["A", "B"])
+def test_one_that_could_change_it_keeps_it_waiting(desk, account):
+    monitor = desk.open(**STOP, max_daily_loss=6_500)
+    desk.trade("a", Side.BUY, 100, 1000)
+    guessed(desk, "small", 1, account=account)
+    desk.feed.now[FOLD] = 930
+    monitor.poll()
+    assert monitor.limits.called is None
+    assert monitor.limits.drawdown(Decimal(0)) == 0
+
+
+@pytest.mark.parametrize("reached", ["all the time", "with a break"])
+def test_guesses_that_follow_each_other_keep_nothing_waiting_for_longer_than_lists_lag(desk, reached):
+    monitor = desk.open(**STOP, max_daily_loss=5_000)
+    desk.feed.now[FOLD] = 900
+    for number in range(5):
+        desk.feed.now[FOLD] = 951 if reached == "with a break" and number == 2 else 900
+        guessed(desk, f"g{number}", 100)
+        for _ in range(2):
+            monitor.poll()
+            desk.clock.sleep(11)
+        if number:
+            # What the one before cost is told after some 40 s, so that no guess ever gets old.
+            before = f"g{number - 1}"
+            desk.report(before, ReportKind.PARTIALLY_FILLED, fill=Fill("1", Decimal(100), Decimal(950)))
+    acted = reached == "all the time"
+    assert bool(desk.asked) is acted
+    assert (monitor.limits.called is not None) is acted
+
+
+def test_a_target_is_reached_for_certain_only_where_the_guess_cannot_have_cost_more(desk):
+    monitor = desk.open(**TARGET)
+    desk.trade("a", Side.BUY, 100, 1000)
+    guessed(desk, "small", 1, price=1000)
+    desk.feed.now[FOLD] = 1025
+    monitor.poll()
+    assert desk.asked == []
+    desk.feed.now[FOLD] = 1030
+    desk.clock.sleep(11)
+    monitor.poll()
+    assert len(desk.asked) == 1

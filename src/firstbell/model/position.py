@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from firstbell.model.money import exact
+from firstbell.model.order import LISTS_LAG
 from firstbell.model.terms import Side
 
 if TYPE_CHECKING:
@@ -89,6 +90,18 @@ class Trade:
         return self.at, self.side is Side.SELL, *self.name
 
 
+class Guess(NamedTuple):
+    """A trade of which nobody has told the price.
+
+    Attributes:
+        at: When it was heard of.
+        value: What it was counted with, without fees.
+    """
+
+    at: datetime
+    value: Decimal
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """What the trades of one account in one instrument have come to.
@@ -103,7 +116,9 @@ class Position:
         opened_at: When the quantity last left zero, or changed its sign; None while nothing is held.
         before: What had been earned by then, all fees taken off.
         last_trade_at: When it last traded.
-        estimated_since: When the first trade was heard of whose price was not told; None where all were.
+        estimated: Whether the price of some trade was not told, so that all profit is an estimate.
+        guesses: Trades whose price was not told, and that were heard of not long before the last trade: when, and the
+            value that each was counted with.
         from_holdings: Shares sold that no trade here had bought, where nothing can be sold short.
     """
 
@@ -116,18 +131,14 @@ class Position:
     opened_at: datetime | None = None
     before: Decimal = _NOTHING
     last_trade_at: datetime | None = None
-    estimated_since: datetime | None = None
+    estimated: bool = False
+    guesses: tuple[Guess, ...] = ()
     from_holdings: Decimal = _NOTHING
 
     @property
     def is_flat(self) -> bool:
         """Whether nothing is held."""
         return not self.quantity
-
-    @property
-    def estimated(self) -> bool:
-        """Whether the price of some trade was not told, so that all profit is an estimate."""
-        return self.estimated_since is not None
 
     @property
     def closing_side(self) -> Side:
@@ -205,7 +216,8 @@ class Position:
             opened_at=opened_at,
             before=before,
             last_trade_at=trade.at if self.last_trade_at is None else max(trade.at, self.last_trade_at),
-            estimated_since=self._estimated_with(trade),
+            estimated=self.estimated or trade.estimated,
+            guesses=self._guesses_with(trade),
         )
 
     def _closed_by(self, trade: Trade) -> Position:
@@ -217,13 +229,15 @@ class Position:
             fees=_EXACT.add(self.fees, trade.fee),
             before=_EXACT.subtract(self.before, trade.fee),
             last_trade_at=trade.at if self.last_trade_at is None else max(trade.at, self.last_trade_at),
-            estimated_since=self._estimated_with(trade),
+            estimated=self.estimated or trade.estimated,
+            guesses=self._guesses_with(trade),
         )
 
-    def _estimated_with(self, trade: Trade) -> datetime | None:
-        if not trade.estimated:
-            return self.estimated_since
-        return trade.at if self.estimated_since is None else min(trade.at, self.estimated_since)
+    def _guesses_with(self, trade: Trade) -> tuple[Guess, ...]:
+        if not (self.guesses or trade.estimated):
+            return ()
+        kept = tuple(each for each in self.guesses if trade.at - each.at < LISTS_LAG)
+        return (*kept, Guess(trade.at, _EXACT.multiply(trade.quantity, trade.price))) if trade.estimated else kept
 
     def _basis_after(self, trade: Trade, quantity: Decimal, *, crossed: bool) -> Fraction:
         if not quantity:

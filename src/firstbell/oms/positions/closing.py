@@ -46,6 +46,7 @@ _PASSING: Final = frozenset(
     }
 )
 """Why a refusal says nothing of the next one."""
+_NOTHING: Final = Decimal(0)
 _A_PERSON: Final = "; a person has to close it"
 _TAKEN_OFF: Final = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED})
 _MOST: Final = 9
@@ -99,12 +100,18 @@ class Levels:
     close_on_target: bool = False
     close_on_stop: bool = False
 
-    def reached(self, view: PositionView, now: datetime) -> Reason | None:
-        """What an open position has reached, the most urgent first. A stale price reaches nothing, nor does a guess."""
-        profit = None if view.stale or view.provisional else view.profit
-        if profit is not None and self.stop is not None and profit <= -self.stop:
+    def reached(self, view: PositionView, now: datetime, *, by_guess: bool = False) -> Reason | None:
+        """What an open position has reached, the most urgent first. A stale price reaches nothing.
+
+        Args:
+            view: The position.
+            now: The moment, aware.
+            by_guess: Whether a guess counts that may be gone in a moment; else only what it cannot change.
+        """
+        profit, doubt = None if view.stale else view.profit, _NOTHING if by_guess else view.doubt
+        if profit is not None and self.stop is not None and profit + doubt <= -self.stop:
             return Reason.STOP
-        if profit is not None and self.target is not None and profit >= self.target:
+        if profit is not None and self.target is not None and profit - doubt >= self.target:
             return Reason.TARGET
         if self.timeout is not None and view.opened_at is not None and now - view.opened_at >= self.timeout:
             return Reason.TIMEOUT

@@ -12,6 +12,7 @@ from firstbell.errors import RunError
 from firstbell.model.money import grouped
 from firstbell.oms.engines import Engines
 from firstbell.oms.positions.day_marks import DayMarks
+from firstbell.oms.positions.lasting import Lasting
 from firstbell.risk.trading_state import Halt, HaltFile, TradingState, trading_state
 from firstbell.risk.verdict import ErrorCode, Verdict
 
@@ -72,6 +73,7 @@ class LossLimits:
         self._halts = settings.on_daily_loss is OnLoss.HALTED
         self.marks: DayMarks | None = None
         self._written: DayMarks | None = None
+        self._lasting = Lasting()
 
     @property
     def is_set(self) -> bool:
@@ -118,30 +120,46 @@ class LossLimits:
             _log.error("%s; after a restart the day is measured anew", error)
 
     def judge(
-        self, profit: Decimal | None, now: datetime, *, provisional: bool = False, estimated: bool = False
+        self,
+        profit: Decimal | None,
+        now: datetime,
+        at_ns: int,
+        *,
+        doubt: Decimal = _NOTHING,
+        estimated: bool = False,
     ) -> None:
         """Hold the day's profit against the limits.
 
         Args:
             profit: The day's profit of all accounts, all fees taken off; None where some price that it needs is stale.
             now: The time, aware.
-            provisional: Whether it is a guess that may be gone in a moment: then nothing is decided by it.
+            at_ns: The same on the monotonic clock, in ns.
+            doubt: By how much at most it may be otherwise, for guesses that may be gone in a moment. What these can
+                change is decided only once it has lasted.
             estimated: Whether some price in it was not told.
         """
         if self.marks is None or not self.is_set:
             return
         self._see(profit)
-        if profit is None or provisional:
-            return
-        marks = self.marks = self._with_others(self.marks)
+        if profit is not None:
+            self._judge(self.marks, profit, now, at_ns, doubt, "~" if estimated else "")
+        self._lasting.end_round()
+
+    def _judge(self, marks: DayMarks, profit: Decimal, now: datetime, at_ns: int, doubt: Decimal, about: str) -> None:
+        marks = self.marks = self._with_others(marks)
         if marks.called is not None:
             if trading_state(self._state_dir) is not TradingState.ACTIVE:
                 return
+            if doubt and not self._lasting.has_lasted("resumed", at_ns):
+                return
             # A person has resumed: the limits count anew, from here.
             marks = replace(marks, called=None, counted_from=profit, peak=profit)
-        marks = replace(marks, peak=max(marks.peak, profit))
+        marks = replace(marks, peak=max(marks.peak, profit - doubt))
         self.keep(marks)
-        breach = self._unwritten or self._breach(profit, "~" if estimated else "")
+        breach = self._breach(profit, about)
+        if breach is not None and doubt and self._breach(profit + doubt, about) is None:
+            breach = breach if self._lasting.has_lasted(breach.rule, at_ns) else None
+        breach = self._unwritten or breach
         if breach is not None and self._call(breach, now):
             self.keep(replace(marks, called=breach.rule))
 

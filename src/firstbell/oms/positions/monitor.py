@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from firstbell.errors import FirstbellError, RunError
 from firstbell.model.instant import instant
 from firstbell.oms.positions.closing import Closing, Levels
+from firstbell.oms.positions.lasting import Lasting
 from firstbell.oms.positions.loss_limits import LossLimits, PositionAlert
 from firstbell.oms.positions.view import Viewer, summary
 from firstbell.risk.verdict import ErrorCode
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import AccountName, InstrumentId
     from firstbell.model.position import Trade
     from firstbell.oms.positions.book import PositionBook, PositionKey, Standing
-    from firstbell.oms.positions.closing import Closer
+    from firstbell.oms.positions.closing import Closer, Reason
     from firstbell.oms.positions.day_marks import DayMarks
     from firstbell.oms.positions.loss_limits import Alert
     from firstbell.oms.positions.prices import MarketPrice, Prices
@@ -92,6 +93,7 @@ class PositionMonitor:
         self._viewer = Viewer(fee_of, settings.stale_after)
         self.limits = LossLimits(settings, state_dir, self._alert)
         self._closing = Closing(closer, book.uncovered, self.limits.state, self._alert, clock)
+        self._lasting = Lasting()
         self._usual = _levels_of(settings)
         self._levels: dict[PositionKey, Levels] = {}
         self._known: dict[PositionKey, MarketPrice] = {}
@@ -294,14 +296,24 @@ class PositionMonitor:
         self._closing.forget_all_but(open_)
         for view in open_:
             levels = self._levels.get(view.key, self._usual)
-            reason = levels.reached(view, now)
+            reason = self._reached(view, levels, now)
             if reason is not None:
                 self._closing.reached(view, reason, close=levels.closes(reason))
         blind = any(view.stale for view in open_) or any(view.day_profit is None for view in self._views)
         profit = sum((view.day_profit for view in self._views if view.day_profit is not None), _NOTHING)
-        guessed = any(view.provisional for view in self._views)
+        self._lasting.end_round()
+        doubt = sum((view.doubt for view in self._views), _NOTHING)
         estimated = any(view.estimated for view in self._views)
-        self.limits.judge(None if blind else profit, now, provisional=guessed, estimated=estimated)
+        at_ns = self._clock.monotonic_ns()
+        self.limits.judge(None if blind else profit, now, at_ns, doubt=doubt, estimated=estimated)
+
+    def _reached(self, view: PositionView, levels: Levels, now: datetime) -> Reason | None:
+        """What a position has reached: for certain, or by a guess and for so long that it is acted by."""
+        if (reason := levels.reached(view, now)) is not None or not view.doubt:
+            return reason
+        guessed = levels.reached(view, now, by_guess=True)
+        what = (view.key, view.opened_at, guessed)
+        return guessed if guessed and self._lasting.has_lasted(what, self._clock.monotonic_ns()) else None
 
     def _tell_unpriced(self, open_: Sequence[PositionView]) -> None:
         """Say once, of all together, which prices have become stale."""

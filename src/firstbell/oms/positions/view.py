@@ -43,8 +43,8 @@ class PositionView:
         day_profit: What the day has changed, all fees taken off; None likewise.
         opened_at: Since when it is held.
         estimated: Whether some price was not told by the broker, so that profits are estimates.
-        provisional: Whether that has been so for a moment only: lists of trades lag, and nothing is decided by a guess
-            that may be gone with the next of them.
+        doubt: By how much at most profits may be otherwise, for guesses that may be gone in a moment, since lists of
+            trades lag: such a trade was worth anything from nothing to twice what it is taken for.
         from_holdings: Shares sold today that these orders had not bought: no profit is reckoned for them.
     """
 
@@ -64,7 +64,7 @@ class PositionView:
     day_profit: Decimal | None
     opened_at: datetime | None
     estimated: bool
-    provisional: bool
+    doubt: Decimal
     from_holdings: Decimal
 
     @property
@@ -161,7 +161,7 @@ class Viewer:
             day_profit=day_profit,
             opened_at=position.opened_at,
             estimated=position.estimated,
-            provisional=position.estimated_since is not None and now - position.estimated_since < LISTS_LAG,
+            doubt=sum((each.value for each in position.guesses if now - each.at < LISTS_LAG), _NOTHING),
             from_holdings=position.from_holdings - opening.from_holdings,
         )
 
