@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from firstbell.brokers.base import Answer
@@ -24,6 +25,7 @@ from firstbell.model.instant import instant
 from firstbell.model.order_request import OrderRequest
 from firstbell.oms.logins import logins_of
 from firstbell.oms.orders.context import OrderContext
+from firstbell.oms.orders.looks_file import LooksFile
 from firstbell.oms.orders.manager import OrderManager
 from firstbell.oms.orders.thread_interrupt import ThreadInterrupt
 from firstbell.oms.orders.validator import OrderValidator
@@ -172,6 +174,7 @@ class Desk:
             intervene=lambda name, why: self.interventions.append((name, why)),
             observe=lambda name, took_ns: self.observed.append((name, took_ns)),
             pace_of=self.options.get("pace_of", lambda _login: None),
+            looks_of=partial(LooksFile.of, self.folder),
             denied=lambda account, request, why: self.denied.append((account.name, request, why)),
         )
         self.manager = OrderManager(

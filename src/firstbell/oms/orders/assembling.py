@@ -17,6 +17,7 @@ from firstbell.model.broker_codes import PAPER
 from firstbell.oms.logins import logins_of
 from firstbell.oms.orders.context import OrderContext
 from firstbell.oms.orders.day_limits import DayLimits
+from firstbell.oms.orders.looks_file import LooksFile
 from firstbell.oms.orders.manager import OrderManager
 from firstbell.oms.orders.thread_interrupt import ThreadInterrupt
 from firstbell.oms.orders.validator import OrderValidator, hours_of
@@ -129,6 +130,7 @@ def order_context(
         denied=office.denied,
         in_hand=office.in_hand,
         pace_of=partial(PaceFile.of, state_dir),
+        looks_of=partial(LooksFile.of, state_dir),
         day_limits=None if risk.max_total_value is None else DayLimits(office.journal, state_dir / "locks"),
         intervene=intervene or (lambda name, why: _log.error("%s: a person has to look: %s", name, why)),
     )

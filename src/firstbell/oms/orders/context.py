@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from firstbell.model.order_request import OrderRequest
     from firstbell.oms.carrier import Interrupt
     from firstbell.oms.orders.day_limits import DayLimits
+    from firstbell.oms.orders.looks_file import LooksFile
     from firstbell.oms.orders.validator import OrderValidator
     from firstbell.oms.pace_file import PaceFile
     from firstbell.oms.policies.fallback import FallbackConfig
@@ -55,6 +56,7 @@ class OrderContext:
             request, and why.
         in_hand: Entered while an order is placed, changed or canceled: what can wait is not done meanwhile.
         pace_of: By a login's key: the pace that it shares with other processes; None where there are none.
+        looks_of: By a login's key: when its list was last read, by whichever process; None where there are no others.
         day_limits: What limits on a day count of other logins; None where no such limit is set.
         intervene: Told, in words, where a person has to look: an account's or an order's name, and why.
     """
@@ -78,5 +80,6 @@ class OrderContext:
     denied: Callable[[AccountSettings, OrderRequest, str], None] = field(default=lambda _account, _request, _why: None)
     in_hand: AbstractContextManager[None] = field(default_factory=nullcontext)
     pace_of: Callable[[str], PaceFile | None] = field(default=lambda _login: None)
+    looks_of: Callable[[str], LooksFile | None] = field(default=lambda _login: None)
     day_limits: DayLimits | None = None
     intervene: Callable[[str, str], None] = field(default=lambda _name, _why: None)

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from firstbell.journal.base import ReportMisfit
-from firstbell.model.instant import instant
+from firstbell.model.instant import TEHRAN, instant
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport
+from firstbell.oms.lists import listed_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from firstbell.model.report import Fill
     from firstbell.oms.orders.blotter import Blotter
     from firstbell.oms.orders.context import OrderContext
+    from firstbell.oms.orders.looks_file import Look
 
 _log = logging.getLogger(__name__)
 
@@ -35,12 +37,18 @@ class ListReports:
     def __init__(self, context: OrderContext, blotter: Blotter) -> None:
         self._context = context
         self._blotter = blotter
+        self._looks = context.looks_of(blotter.login)
         self._shown: dict[ClientOrderId, datetime] = {}
 
     def shown(self, entries: Iterable[Entry], at: datetime) -> None:
-        """A list that was asked for at an instant has been written down: it showed no more of these orders."""
+        """A list that was asked for at an instant has been written down: it showed these orders, no more of them."""
         self._shown = {name: each for name, each in self._shown.items() if self._blotter.known(name) is not None}
         self._shown |= {entry.intent.order.client_order_id: at for entry in entries}
+
+    def all_shown(self, look: Look) -> None:
+        """So it was of all of the day's orders that the journal had: other processes may go by that."""
+        if self._looks is not None:
+            self._looks.keep(look)
 
     def report(self, name: ClientOrderId, kind: ReportKind) -> ExecutionReport:
         """A report of now."""
@@ -85,4 +93,13 @@ class ListReports:
         """A report of what has traded says since when that can be: the look before did not show it."""
         if report.fill is None and report.cum_qty is None:
             return report
-        return replace(report, since=self._shown.get(report.client_order_id))
+        known = self._shown.get(report.client_order_id)
+        other = self._others_look(report.client_order_id)
+        return replace(report, since=max((each for each in (known, other) if each is not None), default=None))
+
+    def _others_look(self, name: ClientOrderId) -> datetime | None:
+        """When a list was asked for, by whichever process, that did not show it; None where that is not known."""
+        entry, look = self._blotter.known(name), None if self._looks is None else self._looks.last()
+        if entry is None or look is None or entry.claimed_at > look.heard_at:
+            return None
+        return look.asked_at if listed_on(entry) == look.asked_at.astimezone(TEHRAN).date() else None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.errors import FirstbellError, Refused, RunError
 from firstbell.journal.base import ReportMisfit
 from firstbell.model.identifiers import request_order_id
+from firstbell.model.instant import instant
 from firstbell.model.order import Changed, OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.terms import AttemptOutcome, Side
@@ -96,6 +97,7 @@ class Trader:
         """
         with self.lock:
             self.context.journal.subscribe(self.blotter.take)
+            self.watch.heard_at = instant(self.context.clock.wall_ns())
             self._seq = self.context.journal.last_seq()
             self.blotter.load()
             self._keep_pace(self.blotter.open())
@@ -107,6 +109,7 @@ class Trader:
         Raises:
             JournalError: The journal cannot be read.
         """
+        heard_at = instant(self.context.clock.wall_ns())
         self._seq, reports = self.context.journal.reports_after(self._seq, but_of=self.context.run_id)
         news: dict[ClientOrderId, None] = {}
         for report in reports:
@@ -116,6 +119,7 @@ class Trader:
                 self._heard.append(mark)
                 news[report.client_order_id] = None
         self.blotter.hear(news)
+        self.watch.heard_at = heard_at
         if news:
             self._keep_pace([entry for name in news if (entry := self.blotter.known(name)) is not None])
 

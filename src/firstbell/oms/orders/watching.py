@@ -15,12 +15,13 @@ from firstbell.oms.orders.day_over import DayOver
 from firstbell.oms.orders.day_trades import DayTrades
 from firstbell.oms.orders.late_arrivals import LateArrivals
 from firstbell.oms.orders.list_reports import ListReports
+from firstbell.oms.orders.looks_file import Look
 from firstbell.oms.orders.lost_cancels import LostCancels
 from firstbell.oms.orders.row_reports import Waiting, reports_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from firstbell.brokers.base import Broker, VenueOrder
     from firstbell.journal.base import Entry
@@ -67,6 +68,8 @@ class Watch:
         self._reports = ListReports(context, blotter)
         self._trades = DayTrades(context, broker, blotter, self._reports, has_price)
         self._seen: tuple[int, frozenset[VenueOrderId]] | None = None
+        self.heard_at: datetime | None = None
+        """When what other processes have claimed was last taken in; None before that."""
         self.failures = 0
         """How many rounds in a row the list could not be read."""
 
@@ -111,7 +114,10 @@ class Watch:
             is_today = day == self._context.today()
             now = self._as_they_stand(entries) if is_today and self._trades.count(entries, rows) else entries
             shown += self._compare(now, rows)
-            self._reports.shown(entries, asked_at)
+            there = _shown_in(rows, now)
+            self._reports.shown(there, asked_at)
+            if is_today and self.heard_at is not None and len(there) == len(now):
+                self._reports.all_shown(Look(self.heard_at, asked_at))
             self._ask(now, rows)
             self._day_over.look(self._as_they_stand(now), rows, self._broker.capabilities)
             self._count_late(day, rows)
@@ -175,3 +181,15 @@ class Watch:
         for report, *_ in told:
             self._trades.are_wanted_of(report.client_order_id, anew=True)
             self._late.tell(report.client_order_id)
+
+
+def _shown_in(rows: Sequence[VenueOrder], entries: Sequence[Entry]) -> list[Entry]:
+    """The orders that their broker has and a list shows: what it tells of them has been written down."""
+    names = {row.venue_order_id for row in rows}
+    ours = {row.client_order_id for row in rows if row.client_order_id is not None}
+    return [
+        entry
+        for entry in entries
+        if entry.state.status in PLACED
+        and (entry.state.venue_order_id in names or entry.intent.order.client_order_id in ours)
+    ]
