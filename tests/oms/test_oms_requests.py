@@ -208,6 +208,12 @@ def test_what_is_no_order_is_named_where_one_cancels_the_others(orders, told):
         OcoRequest(orders=orders)
 
 
+def test_orders_of_which_one_cancels_the_others_have_keys_of_their_own():
+    with pytest.raises(ValueError, match="^orders: the key k stands for one order, and two have it$"):
+        OcoRequest(orders=(request(key="k"), request(key="l"), request(key="k")))
+    assert len(OcoRequest(orders=(request(key="k"), request(key="l"), request())).orders) == 3
+
+
 def test_a_bracket_without_an_entry_is_told_all_that_is_wrong():
     with pytest.raises(ValueError, match=r"^entry: NoneType is no OrderRequest; take_profit: "):
         BracketRequest(entry=None, take_profit="x")

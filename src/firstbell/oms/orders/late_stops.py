@@ -64,7 +64,7 @@ class LateStops:
             )
             return (
                 f"{came}, and {left} of it have not traded at {grouped(state.price)}, at which it left: the market may "
-                "have gone past it; change its price, or cancel it"
+                "have gone past it, or few be there to trade with; change its price, or cancel it"
             )
         return f"its price came {seconds} s ago, and it cannot leave: {self._what_keeps(entry)}"
 

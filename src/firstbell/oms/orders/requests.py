@@ -116,8 +116,8 @@ class OcoRequest:
             they share its quantity, so each is for all of it; else the first that trades takes back the others.
 
     Raises:
-        ValueError: They are no requests, fewer than two, of several accounts, or exits of one position for unequal
-            quantities.
+        ValueError: They are no requests, fewer than two, of several accounts, two of one key, or exits of one position
+            for unequal quantities.
     """
 
     orders: tuple[OrderRequest, ...]
@@ -130,6 +130,9 @@ class OcoRequest:
             raise ValueError("orders: one cancels the other, so there are at least two")
         if len({order.account for order in self.orders}) > 1:
             raise ValueError("orders: they are of one account")
+        keys = [order.key for order in self.orders if order.key is not None]
+        if twice := next((key for key in keys if keys.count(key) > 1), None):
+            raise ValueError(f"orders: the key {twice} stands for one order, and two have it")
         if (why := unequal(self.orders)) is not None:
             raise ValueError(f"orders: {why}")
 
