@@ -5,8 +5,10 @@ Those that belong with others are looked after with these (`firstbell.oms.orders
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
+from firstbell.model.instant import instant
 from firstbell.model.money import grouped
 from firstbell.model.order_status import DONE, NEVER_PLACED
 from firstbell.oms.orders.blotter import never_came
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.oms.orders.trader import Trader
+
+_RECENT: Final = timedelta(minutes=5)
+"""What another process had let go longer ago than this is not let go once more."""
 
 
 class LostStops:
@@ -42,10 +47,10 @@ class LostStops:
         self._let_go.pop(entry.intent.plan_id, None)
 
     def look(self) -> None:
-        """Hold back anew what was let go by this process and certainly never came to its broker.
+        """Hold back anew what was let go and certainly never came to its broker.
 
-        Of what another process had let go a person is told: that may have been hours ago. So he is of one that ended
-        at its broker before it had traded in full, unless that was asked for.
+        Of what another process had let go long ago a person is told: its market may be another one by now. So he is of
+        one that ended at its broker before it had traded in full, unless that was asked for.
 
         Raises:
             JournalError: It could not be written down.
@@ -56,13 +61,17 @@ class LostStops:
                 self._let_go.setdefault(unresolved.intent.plan_id, False)
         for plan_id, here in tuple(self._let_go.items()):
             entry = blotter.plan(plan_id)
-            if entry is not None and here and never_came(entry):
+            if entry is not None and never_came(entry) and (here or self._is_recent(entry)):
                 if not blotter.unresolved():
                     self._renew(entry)
             elif entry is None or entry.state.status in DONE:
                 del self._let_go[plan_id]
                 if entry is not None:
                     self._tell(entry)
+
+    def _is_recent(self, entry: Entry) -> bool:
+        left_at = entry.state.submitted_at
+        return left_at is not None and instant(self._trader.context.clock.wall_ns()) - left_at < _RECENT
 
     def _tell(self, entry: Entry) -> None:
         state = entry.state
