@@ -66,7 +66,7 @@ class ListReports:
         """
         if not told:
             return
-        told = [[self._since_the_last_look(report) for report in reports] for reports in told]
+        told = self._since_the_last_look(told)
         try:
             self._context.journal.append([report for reports in told for report in reports])
         except ReportMisfit:
@@ -80,7 +80,8 @@ class ListReports:
             JournalError: It could not be written down.
         """
         if reports:
-            self._write_of([self._since_the_last_look(report) for report in reports], entry)
+            (reports,) = self._since_the_last_look([reports])
+            self._write_of(reports, entry)
 
     def _write_of(self, reports: Sequence[ExecutionReport], entry: Entry | None = None) -> None:
         try:
@@ -89,17 +90,24 @@ class ListReports:
             _log.info("%s", error)
             self._blotter.refresh(reports[0].client_order_id)
 
-    def _since_the_last_look(self, report: ExecutionReport) -> ExecutionReport:
-        """A report of what has traded says since when that can be: the look before did not show it."""
-        if report.fill is None and report.cum_qty is None:
-            return report
-        known = self._shown.get(report.client_order_id)
-        other = self._others_look(report.client_order_id)
-        return replace(report, since=max((each for each in (known, other) if each is not None), default=None))
+    def _since_the_last_look(self, told: Sequence[Sequence[ExecutionReport]]) -> list[list[ExecutionReport]]:
+        """Reports of what has traded say since when that can be: the look before did not show it, whose ever it was."""
+        look = None
+        if self._looks is not None and any(_tells(report) for reports in told for report in reports):
+            look = self._looks.last()
+        return [[self._since(report, look) if _tells(report) else report for report in reports] for reports in told]
 
-    def _others_look(self, name: ClientOrderId) -> datetime | None:
-        """When a list was asked for, by whichever process, that did not show it; None where that is not known."""
-        entry, look = self._blotter.known(name), None if self._looks is None else self._looks.last()
-        if entry is None or look is None or entry.claimed_at > look.heard_at:
-            return None
-        return look.asked_at if listed_on(entry) == look.asked_at.astimezone(TEHRAN).date() else None
+    def _since(self, report: ExecutionReport, look: Look | None) -> ExecutionReport:
+        entry, own = self._blotter.known(report.client_order_id), self._shown.get(report.client_order_id)
+        others = look.asked_at if look is not None and entry is not None and _was_looked_for(entry, look) else None
+        return replace(report, since=max((each for each in (own, others) if each is not None), default=None))
+
+
+def _was_looked_for(entry: Entry, look: Look) -> bool:
+    """Whether an order was among those that a look was for: known to its process, and of that day's list."""
+    return entry.claimed_at <= look.heard_at and listed_on(entry) == look.asked_at.astimezone(TEHRAN).date()
+
+
+def _tells(report: ExecutionReport) -> bool:
+    """Whether a report tells of something that has traded."""
+    return report.fill is not None or report.cum_qty is not None
