@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import threading
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from oms_desk import Desk, request
+from oms_desk import Desk, Killed, request
 
 from firstbell.errors import NoAnswer
 from firstbell.journal.owner import this_process
@@ -366,6 +367,69 @@ def test_what_was_refused_of_a_group_is_placed_again_in_the_same_group(desk):
     assert (profit.status, stop.is_held) == (S.ACCEPTED, True)
     groups = {each.intent.order.instructions.group for each in desk.journal.entries()} - {None}
     assert len(groups) == 1
+
+
+@pytest.mark.parametrize("other", [{"trigger_price": 4700}, {"order_type": "stop_limit", "price": 4790}])
+def test_a_group_that_is_asked_for_again_with_other_terms_is_no_success(desk, other):
+    asked = exits_of(desk)
+    desk.manager.place_oco(asked)
+    profit, stop = asked.orders
+    again = desk.manager.place_oco(OcoRequest(orders=(profit, replace(stop, **other))))
+    assert [each.is_success for each in again] == [True, False]
+    assert "the key stop stands for other terms today" in again[1].message
+    made = len(desk.journal.entries())
+    desk.open()
+    again = desk.manager.place_oco(OcoRequest(orders=(replace(profit, price=4960), stop)))
+    assert [each.is_success for each in again] == [False, True]
+    # What the process before held back was taken over, and nothing else was made.
+    assert len(desk.journal.entries()) == made + 1
+
+
+def test_what_was_never_claimed_of_a_group_comes_to_it_when_it_is_asked_for_again(desk):
+    asked = exits_of(desk)
+    claim, claimed = desk.journal.claim, []
+
+    def die(*args):
+        if claimed:
+            raise Killed
+        claimed.append(args)
+        return claim(*args)
+
+    desk.journal.claim = die
+    with pytest.raises(Killed):
+        desk.manager.place_oco(asked)
+    desk.open()
+    desk.rounds(2)
+    profit, stop = desk.manager.place_oco(asked)
+    assert (profit.status, stop.is_held, stop.is_success) == (S.ACCEPTED, True, True)
+    desk.quote(4790, 4795, bid_quantity=D(50_000))
+    desk.trade(4792, 10)
+    desk.rounds(3)
+    assert desk.held() == 0
+    assert [row.filled_qty for row in desk.at_venue() if row.side == "sell"] == [0, 100]
+
+
+def test_an_order_that_is_held_back_alone_is_in_no_group(desk):
+    asked = exits_of(desk)
+    desk.manager.place(asked.orders[1])
+    again = desk.manager.place_oco(asked)
+    assert [each.is_success for each in again] == [False, False]
+    assert "it belongs with no other order" in again[1].message
+    desk.trade(4950, 1000)
+    desk.rounds(2)
+    assert desk.held() == 100
+    assert [each.intent.order.order_type.value for each in desk.manager.orders()] == ["stop"]
+
+
+def test_what_a_group_held_back_before_stays_so_when_another_of_it_cannot_be_had(desk):
+    asked = exits_of(desk)
+    desk.refuse(Reason.UNKNOWN_ORDER, only=1)
+    _, stop = desk.manager.place_oco(asked)
+    desk.refuse()
+    profit = replace(asked.orders[0], quantity=100, price=9_000)
+    again = desk.manager.place_oco(OcoRequest(orders=(profit, asked.orders[1])))
+    assert [each.is_success for each in again] == [False, True]
+    assert desk.journal.entry(stop.order_id).is_held_back
 
 
 def test_an_order_that_somebody_has_called_like_a_part_is_none(desk):

@@ -214,3 +214,8 @@ def _halve(book: OrderBook, number: int) -> None:
             if order is not None and order.leaves > 1:
                 book.shrink(number, order.leaves // 2)
                 return
+
+
+def test_an_order_that_is_in_no_level_shown_is_not_taken_off_those_before_it() -> None:
+    found = volume_ahead(quote([(105, 10, 3), (104, 10, 3)]), Side.BUY, D(100), D(5), shown=2)
+    assert (found.quantity, found.orders, found.is_whole) == (20, 6, False)

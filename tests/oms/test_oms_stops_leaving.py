@@ -673,3 +673,33 @@ def test_of_a_stop_that_was_canceled_as_asked_nobody_is_told(near):
     near.manager.cancel(newest(near, "stop_loss").intent.order.client_order_id)
     near.rounds(3)
     assert (near.held(), near.interventions) == (6, [])
+
+
+def ends_at_its_broker(desk):
+    """The broker takes the stop off its book, unasked."""
+    state = newest(desk, "stop_loss").state
+    desk.broker.cancel(state.venue_order_id)
+    desk.rounds(2)
+
+
+@pytest.mark.parametrize("before", ["nothing", "restart", "change", "refused cancel"])
+def test_of_a_stop_that_rested_and_ended_with_a_rest_a_person_is_told_whatever_was_before(near, before):
+    protect(near, alone=True)
+    is_thin(near, 4930, 4)
+    near.rounds(2)
+    name = newest(near, "stop_loss").intent.order.client_order_id
+    assert near.held() == 6
+    if before == "restart":
+        near.open()
+        near.rounds()
+    elif before == "change":
+        assert near.manager.replace(name, price=D(4960)).is_success
+    elif before == "refused cancel":
+        cancel, near.broker.cancel = near.broker.cancel, raising(Refused("1099 not now"))
+        assert not near.manager.cancel(name).is_success
+        near.broker.cancel = cancel
+    near.interventions.clear()
+    ends_at_its_broker(near)
+    ((told, why),) = near.interventions
+    assert told == name
+    assert "it is CANCELED with 6 that have not traded" in why

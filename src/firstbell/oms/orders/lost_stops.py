@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.model.instant import instant
 from firstbell.model.money import grouped
-from firstbell.model.order_status import DONE, NEVER_PLACED
+from firstbell.model.order_status import DONE, NEVER_PLACED, ReportKind
 from firstbell.oms.orders.blotter import never_came
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.oms.orders.trader import Trader
 
+_ON_CANCELS: Final = frozenset({ReportKind.PENDING_CANCEL, ReportKind.CANCEL_REJECTED})
 _RECENT: Final = timedelta(minutes=5)
 """What another process had let go longer ago than this is not let go once more."""
 
@@ -56,9 +57,9 @@ class LostStops:
             JournalError: It could not be written down.
         """
         blotter = self._trader.blotter
-        for unresolved in blotter.unresolved():
-            if waited_alone(unresolved):
-                self._let_go.setdefault(unresolved.intent.plan_id, False)
+        for each in (*blotter.unresolved(), *blotter.working()):
+            if (each.state.triggered or each.state.unresolved) and waited_alone(each):
+                self._let_go.setdefault(each.intent.plan_id, False)
         for plan_id, here in tuple(self._let_go.items()):
             entry = blotter.plan(plan_id)
             if entry is not None and never_came(entry) and (here or self._is_recent(entry)):
@@ -66,7 +67,8 @@ class LostStops:
                     self._renew(entry)
             elif entry is None or entry.state.status in DONE:
                 del self._let_go[plan_id]
-                if entry is not None:
+                # Where another process let it go, and lives, that one tells.
+                if entry is not None and (here or not self._trader.context.journal.alive(entry.owner)):
                     self._tell(entry)
 
     def _is_recent(self, entry: Entry) -> bool:
@@ -80,7 +82,7 @@ class LostStops:
             return
         if never_came(entry):
             why = f"its price had come, and it never came to its broker: {state.reason}"
-        elif state.leaves_qty > 0 and state.asked_at is None and state.status not in NEVER_PLACED:
+        elif state.leaves_qty > 0 and state.status not in NEVER_PLACED and not self._was_to_end(entry):
             why = (
                 f"its price had come, and it is {state.status} with {grouped(state.leaves_qty)} that have not traded: "
                 "nothing goes on for them"
@@ -88,6 +90,11 @@ class LostStops:
         else:
             return
         self._trader.context.intervene(entry.intent.order.client_order_id, why)
+
+    def _was_to_end(self, entry: Entry) -> bool:
+        """Whether its cancel was asked for, and not refused."""
+        kinds = [report.kind for report in self._trader.context.journal.reports(entry.intent.order.client_order_id)]
+        return next((kind is ReportKind.PENDING_CANCEL for kind in reversed(kinds) if kind in _ON_CANCELS), False)
 
 
 def waited_alone(entry: Entry) -> bool:

@@ -342,7 +342,10 @@ class OrderManager:
         return self._traders[entry.intent.login], newest_round(entry, self._context.journal.entry)
 
     def _again(self, response: OrderResponse) -> OrderResponse:
-        return response if response.order_id is None else self.track(response.order_id)
+        # What stands for other terms says so, however its order stands by now.
+        if response.order_id is None or response.error is not None:
+            return response
+        return self.track(response.order_id)
 
 
 def _positive(name: str, value: Number | None) -> Decimal | None:

@@ -72,29 +72,47 @@ class PlacingTogether(Placing):
     def group(self, requests: Sequence[OrderRequest], key: str) -> tuple[OrderResponse, ...]:
         """Claim orders of which one's trading cancels the others: all are held back until they are let go together.
 
-        Where one of them is, was or may be at the broker already under its key, nothing is claimed, and nothing taken
-        back: the answer is how each of them stands.
+        Where one of them is, was or may be at the broker already under its key, or a key stands for other terms,
+        nothing that was asked for before is claimed, and nothing taken back: the answer is how each of them stands.
+        What was never asked for, for its process died before that, is claimed all the same.
         """
         with self._trader.lock:
             keyed = [replace(request, key=request.key or f"{key}/{number}") for number, request in enumerate(requests)]
-            if any(self._asked_before(request) is not None for request in keyed):
-                return tuple(map(self._as_it_stands, keyed))
-            belonging = Belonging(group=self._group_of(keyed) or f"oco-{key}")
+            group = self._group_of(keyed)
+            others = any(map(self._others, keyed))
+            if others or any(self._asked_before(request) is not None for request in keyed):
+                return tuple(self._as_it_stands(request, None if others else group) for request in keyed)
+            before = {e.intent.order.client_order_id for r in keyed for e in self._keys.rounds(str(r.key))}
+            belonging = Belonging(group=group or f"oco-{key}")
             responses = [self.hold(request, belonging, checked=True) for request in keyed]
             if not all(map(self._is_ours, responses)):
-                return tuple(self._never_sent(responses))
+                # What was held back before this call stays so: it may protect something.
+                return tuple(r if r.order_id in before else self._never_sent([r])[0] for r in responses)
             # One may have been asked for by its symbol: only now it is known that they are of one instrument.
             orders = [e.intent.order for r in responses if r.order_id and (e := self._trader.blotter.entry(r.order_id))]
             if (why := unequal(orders)) is not None:
                 return tuple(self._never_sent(responses, why))
             return tuple(responses)
 
-    def _as_it_stands(self, request: OrderRequest) -> OrderResponse:
-        """How one order of a group stands that was asked for before."""
+    def _as_it_stands(self, request: OrderRequest, group: str | None) -> OrderResponse:
+        """How one order of a group stands that was asked for before; one that never was comes to its group."""
         if (before := self._asked_before(request)) is not None:
             return before
         found = self._keys.legs([str(request.key)])
-        return found[0] if found else denied("nothing was sent: another order of its group was asked for before", None)
+        if not found and group is not None:
+            return self.hold(request, Belonging(group=group), checked=True)
+        if not found:
+            return denied("nothing was sent: another order of its group was asked for before", None)
+        others = self._others(request)
+        return of_others(found[0], str(request.key), others) if others else found[0]
+
+    def _others(self, request: OrderRequest) -> list[str]:
+        """What an order of a group that is held back was asked for, and is not asked for now."""
+        rounds = [entry for entry in self._keys.rounds(str(request.key)) if entry.is_held_back]
+        if not rounds:
+            return []
+        alone = rounds[-1].intent.order.instructions.group is None
+        return [*self._other_terms(request, rounds), *(["it belongs with no other order"] if alone else [])]
 
     def _group_of(self, requests: Sequence[OrderRequest]) -> str | None:
         """The name of the group that some of the requests belong to already; None where it is a new one."""

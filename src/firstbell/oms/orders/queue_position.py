@@ -84,7 +84,7 @@ def volume_ahead(
         price,
         _sum(better),
         max(_sum(same) - own, _NOTHING),
-        _count([*better, *same], own),
+        _count([*better, *same], own if same else _NOTHING),
         is_whole=len(better) < len(levels) or len(levels) < shown,
     )
 
