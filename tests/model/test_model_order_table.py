@@ -22,7 +22,7 @@ MOVES = {
         "DENIED": "DENIED",
         "SUBMITTED": "SUBMITTED",
         "UNRESOLVED": "SUBMITTED",
-        **dict.fromkeys(("REPLACED", "TRIGGERED"), "INITIALIZED"),
+        **dict.fromkeys(("REPLACED", "TRIGGERED", "HANDED_OVER"), "INITIALIZED"),
         **dict.fromkeys(("WITHDRAWN", "TAKEN_OVER"), "DENIED"),
     },
     "SUBMITTED": {

@@ -35,6 +35,7 @@ from firstbell.oms.policies.retry import RetryConfig
 from firstbell.oms.run_budget import RateBudget
 from firstbell.risk.checks import Limits
 from firstbell.risk.trading_state import trading_state
+from stepped_clock import SteppedClock
 
 D = Decimal
 ISIN = "IRO1FOLD0001"
@@ -122,6 +123,21 @@ class MortalBroker(PaperBroker):
         return self.deeds.do(super().replace, venue_order_id, order)
 
 
+class SteppedInterrupt(ThreadInterrupt):
+    """Waiting moves a stepped clock: this machine's own knows nothing of the test's time."""
+
+    def __init__(self, folder, clock):
+        super().__init__(folder)
+        self._clock = clock
+
+    def wait_until(self, monotonic_ns):
+        if not isinstance(self._clock, SteppedClock):
+            return super().wait_until(monotonic_ns)
+        if not self.is_set():
+            self._clock.move_to(monotonic_ns)
+        return self.is_set()
+
+
 class Desk:
     """One order manager's life, and the market that outlives it."""
 
@@ -151,7 +167,7 @@ class Desk:
         self.broker.deeds = deeds
         self.broker.lacks = frozenset(self.options.get("lacks", ()))
         here = this_process()
-        self.interrupt = ThreadInterrupt(self.folder)
+        self.interrupt = SteppedInterrupt(self.folder, self.clock)
         hours = self.options.get("hours", Hours(always_open(market="XTEH")))
         account = self.options.get("account", ACCOUNT)
         settings = Settings(file=Path("config.ini"), accounts=(account,))
@@ -182,6 +198,8 @@ class Desk:
             {logins_of((account,))[0]: self.broker},
             mode=self.options.get("mode", TradingMode.PAPER),
             stale_after=timedelta(seconds=15),
+            # By real time, in which hours of a stepped clock are nothing.
+            patience_s=None,
         )
 
     def rounds(self, count=1, pause_s=2.0):

@@ -193,7 +193,9 @@ def test_a_stop_whose_host_cannot_be_reached_is_tried_until_it_can_be(near, alon
     tried, send = [], near.broker.send
     near.broker.send = raising(NotSent("connection refused"), tried)
     fall(near, 4930)
-    near.rounds(30, pause_s=0.3)
+    began_ns = near.clock.monotonic_ns()
+    while near.clock.monotonic_ns() - began_ns < 9_000_000_000:
+        near.rounds(pause_s=0.3)
     assert len(near.interventions) == 1
     assert near.interventions[0][1].endswith("it is tried again")
     in_a_burst = len({entry.intent.order.client_order_id for entry in near.journal.entries()})

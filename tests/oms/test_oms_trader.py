@@ -267,9 +267,9 @@ def test_one_that_cannot_be_held_anew_is_told_so(desk):
     trader = trader_of(desk)
     entry = desk.manager.entry(name)
     # It is ours, and held already.
-    assert not trader.hold_anew(entry)
+    assert not trader.holding.hold_anew(entry)
     desk.manager.cancel(name)
-    assert trader.hold_anew(entry)
+    assert trader.holding.hold_anew(entry)
     assert desk.manager.entry(f"{name}-r2").is_held_back
     assert not desk.manager.entry(f"{name}-r2").state.triggered
 

@@ -90,6 +90,15 @@ class Entry:
         """Whether it is one that we hold back, and nothing of it has left."""
         return self.intent.bell_ns == HELD_NS and self.state.status is OrderStatus.INITIALIZED
 
+    @property
+    def is_handed_over(self) -> bool:
+        """Whether it is held back, and by nobody: the next process that makes rounds takes it over."""
+        return self.is_held_back and self.state.handed_over
+
+    def is_held_by(self, owner: Owner) -> bool:
+        """Whether it is held back, and by that process: nobody else lets it go."""
+        return self.is_held_back and self.owner == owner and not self.state.handed_over
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:

@@ -65,6 +65,7 @@ def decide(
     * An order that certainly ended without being placed gives its plan free: the next round may be claimed.
     * One whose owner died before its bell cannot have left: it is denied, and the next round may be claimed.
     * One whose owner died after its bell may have left: from now on it is unresolved, and it is asked for.
+    * One that is held back, and that its owner has left to others, is taken over, whether he lives or not.
     * One whose owner only seems dead from afar is left alone shortly before its bell: see `OUT_OF_SIGHT_NS`.
 
     Args:
@@ -84,6 +85,8 @@ def decide(
         return Verdict(Decision.FREE)
     if state.unresolved:
         return Verdict(Decision.TAKEN)
+    if held.is_handed_over:
+        return Verdict(Decision.FREE, ReportKind.TAKEN_OVER, f"{held.owner} had left to others what it held back")
     if held.owner == claimant:
         return Verdict(Decision.OURS)
     if alive(held.owner):

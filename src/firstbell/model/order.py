@@ -154,6 +154,7 @@ class OrderState:
         former: The terms from before its last changes at its broker, as long as lists may still show them.
         asked_at: When a cancel or a change was last asked for.
         known_ids: The broker's names that were in its list right before it left, where it had been held back.
+        handed_over: Whether the process that holds it back has left it to others.
     """
 
     order: Order
@@ -174,6 +175,7 @@ class OrderState:
     former: tuple[Former, ...] = ()
     asked_at: datetime | None = None
     known_ids: frozenset[VenueOrderId] | None = None
+    handed_over: bool = False
 
     @property
     def price(self) -> Decimal:
@@ -258,6 +260,7 @@ class OrderState:
             former=_former(self, report),
             asked_at=report.at if report.kind in _ASKS else self.asked_at,
             known_ids=self.known_ids if report.known_ids is None else report.known_ids,
+            handed_over=self.handed_over or report.kind is ReportKind.HANDED_OVER,
         )
 
 

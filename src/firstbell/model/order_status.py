@@ -64,6 +64,8 @@ class ReportKind(StrEnum):
     """One that we hold back was taken back: it fits only while nothing of it can have left."""
     TAKEN_OVER = "TAKEN_OVER"
     """One that a dead process held back goes on under its plan's next round, in another process. It fits likewise."""
+    HANDED_OVER = "HANDED_OVER"
+    """One that we hold back is left to whichever process makes rounds: this one makes none. It fits likewise."""
     EXPIRED = "EXPIRED"
 
 
@@ -99,6 +101,7 @@ _MOVES: Final[dict[OrderStatus, dict[ReportKind, OrderStatus]]] = {
         # One that we hold back follows the market, or what its bracket has filled; and at last it may leave.
         _K.REPLACED: _S.INITIALIZED,
         _K.TRIGGERED: _S.INITIALIZED,
+        _K.HANDED_OVER: _S.INITIALIZED,
         # Whoever is about to send it and whoever takes it back cannot both be right: the second one's report misfits.
         _K.WITHDRAWN: _S.DENIED,
         _K.TAKEN_OVER: _S.DENIED,

@@ -11,6 +11,7 @@ import logging
 import threading
 import uuid
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -23,6 +24,7 @@ from firstbell.model.identifiers import ClientOrderId
 from firstbell.model.money import exact
 from firstbell.model.order import Changed
 from firstbell.oms.garbage import keep_out_of_the_way
+from firstbell.oms.orders.attendance import PATIENCE_S, Attendance
 from firstbell.oms.orders.changing import Changing
 from firstbell.oms.orders.placing import Placing
 from firstbell.oms.orders.placing_together import PlacingTogether
@@ -32,7 +34,7 @@ from firstbell.oms.orders.trader import Trader
 from firstbell.oms.recovery import recover
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from decimal import Decimal
 
     from firstbell.brokers.base import HttpBroker
@@ -64,6 +66,8 @@ class OrderManager:
         mode: Whether accounts of other brokers than ``paper`` may place orders.
         stale_after: Quotes older than this trigger nothing.
         every_s: The pause between two rounds of a login, in seconds.
+        patience_s: How long no round may be made, in seconds, before what is held back is left to other processes;
+            None: for ever.
 
     Raises:
         JournalError: The journal cannot be read or written.
@@ -77,6 +81,7 @@ class OrderManager:
         mode: TradingMode,
         stale_after: timedelta = STALE_AFTER,
         every_s: float = 2.0,
+        patience_s: float | None = PATIENCE_S,
     ) -> None:
         self._context = context
         self.mode = mode
@@ -97,6 +102,8 @@ class OrderManager:
         recover(context.journal, context.clock, context.run_id)
         for trader in self._traders.values():
             trader.load()
+        self._attendance = Attendance(tuple(self._traders.values()), context.intervene, patience_s)
+        self._attendance.round_made()
 
     # --- placing
 
@@ -112,7 +119,7 @@ class OrderManager:
             RunError: Nobody knows its account, or the account trades with real money and the mode is paper.
         """
         trader, account = self._account(request.account)
-        with self._context.in_hand:
+        with self._placing():
             return Placing(trader, account).place(request)
 
     def place_bracket(self, request: BracketRequest) -> tuple[OrderResponse, ...]:
@@ -130,7 +137,7 @@ class OrderManager:
         """
         trader, account = self._account(request.entry.account)
         placing = PlacingTogether(trader, account)
-        with self._context.in_hand, trader.lock:
+        with self._placing(), trader.lock:
             return placing.bracket(request, request.entry.key or uuid.uuid4().hex)
 
     def place_oco(self, request: OcoRequest) -> tuple[OrderResponse, ...]:
@@ -142,10 +149,17 @@ class OrderManager:
         """
         trader, account = self._account(request.orders[0].account)
         placing = PlacingTogether(trader, account)
-        with self._context.in_hand, trader.lock:
+        with self._placing(), trader.lock:
             responses = placing.group(request.orders, uuid.uuid4().hex)
             self._rounds[trader.login.key].act()
         return tuple(self._again(response) for response in responses)
+
+    @contextmanager
+    def _placing(self) -> Iterator[None]:
+        """Entered while an order is placed: what can wait is not done meanwhile, and what is held back is attended."""
+        with self._context.in_hand:
+            yield
+        self._attendance.round_made()
 
     # --- changing
 
@@ -257,6 +271,7 @@ class OrderManager:
         """
         for rounds in self._rounds.values():
             rounds.round()
+        self._attendance.round_made()
         self._end_round()
 
     def _end_round(self) -> None:
@@ -276,6 +291,7 @@ class OrderManager:
             raise RunError("the order manager is at work already")
         keep_out_of_the_way()
         self._ended.clear()
+        self._attendance.begun()
         self._threads = [
             threading.Thread(target=self._go_round, args=(key, rounds), name=f"firstbell-{key}", daemon=True)
             for key, rounds in self._rounds.items()
@@ -284,11 +300,20 @@ class OrderManager:
             thread.start()
 
     def stop(self) -> None:
-        """Make no further round; returns when those under way have ended. What is held back stays so."""
+        """Make no further round; returns when those under way have ended. What is held back stays so.
+
+        Where no other round follows, it is left to whichever process makes rounds; see `attendance`.
+        """
         self._ended.set()
         for thread in self._threads:
             thread.join()
         self._threads = []
+        self._attendance.ended()
+
+    def close(self) -> None:
+        """Make no further round, and leave what is held back to whichever process makes rounds."""
+        self.stop()
+        self._attendance.close()
 
     def _go_round(self, key: str, rounds: Rounds) -> None:
         while True:

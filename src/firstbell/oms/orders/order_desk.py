@@ -178,7 +178,10 @@ class OrderDesk:
         self.positions.start_monitoring()
 
     def stop(self) -> None:
-        """End the threads; what is at a broker stays there, and what is held back stays held back, in the journal."""
+        """End the threads; what is at a broker stays there, and what is held back stays held back, in the journal.
+
+        Where they are not started again soon, what is held back is left to ``firstbell orders watch``.
+        """
         self.positions.stop()
         self.orders.stop()
         if self._page is not None:
@@ -187,8 +190,9 @@ class OrderDesk:
         self._save_prices()
 
     def close(self) -> None:
-        """End the threads and close what was opened."""
+        """End the threads and close what was opened; what is held back is left to ``firstbell orders watch``."""
         self.stop()
+        self.orders.close()
         self.interrupt.close()
         self.office.close()
 

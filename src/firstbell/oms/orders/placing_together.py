@@ -153,4 +153,4 @@ class PlacingTogether(Placing):
     def _is_ours(self, held: OrderResponse) -> bool:
         """Whether an order is held back, and by this process: another one may let it go, or take it back."""
         entry = None if held.order_id is None else self._trader.blotter.entry(held.order_id)
-        return entry is not None and entry.is_held_back and entry.owner == self._trader.context.owner
+        return entry is not None and entry.is_held_by(self._trader.context.owner)

@@ -90,7 +90,7 @@ class Rounds:
             trader.market.look_again()
             if trader.health.may_ask(urgent=bool(trader.blotter.unresolved())):
                 trader.watch.look()
-            trader.take_over()
+            trader.holding.take_over()
             self._lost_stops.look()
             self.act()
             self._completing.round()
@@ -112,7 +112,7 @@ class Rounds:
 
     def _follow_the_market(self) -> None:
         """Move trailing stops, and mark what the market has triggered: durably, before anything is done about it."""
-        for entry in self._ours():
+        for entry in self._trader.holding.ours:
             if entry.state.triggered or not self._may_be_triggered(entry):
                 continue
             quote = self._fresh_quote(entry)
@@ -138,11 +138,6 @@ class Rounds:
             self._trader.blotter.refresh(report.client_order_id)
             return False
         return True
-
-    def _ours(self) -> tuple[Entry, ...]:
-        """What this process holds back."""
-        owner = self._trader.context.owner
-        return tuple(entry for entry in self._trader.blotter.held_back() if entry.owner == owner)
 
     def _may_be_triggered(self, entry: Entry) -> bool:
         """Whether its time has come to be looked at: an exit's only once its entry has traded.
@@ -179,9 +174,9 @@ class Rounds:
         self._has_looked = True
 
     def _are_ours(self, legs: Sequence[Entry]) -> bool:
-        """Whether no other living process holds any of them back: it looks after them."""
+        """Whether nobody else holds any of them back: another living process looks after them."""
         owner = self._trader.context.owner
-        return all(leg.owner == owner for leg in legs if leg.is_held_back)
+        return all(leg.is_held_by(owner) for leg in legs if leg.is_held_back)
 
     def _next_steps(self, legs: Sequence[Entry], ways: Ways) -> Sequence[ContingentStep]:
         parent = self._parent_of(legs[0])
@@ -229,9 +224,9 @@ class Rounds:
             elif isinstance(step, Resize):
                 done = self._asking.resize(entry, step.quantity)
             elif isinstance(step, Renew):
-                done = trader.hold_anew(entry)
+                done = trader.holding.hold_anew(entry)
             elif isinstance(step, Extend):
-                done = trader.hold_further(entry, step.quantity)
+                done = trader.holding.hold_further(entry, step.quantity)
             elif isinstance(step, Unprotected | Oversold):
                 self._tell(step)
                 done = False
@@ -246,7 +241,7 @@ class Rounds:
 
     def _let_triggered_go(self) -> None:
         """Let go of what has been triggered and belongs with nothing else."""
-        for entry in self._ours():
+        for entry in self._trader.holding.ours:
             if entry.state.triggered and waited_alone(entry):
                 self._release(Release(entry, entry.state.quantity))
 
@@ -290,7 +285,7 @@ class Rounds:
         if again:
             # It is held back while it waits, so that it can be canceled, and taken over.
             self._asking.left(plan_id, in_vain=True)
-            again = trader.hold_anew(now)
+            again = trader.holding.hold_anew(now)
         if plan_id not in self._in_vain:
             self._in_vain.add(plan_id)
             more = "; it is tried again" if again else ""
@@ -351,7 +346,7 @@ class Rounds:
             )
             if over and entry.state.status in _TAKEN_BACK:
                 self._take(Withdraw(entry, f"its time in force, {order.time_in_force}, is over"))
-        for entry in self._ours():
+        for entry in self._trader.holding.ours:
             ends_at = entry.intent.order.instructions.expires_at
             if ends_at is not None and now >= ends_at:
                 self._take(Withdraw(entry, "its time in force, gtd, is over"))

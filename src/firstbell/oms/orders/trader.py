@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import FirstbellError, Refused, RunError
 from firstbell.journal.base import ReportMisfit
-from firstbell.model.identifiers import request_order_id
 from firstbell.model.instant import instant
 from firstbell.model.order import Changed, OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
@@ -21,6 +20,7 @@ from firstbell.oms.orders.attended_broker import AttendedBroker
 from firstbell.oms.orders.blotter import Blotter
 from firstbell.oms.orders.broker_health import BrokerHealth
 from firstbell.oms.orders.claiming import Claiming
+from firstbell.oms.orders.holding import Holding
 from firstbell.oms.orders.late_trades import LateTrades
 from firstbell.oms.orders.market_data import MarketData
 from firstbell.oms.orders.response import OrderResponse, response_of
@@ -28,7 +28,6 @@ from firstbell.oms.orders.sending import CHANGE_OF, Sender
 from firstbell.oms.orders.terms_at_broker import as_taken, has_limit_there, is_supplied, must_be_held
 from firstbell.oms.orders.watching import Watch
 from firstbell.oms.pacing import Pacer
-from firstbell.oms.recovery import recover
 from firstbell.oms.unwritten import may_have_come
 
 if TYPE_CHECKING:
@@ -88,6 +87,7 @@ class Trader:
         self.claiming = Claiming(context, login, self.broker, self.blotter, self.watch)
         self.claim = self.claiming.claim
         """See `Claiming.claim`."""
+        self.holding = Holding(context, login, self.blotter, self.claiming, self.sender)
 
     def load(self) -> None:
         """Read the login's orders, and take over what dead processes held back.
@@ -101,7 +101,7 @@ class Trader:
             self._seq = self.context.journal.last_seq()
             self.blotter.load()
             self._keep_pace(self.blotter.open())
-            self.take_over()
+            self.holding.take_over()
 
     def hear(self) -> None:
         """Take in what other processes have written: a cancel from the shell, an order placed there, a change.
@@ -122,29 +122,6 @@ class Trader:
         self.watch.heard_at = heard_at
         if news:
             self._keep_pace([entry for name in news if (entry := self.blotter.known(name)) is not None])
-
-    def take_over(self) -> None:
-        """Hold back anew what dead processes held.
-
-        Raises:
-            JournalError: The journal cannot be read or written.
-        """
-        self._judge_left_behind()
-        orphans = [entry for entry in self.blotter.held_back() if entry.owner != self.context.owner]
-        if orphans and self.blotter.unresolved():
-            # Nothing of this login is claimed before it is known what became of that.
-            return
-        alive = {owner: self.context.journal.alive(owner) for owner in {entry.owner for entry in orphans}}
-        for entry in orphans:
-            if not alive[entry.owner]:
-                self.hold_anew(entry)
-
-    def _judge_left_behind(self) -> None:
-        """Have the lists asked for what a process that is dead now had in hand: nobody else may start while we live."""
-        left = [entry for entry in self.blotter.in_hand() if self.claiming.is_left_behind(entry)]
-        if left:
-            recover(self.context.journal, self.context.clock, self.context.run_id)
-            self.blotter.hear(entry.intent.order.client_order_id for entry in left)
 
     def place(
         self,
@@ -320,60 +297,6 @@ class Trader:
         if outcome is not None and outcome.outcome is AttemptOutcome.REJECTED:
             raise Refused(outcome.message or "the broker said no", code=outcome.code)
 
-    def hold_anew(self, entry: Entry) -> bool:
-        """Hold back anew what a dead process held, or what never came to its broker: with the terms it had come to.
-
-        Returns:
-            Whether it is held back now.
-
-        Raises:
-            JournalError: The journal cannot be read or written.
-        """
-        state = entry.state
-        order = replace(
-            entry.intent.order,
-            client_order_id=entry.intent.plan_id,
-            price=_own_price(state),
-            quantity=state.quantity,
-            instructions=replace(entry.intent.order.instructions, trigger_price=state.trigger_price),
-        )
-        taken = self.claim(order, held=True)
-        if isinstance(taken, OrderResponse):
-            _log.warning("%s could not be taken over: %s", entry.intent.plan_id, taken.message)
-            return False
-        if state.triggered:
-            self.sender.write(taken.intent.order.client_order_id, ReportKind.TRIGGERED)
-        return True
-
-    def hold_further(self, entry: Entry, quantity: Decimal) -> bool:
-        """Hold back a further exit like one that has traded in full, for shares that were bought afterwards.
-
-        Its name is made of the other's, so there is but one, whoever asks for it and however often.
-
-        Returns:
-            Whether it is held back now.
-
-        Raises:
-            JournalError: The journal cannot be read or written.
-        """
-        order, state, plan_id = entry.intent.order, entry.state, entry.intent.plan_id
-        name = request_order_id(order.day, order.broker_code, self.login.leader.username, f"{plan_id}/further")
-        if self.blotter.plan(name) is not None:
-            return False
-        further = replace(
-            order,
-            client_order_id=name,
-            price=_own_price(state),
-            quantity=quantity,
-            instructions=replace(order.instructions, trigger_price=state.trigger_price),
-        )
-        taken = self.claim(further, held=True)
-        if isinstance(taken, OrderResponse):
-            _log.warning("%s shares are held without an exit: %s", quantity, taken.message)
-            return False
-        _log.warning("%s more shares were bought after %s had traded: %s is held back", quantity, plan_id, name)
-        return True
-
     def _keep_pace(self, entries: Iterable[Entry]) -> None:
         """Keep the broker's interval to what other processes of this login, of whatever machine, have sent."""
         attempts = [attempt for entry in entries for attempt in entry.state.attempts]
@@ -390,11 +313,6 @@ class Trader:
     def supplies(self) -> tuple[Entry, ...]:
         """The working orders whose time in force is kept here, and not by the broker."""
         return tuple(e for e in self.blotter.working() if is_supplied(e.intent.order, self.broker.capabilities))
-
-
-def _own_price(state: OrderState) -> Decimal:
-    """The price that an order has of its own: what one without a limit has left at is none."""
-    return state.price if state.order.order_type.has_limit else state.order.price
 
 
 class Denied(FirstbellError):  # noqa: N818 - an order, and it is denied

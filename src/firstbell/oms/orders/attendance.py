@@ -1,0 +1,113 @@
+"""Whether a process makes rounds for what it holds back; where it makes none, that is left to those that do.
+
+What is held back protects only while somebody makes rounds. A script that has closed its desk, or never started it, may
+live on for days: meanwhile ``firstbell orders watch`` is to look after what the script has placed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from firstbell.errors import FirstbellError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from firstbell.journal.base import Entry
+    from firstbell.oms.orders.trader import Trader
+
+_log = logging.getLogger(__name__)
+
+PATIENCE_S: Final = 15.0
+"""So long, in seconds, no round may be made before what is held back is left to others."""
+
+
+class Attendance:
+    """Leaves to others what some logins hold back once nobody makes rounds for it here. Safe for threads.
+
+    Real time counts, not the clock that orders are dated by: a process that does nothing does nothing by any clock.
+
+    Args:
+        traders: The logins' traders.
+        tell: Told, in words, of one order by its name that it is left to others, and of how many more.
+        patience_s: How long rounds are waited for, in seconds; None: for ever.
+    """
+
+    def __init__(
+        self, traders: Sequence[Trader], tell: Callable[[str, str], None], patience_s: float | None = PATIENCE_S
+    ) -> None:
+        self._traders = traders
+        self._tell = tell
+        self._patience_s = patience_s
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+        self._attended_at = time.monotonic()
+        self._is_lasting = False
+        self._is_closed = False
+
+    def begun(self) -> None:
+        """From now on threads make rounds, until `ended`."""
+        self._is_lasting = True
+
+    def ended(self) -> None:
+        """They make none any more."""
+        self._is_lasting = False
+        self.round_made()
+
+    def round_made(self) -> None:
+        """A round has been made, or something been asked for that is followed by rounds as a rule."""
+        self._attended_at = time.monotonic()
+        if not self._is_lasting and self._patience_s is not None:
+            self._wait(self._patience_s)
+
+    def close(self) -> None:
+        """Leave to others at once what is held back here: no round is made any more."""
+        with self._lock:
+            self._is_closed = True
+            if self._timer is not None:
+                self._timer.cancel()
+        if held := self._hand_over():
+            _log.warning("%s stays held back, %s", held[0].intent.order.client_order_id, _left(held))
+
+    def _wait(self, patience_s: float) -> None:
+        """Look once the patience is over, where nothing looks yet and anything is held back here."""
+        with self._lock:
+            if self._timer is None and not self._is_closed and any(each.holding.ours for each in self._traders):
+                self._look_in(patience_s, patience_s)
+
+    def _look_in(self, seconds: float, patience_s: float) -> None:
+        self._timer = threading.Timer(seconds, self._look, (patience_s,))
+        self._timer.daemon = True
+        self._timer.name = "firstbell-attendance"
+        self._timer.start()
+
+    def _look(self, patience_s: float) -> None:
+        with self._lock:
+            self._timer = None
+            if self._is_lasting or self._is_closed:
+                return
+            left_s = self._attended_at + patience_s - time.monotonic()
+            if left_s > 0:
+                self._look_in(left_s, patience_s)
+                return
+        if held := self._hand_over():
+            why = f"it is held back, and this process makes no rounds: it is {_left(held)}"
+            self._tell(held[0].intent.order.client_order_id, why)
+
+    def _hand_over(self) -> list[Entry]:
+        held: list[Entry] = []
+        for trader in self._traders:
+            try:
+                with trader.lock:
+                    held += trader.holding.hand_over()
+            except FirstbellError as error:
+                _log.error("what is held back could not be left to others: %s", error)
+        return held
+
+
+def _left(held: Sequence[Entry]) -> str:
+    more = f"; with it {len(held) - 1} more" if len(held) > 1 else ""
+    return f"left to `firstbell orders watch`, and protects nothing until that runs{more}"

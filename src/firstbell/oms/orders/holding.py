@@ -1,0 +1,158 @@
+"""What one login holds back: taken over from processes that are dead or have left it, held anew, and left to others."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from firstbell.journal.base import ReportMisfit
+from firstbell.model.identifiers import request_order_id
+from firstbell.model.order_status import ReportKind
+from firstbell.oms.orders.response import OrderResponse
+from firstbell.oms.recovery import recover
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from firstbell.journal.base import Entry
+    from firstbell.model.order import OrderState
+    from firstbell.model.report import ExecutionReport
+    from firstbell.oms.logins import Login
+    from firstbell.oms.orders.blotter import Blotter
+    from firstbell.oms.orders.claiming import Claiming
+    from firstbell.oms.orders.context import OrderContext
+    from firstbell.oms.orders.sending import Sender
+
+_log = logging.getLogger(__name__)
+
+
+class Holding:
+    """Holds one login's orders back.
+
+    Args:
+        context: What all logins have in common.
+        login: The login.
+        blotter: Its orders.
+        claiming: Claims them.
+        sender: Writes of them.
+    """
+
+    def __init__(
+        self, context: OrderContext, login: Login, blotter: Blotter, claiming: Claiming, sender: Sender
+    ) -> None:
+        self._context = context
+        self._login = login
+        self._blotter = blotter
+        self._claiming = claiming
+        self._sender = sender
+
+    @property
+    def ours(self) -> tuple[Entry, ...]:
+        """What this process holds back, and has not left to others."""
+        return tuple(entry for entry in self._blotter.held_back() if entry.is_held_by(self._context.owner))
+
+    def hand_over(self) -> tuple[Entry, ...]:
+        """Leave to others what this process holds back, for it makes no rounds any more; what that was.
+
+        Raises:
+            JournalError: It could not be written down.
+        """
+        held = self.ours
+        reports = [self._sender.report(each.intent.order.client_order_id, ReportKind.HANDED_OVER) for each in held]
+        try:
+            self._context.journal.append(reports)
+        except ReportMisfit:
+            # Another process has taken one back, or let it go, just now: that one is no matter of ours any more.
+            for report in reports:
+                self._hand_over_one(report)
+        return held
+
+    def _hand_over_one(self, report: ExecutionReport) -> None:
+        try:
+            self._context.journal.append([report])
+        except ReportMisfit as error:
+            _log.info("%s", error)
+            self._blotter.refresh(report.client_order_id)
+
+    def take_over(self) -> None:
+        """Hold back anew what dead processes held, and what living ones have left to others.
+
+        Raises:
+            JournalError: The journal cannot be read or written.
+        """
+        self._judge_left_behind()
+        orphans = [entry for entry in self._blotter.held_back() if not entry.is_held_by(self._context.owner)]
+        if orphans and self._blotter.unresolved():
+            # Nothing of this login is claimed before it is known what became of that.
+            return
+        alive = {owner: self._context.journal.alive(owner) for owner in {entry.owner for entry in orphans}}
+        for entry in orphans:
+            if entry.is_handed_over or not alive[entry.owner]:
+                self.hold_anew(entry)
+
+    def _judge_left_behind(self) -> None:
+        """Have the lists asked for what a process that is dead now had in hand: nobody else may start while we live."""
+        left = [entry for entry in self._blotter.in_hand() if self._claiming.is_left_behind(entry)]
+        if left:
+            recover(self._context.journal, self._context.clock, self._context.run_id)
+            self._blotter.hear(entry.intent.order.client_order_id for entry in left)
+
+    def hold_anew(self, entry: Entry) -> bool:
+        """Hold back anew what a dead process held, or what never came to its broker: with the terms it had come to.
+
+        Returns:
+            Whether it is held back now.
+
+        Raises:
+            JournalError: The journal cannot be read or written.
+        """
+        state = entry.state
+        order = replace(
+            entry.intent.order,
+            client_order_id=entry.intent.plan_id,
+            price=_own_price(state),
+            quantity=state.quantity,
+            instructions=replace(entry.intent.order.instructions, trigger_price=state.trigger_price),
+        )
+        taken = self._claiming.claim(order, held=True)
+        if isinstance(taken, OrderResponse):
+            _log.warning("%s could not be taken over: %s", entry.intent.plan_id, taken.message)
+            return False
+        if state.triggered:
+            self._sender.write(taken.intent.order.client_order_id, ReportKind.TRIGGERED)
+        return True
+
+    def hold_further(self, entry: Entry, quantity: Decimal) -> bool:
+        """Hold back a further exit like one that has traded in full, for shares that were bought afterwards.
+
+        Its name is made of the other's, so there is but one, whoever asks for it and however often.
+
+        Returns:
+            Whether it is held back now.
+
+        Raises:
+            JournalError: The journal cannot be read or written.
+        """
+        order, state, plan_id = entry.intent.order, entry.state, entry.intent.plan_id
+        name = request_order_id(order.day, order.broker_code, self._login.leader.username, f"{plan_id}/further")
+        if self._blotter.plan(name) is not None:
+            return False
+        further = replace(
+            order,
+            client_order_id=name,
+            price=_own_price(state),
+            quantity=quantity,
+            instructions=replace(order.instructions, trigger_price=state.trigger_price),
+        )
+        taken = self._claiming.claim(further, held=True)
+        if isinstance(taken, OrderResponse):
+            _log.warning("%s shares are held without an exit: %s", quantity, taken.message)
+            return False
+        _log.warning("%s more shares were bought after %s had traded: %s is held back", quantity, plan_id, name)
+        return True
+
+
+def _own_price(state: OrderState) -> Decimal:
+    """The price that an order has of its own: what one without a limit has left at is none."""
+    return state.price if state.order.order_type.has_limit else state.order.price

@@ -1,0 +1,191 @@
+"""What a living process holds back and makes no rounds for: it is left to those that do."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+
+import pytest
+from oms_desk import ISIN, request
+
+from firstbell.errors import JournalError
+from firstbell.journal.sqlite import SqliteJournal
+from firstbell.model.order_request import OrderRequest
+from firstbell.model.order_status import OrderStatus, ReportKind
+from firstbell.oms.orders.attendance import Attendance
+from firstbell.oms.orders.requests import BracketRequest, OcoRequest
+
+D = Decimal
+K = ReportKind
+S = OrderStatus
+STOP = {"order_type": "stop", "side": "sell", "price": None, "quantity": 10, "trigger_price": 4845}
+
+
+@pytest.fixture(autouse=True)
+def everybody_lives(monkeypatch):
+    monkeypatch.setattr(SqliteJournal, "alive", lambda _journal, _owner: True)
+
+
+def bought(desk, quantity=10):
+    desk.manager.place(request(price=4870, quantity=quantity))
+    desk.rounds()
+    assert desk.held() == quantity
+
+
+def falls(desk):
+    desk.quote(4830, 4835, bid_quantity=D(50_000))
+    desk.trade(4832, 10)
+
+
+def kinds(desk, name):
+    return [report.kind for report in desk.journal.reports(name)]
+
+
+def test_what_a_closed_manager_held_back_is_let_go_by_another_process_though_the_first_one_lives(desk):
+    bought(desk)
+    name = desk.manager.place(request(**STOP)).order_id
+    desk.manager.close()
+    assert kinds(desk, name)[-1] is K.HANDED_OVER
+    desk.open()
+    desk.rounds()
+    (entry,) = desk.manager.orders()
+    assert (entry.intent.plan_id, entry.is_held_by(entry.owner)) == (name, True)
+    assert kinds(desk, name)[-1] is K.TAKEN_OVER
+    falls(desk)
+    desk.rounds(3)
+    assert desk.held() == 0
+    assert desk.manager.track(name).status is S.FILLED
+
+
+def test_a_bracket_of_a_closed_manager_goes_on_in_another_process(desk):
+    legs = desk.manager.place_bracket(
+        BracketRequest(entry=request(quantity=10, price=4870), take_profit=4950, stop_loss=4845)
+    )
+    desk.manager.close()
+    desk.open()
+    desk.rounds(3)
+    assert desk.held() == 10
+    falls(desk)
+    desk.rounds(5)
+    assert desk.held() == 0
+    states = [desk.manager.track(leg.order_id).status for leg in legs]
+    assert states == [S.FILLED, S.CANCELED, S.FILLED]
+
+
+def test_what_was_triggered_before_its_manager_closed_leaves_in_the_next_one(desk):
+    bought(desk)
+    name = desk.manager.place(request(**STOP)).order_id
+    desk.refuse(None)
+    (trader,) = desk.manager.traders
+    trader.sender.write(name, K.TRIGGERED)
+    desk.manager.close()
+    desk.open()
+    desk.rounds()
+    assert desk.held() == 0
+
+
+def test_one_that_is_left_to_others_is_not_let_go_by_the_process_that_left_it(desk):
+    bought(desk)
+    name = desk.manager.place(request(**STOP)).order_id
+    (trader,) = desk.manager.traders
+    trader.holding.hand_over()
+    assert trader.holding.ours == ()
+    assert desk.manager.entry(name).is_handed_over
+    trader.holding.take_over()
+    # It is its own again, under its next round.
+    assert [each.intent.order.client_order_id for each in trader.holding.ours] == [f"{name}-r2"]
+
+
+def test_one_that_is_left_to_others_can_be_changed_and_taken_back(desk):
+    first, second = (desk.manager.place(request(**STOP)).order_id for _ in range(2))
+    desk.manager.close()
+    assert desk.manager.replace(first, trigger_price=4840).is_success
+    assert desk.manager.entry(first).is_handed_over
+    assert desk.manager.entry(first).state.trigger_price == 4840
+    desk.manager.cancel(second)
+    desk.open()
+    desk.rounds()
+    (entry,) = desk.manager.orders()
+    assert (entry.intent.plan_id, entry.state.trigger_price) == (first, 4840)
+
+
+def test_what_another_process_has_just_taken_back_keeps_nothing_else_from_being_left(desk):
+    names = [desk.manager.place(request(**STOP)).order_id for _ in range(3)]
+    here = desk.manager
+    desk.open()
+    # The first process has not heard of it.
+    desk.manager.cancel(names[1])
+    here.close()
+    assert kinds(desk, names[1])[-1] is K.WITHDRAWN
+    assert [kinds(desk, name)[-1] for name in names[::2]] == [K.HANDED_OVER] * 2
+
+
+def test_a_group_of_a_closed_manager_is_looked_after_as_a_whole(desk):
+    bought(desk)
+    exits = {"instrument": ISIN, "side": "sell", "quantity": 10}
+    legs = desk.manager.place_oco(
+        OcoRequest(
+            orders=(
+                OrderRequest(order_type="limit", price=4950, **exits),
+                OrderRequest(order_type="stop", trigger_price=4845, **exits),
+            )
+        )
+    )
+    desk.manager.close()
+    desk.open()
+    falls(desk)
+    desk.rounds(5)
+    assert desk.held() == 0
+    assert desk.manager.track(legs[1].order_id).status is S.FILLED
+
+
+def waiting():
+    return [each for each in threading.enumerate() if each.name == "firstbell-attendance"]
+
+
+def attended(desk, tell, **options):
+    return Attendance(tuple(desk.manager.traders), tell, **options)
+
+
+def test_what_no_rounds_are_made_for_is_left_to_others_and_a_person_is_told_once(desk):
+    names = [desk.manager.place(request(**STOP)).order_id for _ in range(2)]
+    told, is_told = [], threading.Event()
+
+    def tell(*words):
+        told.append(words)
+        is_told.set()
+
+    attendance = attended(desk, tell, patience_s=0.05)
+    attendance.round_made()
+    assert is_told.wait(10)
+    assert [kinds(desk, name)[-1] for name in names] == [K.HANDED_OVER] * 2
+    ((name, why),) = told
+    assert name in names
+    assert why.endswith("it is left to `firstbell orders watch`, and protects nothing until that runs; with it 1 more")
+    # Nothing is left here: nobody waits for anything.
+    attendance.round_made()
+    assert not waiting()
+
+
+def test_while_threads_make_rounds_nothing_is_left_to_others(desk):
+    name = desk.manager.place(request(**STOP)).order_id
+    attendance = attended(desk, lambda *_: None, patience_s=0.05)
+    attendance.begun()
+    attendance.round_made()
+    assert not waiting()
+    assert kinds(desk, name)[-1] is K.INITIALIZED
+    attendance.ended()
+    while left := waiting():
+        left[0].join(10)
+    assert kinds(desk, name)[-1] is K.HANDED_OVER
+
+
+def test_a_journal_that_cannot_be_written_keeps_no_manager_from_closing(desk, monkeypatch, caplog):
+    desk.manager.place(request(**STOP))
+    monkeypatch.setattr(desk.journal, "append", _fails)
+    desk.manager.close()
+    assert "could not be left to others: the disk is full" in caplog.text
+
+
+def _fails(*_args, **_options):
+    raise JournalError("the disk is full")
