@@ -64,6 +64,41 @@ def test_the_one_order_of_its_instrument_side_and_day_has_them(desk):
     assert (now.status, now.filled_qty, now.priced_qty, now.avg_px) == (S.FILLED, 1000, 1000, 4855)
 
 
+def test_what_traded_before_its_price_was_made_better_is_priced_all_the_same(desk):
+    loose = Loose(desk, named=True)
+    name = desk.manager.place(request(price=4862)).order_id
+    desk.rounds()
+    desk.broker.fills = lambda _day: ()
+    desk.trade(4862, 400)
+    desk.manager.replace(name, price=4855)
+    desk.rounds(2)
+    assert (state(desk, name).filled_qty, state(desk, name).priced_qty) == (400, 0)
+    desk.broker.fills = loose.fills
+    desk.rounds(2)
+    assert (state(desk, name).priced_qty, state(desk, name).avg_px) == (400, 4862)
+
+
+class Numbered(Loose):
+    """Trades whose numbers begin anew each day."""
+
+    def fills(self, day):
+        rows = enumerate(super().fills(day), 1)
+        return tuple(replace(each, fill=replace(each.fill, trade_id=str(number))) for number, each in rows)
+
+
+@pytest.mark.parametrize("is_priced", [True, False])
+def test_numbers_that_begin_anew_each_day_are_other_trades_each_day(desk, is_priced):
+    numbered = Numbered(desk, named=True)
+    for day in range(3):
+        name = desk.manager.place(request(price=4862, quantity=400)).order_id
+        # What was never priced on a day that is over keeps nobody from knowing the next one's.
+        desk.broker.fills = numbered.fills if is_priced or day else lambda _day: ()
+        desk.trade(4862, 400)
+        desk.rounds(2)
+        assert state(desk, name).priced_qty == (400 if is_priced or day else 0)
+        desk.clock.sleep(86_400)
+
+
 class Summed(Loose):
     """One row for each instrument and side, that grows, as some brokers have it: `value` is what it comes to."""
 

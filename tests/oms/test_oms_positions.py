@@ -151,6 +151,45 @@ def test_a_sum_counts_at_the_price_that_the_order_was_changed_to(desk):
     assert desk.held().average_price == 5900
 
 
+def test_a_change_leaves_what_was_told_before_at_the_price_of_then(desk):
+    desk.order("a")
+    desk.sum("a", 10)
+    desk.report("a", ReportKind.REPLACED, price=Decimal(5900))
+    assert desk.held().average_price == 5860
+    desk.report("a", ReportKind.PARTIALLY_FILLED, cum_qty=Decimal(20), since=desk.now + timedelta(minutes=2))
+    assert desk.held().cost == 10 * 5860 + 10 * 5900
+
+
+@pytest.mark.parametrize(("side", "prices", "worst"), [(Side.BUY, (5860, 5800), 5860), (Side.SELL, (5800, 5860), 5800)])
+@pytest.mark.parametrize(("unseen_s", "long"), [(None, False), (70, False), (80, True)])
+def test_what_may_have_traded_before_a_change_counts_at_the_worse_price(desk, side, prices, worst, unseen_s, long):
+    desk.order("a", side, price=prices[0])
+    desk.report("a", ReportKind.REPLACED, price=Decimal(prices[1]))
+    since = None if unseen_s is None else desk.now + timedelta(seconds=unseen_s)
+    desk.report("a", ReportKind.PARTIALLY_FILLED, cum_qty=Decimal(10), since=since)
+    position = desk.held()
+    assert (position.average_price, position.estimated) == (prices[1] if long else worst, True)
+
+
+def test_the_average_of_other_trades_says_nothing_of_an_order_whose_price_has_changed(desk):
+    desk.order("a")
+    desk.fill("a", "1", 10, 5800)
+    desk.report("a", ReportKind.REPLACED, price=Decimal(5900))
+    desk.sum("a", 20)
+    assert desk.held().cost == 10 * 5800 + 10 * 5900
+
+
+def test_the_price_to_which_another_process_has_changed_an_order_is_heard_of(desk, tmp_path, stepped_clock):
+    desk.order("a")
+    assert desk.held() is None
+    other = SqliteJournal(tmp_path / "journal.db", stepped_clock)
+    other.append([ExecutionReport("a", "elsewhere", ReportKind.REPLACED, desk.now, price=Decimal(5900))])
+    other.close()
+    desk.book.refresh()
+    desk.sum("a", 10)
+    assert desk.held().average_price == 5900
+
+
 def test_the_rest_of_a_sum_counts_at_the_average_of_what_was_priced(desk):
     desk.order("a")
     desk.fill("a", "1", 10, 5800)
@@ -773,8 +812,11 @@ def test_a_history_with_sums_trades_doubles_and_changes_is_the_same_read_anew(jo
             fill = (f"t{len(order.trades)}", chance.randint(1, 10), chance.randint(4900, 5100))
             order.trades.append(fill)
             desk.fill(name, *fill)
-        elif order.trades:
+        elif what < 0.85 and order.trades:
             desk.fill(name, *chance.choice(order.trades))
+        else:
+            desk.now += timedelta(seconds=chance.randint(1, 90))
+            desk.report(name, ReportKind.REPLACED, price=Decimal(chance.randint(4900, 5100)))
         if max(order.filled, sum(quantity for _, quantity, _ in order.trades)) >= 100:
             del open_[name]
     assert desk.held() is not None

@@ -88,3 +88,26 @@ def test_a_fee_counts_only_where_all_of_it_is_known():
     rows = [Fill("1", D(10), D(4990), D(5)), Fill("2", D(10), D(4990))]
     assert Traded.of(rows) == (20, 20 * 4990, None)
     assert Traded.of(rows[:1]) == (10, 10 * 4990, 5)
+
+
+@pytest.mark.parametrize(("side", "prices"), [(Side.BUY, (5000, 4900)), (Side.SELL, (5000, 5100))])
+def test_what_traded_before_its_price_was_made_better_has_its_price_all_the_same(side, prices):
+    changed = ReportKind.REPLACED, {"price": D(prices[1])}
+    before, after = told(filled(10), changed, side=side), told(filled(10), side=side, price=prices[1])
+    at_first = Traded(D(10), D(10 * prices[0]), None)
+    assert beyond(before, at_first, has_price=True) == [Fill("sum 10", D(10), D(prices[0]), None)]
+    # That has never been the price of this one.
+    assert beyond(after, at_first, has_price=True) == []
+    worse = Traded(D(10), D(10 * (prices[0] + (1 if side is Side.BUY else -1))), None)
+    assert beyond(before, worse, has_price=True) == []
+
+
+def test_the_price_that_one_that_was_held_back_had_before_it_left_is_none_that_it_has_traded_at():
+    order = Order("a", "A", "gs", "IRO1FOLD0001", Side.BUY, D(5000), D(10), date(2026, 11, 21))
+    state = OrderState(order)
+    for kind, price in ((ReportKind.REPLACED, 4900), (ReportKind.SUBMITTED, None), (ReportKind.ACCEPTED, None)):
+        state = state.after(ExecutionReport("a", "run", kind, AT, price=None if price is None else D(price)))
+    assert state.worst_price == 4900
+    for price, worst in ((4800, 4900), (4950, 4950), (4700, 4950)):
+        state = state.after(ExecutionReport("a", "run", ReportKind.REPLACED, AT, price=D(price)))
+        assert state.worst_price == worst

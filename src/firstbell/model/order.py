@@ -154,6 +154,7 @@ class OrderState:
         former: The terms from before its last changes at its broker, as long as lists may still show them.
         asked_at: When a cancel or a change was last asked for.
         known_ids: The broker's names that were in its list right before it left, where it had been held back.
+        worst: The worst price that it has had since it left, where changes have made that another one than `price`.
         handed_over: Whether the process that holds it back has left it to others.
     """
 
@@ -175,12 +176,18 @@ class OrderState:
     former: tuple[Former, ...] = ()
     asked_at: datetime | None = None
     known_ids: frozenset[VenueOrderId] | None = None
+    worst: Decimal | None = None
     handed_over: bool = False
 
     @property
     def price(self) -> Decimal:
         """Its price now (FIX 44)."""
         return self.order.price if self.changed.price is None else self.changed.price
+
+    @property
+    def worst_price(self) -> Decimal:
+        """The worst price that it has had at its broker: nothing of a limit order has traded at a worse one."""
+        return self.price if self.worst is None else self.worst
 
     @property
     def quantity(self) -> Decimal:
@@ -260,8 +267,16 @@ class OrderState:
             former=_former(self, report),
             asked_at=report.at if report.kind in _ASKS else self.asked_at,
             known_ids=self.known_ids if report.known_ids is None else report.known_ids,
+            worst=self.worst if report.price is None else _worst(self, report.price),
             handed_over=self.handed_over or report.kind is ReportKind.HANDED_OVER,
         )
+
+
+def _worst(state: OrderState, price: Decimal) -> Decimal | None:
+    """The worst price since an order left, once it has another one; before that none counts."""
+    if state.status is OrderStatus.INITIALIZED:
+        return None
+    return (max if state.order.side is Side.BUY else min)(price, state.worst_price)
 
 
 def _former(state: OrderState, report: ExecutionReport) -> tuple[Former, ...]:

@@ -171,13 +171,13 @@ class DayTrades:
         """Count trades without an order where only one order can be theirs."""
         rows: tuple[VenueOrder, ...] | None = None
         for name in self._unpriced:
-            entries = (*self._blotter.open(), *self._blotter.done())
             entry = self._blotter.known(name)
             if entry is None or not self._is_unpriced(name):
                 continue
             has_price = self._has_price(entry.intent.order)
-            of_today = [each for each in entries if self._is_of_today(each)]
-            found = may_be_of(entry, entries, fills, has_price=has_price)
+            # Numbers of trades may begin anew each day.
+            of_today = [e for e in (*self._blotter.open(), *self._blotter.done()) if self._is_of_today(e)]
+            found = may_be_of(entry, of_today, fills, has_price=has_price)
             found = found or sum_of(entry, of_today, fills, has_price=has_price)
             if not found:
                 continue
@@ -187,7 +187,7 @@ class DayTrades:
             except (BrokerError, CaptchaError) as error:
                 _log.info("the list of the day could not be read: %s", error)
                 return
-            if is_alone(entry, entries, rows):
+            if is_alone(entry, of_today, rows):
                 self._write(entry, found)
 
     def _write(self, entry: Entry, found: Sequence[Fill]) -> None:

@@ -25,7 +25,7 @@ def may_be_of(entry: Entry, entries: Sequence[Entry], fills: Sequence[VenueFill]
 
     Args:
         entry: The order.
-        entries: All orders of its login that are known.
+        entries: All orders of its login and of the day that are known.
         fills: The broker's trades of the day.
         has_price: Whether the order has a limit at its broker: then no trade of it is worse than that.
     """
@@ -67,7 +67,7 @@ def is_alone(entry: Entry, entries: Sequence[Entry], rows: Sequence[VenueOrder])
 
     Args:
         entry: The order.
-        entries: All orders of its login that are known.
+        entries: All orders of its login and of the day that are known.
         rows: The broker's list of the day, no older than the trades.
     """
     key, name = _key(entry), entry.state.venue_order_id
@@ -89,5 +89,5 @@ def _key(entry: Entry) -> tuple[InstrumentId, Side]:
 
 
 def _is_worse(fill: Fill, entry: Entry) -> bool:
-    limit = entry.state.price
+    limit = entry.state.worst_price
     return fill.last_px > limit if entry.intent.order.side is Side.BUY else fill.last_px < limit

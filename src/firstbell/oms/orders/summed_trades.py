@@ -94,4 +94,4 @@ def _parts(quantity: Decimal, value: Decimal) -> list[tuple[Decimal, Decimal]]:
 
 
 def _is_worse(price: Decimal, state: OrderState) -> bool:
-    return price > state.price if state.order.side is Side.BUY else price < state.price
+    return price > state.worst_price if state.order.side is Side.BUY else price < state.worst_price

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from firstbell.config import AccountSettings, Settings
     from firstbell.journal.base import Entry, Journal
     from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId
-    from firstbell.model.order import Order
+    from firstbell.model.order import Order, OrderState
     from firstbell.model.position import Position, Trade
     from firstbell.model.report import ExecutionReport
     from firstbell.oms.positions.tally import FeeOf
@@ -163,7 +163,9 @@ class PositionBook:
                     self._meanwhile = None
 
     def refresh(self) -> None:
-        """See whether the journal has been told of trades that this book does not know; then it is read anew.
+        """See whether the journal has been told of what this book does not know; then it is read anew.
+
+        That is trades, and the prices of orders of which sums may tell that have none.
 
         Raises:
             JournalError: It cannot be read.
@@ -176,15 +178,13 @@ class PositionBook:
             self._seq, reports = self._journal.reports_after(self._seq)
             if not reports:
                 break
-            told |= {each.client_order_id for each in reports if each.fill is not None or each.cum_qty is not None}
+            told |= {each.client_order_id for each in reports if _matters(each)}
         for name in told:
             entry = self._journal.entry(name)
             with self._lock:
                 tally = self._working.get(name) or self._done.get(name)
-                known = (_NOTHING, _NOTHING) if tally is None else (tally.filled, tally.priced)
                 # What cannot be counted is missing here for good: reading it anew once is enough.
-                told_now = None if entry is None else (entry.state.filled_qty, entry.state.priced_qty)
-                self._is_behind = self._is_behind or told_now not in {None, known}
+                self._is_behind = self._is_behind or (entry is not None and _is_unknown(entry.state, tally))
 
     def begin_day(self, moment: datetime) -> None:
         """Let the trading day begin at a moment: what was held then is what the day's profit is measured from."""
@@ -274,7 +274,7 @@ class PositionBook:
                 continue
             tally = self._new_tally(order)
             tally.left(state.submitted_at)
-            if state.filled_qty:
+            if state.filled_qty or state.worst is not None:
                 for report in self._journal.reports(order.client_order_id):
                     self._tell(tally, report)
             else:
@@ -357,3 +357,16 @@ class PositionBook:
         if self._day_began is not None:
             for ledger in self._ledgers.values():
                 ledger.mark(self._day_began)
+
+
+def _matters(report: ExecutionReport) -> bool:
+    """Whether a report changes a position, or what is made of the next one on its order."""
+    return report.fill is not None or not (report.cum_qty is report.price is report.quantity is None)
+
+
+def _is_unknown(state: OrderState, tally: Tally | None) -> bool:
+    """Whether a tally does not stand as its order does in the journal."""
+    if tally is None:
+        return state.filled_qty > 0
+    counted = (tally.filled, tally.priced, tally.price, tally.quantity)
+    return counted != (state.filled_qty, state.priced_qty, state.price, state.quantity)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.model.order import LISTS_LAG
 from firstbell.model.order_status import DONE, TRANSITIONS, ReportKind
 from firstbell.model.position import Trade
+from firstbell.model.terms import Side
 from firstbell.oms.lists import LASTING
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import AccountName, BrokerCode
     from firstbell.model.order import Order
     from firstbell.model.report import ExecutionReport
-    from firstbell.model.terms import Side
 
     FeeOf = Callable[[BrokerCode, Side, Decimal], Decimal]
     """The fee on a trade whose fee nobody said: of its broker, its side and its value."""
@@ -42,11 +42,15 @@ _NOTHING: Final = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class _Sum:
-    """What a list told had traded by then, in all; when it was heard of, and when it had not been shown yet."""
+    """What a list told had traded by then, in all; when it was heard of, and when it had not been shown yet.
+
+    What has traded since the sum before it is taken to have done so at `price`: the worst that its order can have had.
+    """
 
     cum_qty: Decimal
     at: datetime
     since: datetime | None
+    price: Decimal
 
 
 @dataclass(slots=True)
@@ -56,7 +60,7 @@ class Tally:
     Attributes:
         order: The order.
         account: Whose position they belong to.
-        price: Its price now: what is not told is taken to have traded at it.
+        price: Its price now: what is told without a price from now on is taken to have traded at it.
         quantity: Its quantity now.
         is_done: Whether it works no more. Late trades may still come.
         end_of: When the day of an order ends that left at some instant; None where that is not known.
@@ -73,6 +77,8 @@ class Tally:
     _ends_at: datetime | None = None
     _told: dict[str, Trade] = field(default_factory=dict)
     _sums: list[_Sum] = field(default_factory=list)
+    _former: list[tuple[Decimal, datetime]] = field(default_factory=list)
+    """The prices that it had at its broker before, and until when each was its own."""
 
     def take(self, report: ExecutionReport, fee_of: FeeOf) -> bool:
         """Take in a report; whether it told of something that had traded.
@@ -82,22 +88,31 @@ class Tally:
         """
         if report.kind is ReportKind.SUBMITTED and self.left_at is None:
             self.left(report.at)
-        self.price = self.price if report.price is None else report.price
+        if report.price is not None and report.price != self.price:
+            if self.left_at is not None:
+                self._former.append((self.price, report.at))
+            self.price = report.price
         self.quantity = self.quantity if report.quantity is None else report.quantity
         tells = False
         if report.fill is not None and report.fill.trade_id not in self._told:
             fill, order = report.fill, self.order
             fee = fee_of(order.broker_code, order.side, fill.last_qty * fill.last_px) if fill.fee is None else fill.fee
-            told = _Sum(self.priced + fill.last_qty, report.at, report.since)
+            told = _Sum(self.priced + fill.last_qty, report.at, report.since, fill.last_px)
             # A sum may have told of it before.
             first = next((each for each in self._sums if each.cum_qty >= told.cum_qty), told)
             self._told[fill.trade_id] = self._trade(fill.trade_id, fill.last_qty, fill.last_px, fee, heard=first)
             tells = True
         if report.cum_qty is not None and report.cum_qty > self._cum_qty:
-            self._sums.append(_Sum(report.cum_qty, report.at, report.since))
+            self._sums.append(_Sum(report.cum_qty, report.at, report.since, self._worst_since(report.since)))
             tells = True
         self.is_done = self.is_done or report.kind in _ENDS or self.filled >= self.quantity
         return tells
+
+    def _worst_since(self, unseen: datetime | None) -> Decimal:
+        """The worst price at which it can have traded that a list tells of now and did not show then."""
+        heard = None if unseen is None else unseen - LISTS_LAG
+        prices = [price for price, until in self._former if heard is None or until >= heard]
+        return (max if self.order.side is Side.BUY else min)(self.price, *prices) if prices else self.price
 
     def left(self, at: datetime | None) -> None:
         """It was first on its way to its broker: from then on it is for that day, unless it lasts."""
@@ -123,10 +138,11 @@ class Tally:
         """All that has traded of it."""
         trades = list(self._told.values())
         told_qty = counted = self.priced
-        # The best guess at what nobody priced: as the others of the order did, or else as it asked to.
+        # The best guess at what nobody priced: as the others of the order did, or else as it asked to by then.
         value = sum((each.quantity * each.price for each in trades), _NOTHING)
-        price = value / told_qty if told_qty else self.price
+        average = value / told_qty if told_qty and not self._former else None
         for told in self._sums:
+            price = told.price if average is None else average
             if (rest := told.cum_qty - counted) > 0:
                 fee = fee_of(self.order.broker_code, self.order.side, rest * price)
                 trades.append(self._trade(f"{_REST} {told.cum_qty}", rest, price, fee, heard=told, estimated=True))
