@@ -266,6 +266,60 @@ def test_sections_hold_under_one_that_can_be_traded():
     assert holders_of(accounts[:1])("A") == "A"
 
 
+@pytest.mark.parametrize("back", [timedelta(milliseconds=500), timedelta(seconds=60), timedelta(minutes=59)])
+@pytest.mark.parametrize("tell", ["fill", "sum"])
+def test_a_clock_that_is_set_back_turns_no_purchase_and_its_sale_round(journal, back, tell):
+    desk = Desk(journal)
+    desk.book = PositionBook(journal, no_fees, short=False)
+    journal.subscribe(desk.book)
+    assert desk.book.position("A", FOLD) is None
+    for name, side, price in (("bought", Side.BUY, 5000), ("sold", Side.SELL, 5100), ("more", Side.BUY, 5050)):
+        desk.order(name, side, price=price)
+        if tell == "fill":
+            desk.fill(name, "1", 100, price)
+        else:
+            desk.sum(name, 100)
+        desk.now -= back / 2
+    again = PositionBook(journal, no_fees, short=False)
+    for book in (desk.book, again):
+        position = book.position("A", FOLD)
+        assert (position.quantity, position.average_price, position.realized) == (100, 5050, 10_000)
+        assert position.from_holdings == 0
+
+
+def test_a_clock_that_had_gone_wrong_by_hours_is_not_gone_by(desk):
+    desk.order("a")
+    desk.now += timedelta(days=2)
+    desk.fill("a", "1", 10, 5000)
+    desk.now -= timedelta(days=2)
+    desk.fill("a", "2", 10, 5000)
+    assert desk.held().opened_at == desk.now
+
+
+def test_what_is_told_late_of_the_day_before_was_held_as_the_day_began(journal):
+    days = OrderDays(calendar("XTEH"))
+    desk = Desk(journal)
+    desk.book = PositionBook(journal, no_fees, days=days)
+    journal.subscribe(desk.book)
+    desk.order("early")
+    desk.order("late")
+    desk.order("first", instrument=MHRN)
+    desk.fill("early", "1", 10, 5000)
+    assert desk.book.position("A", FOLD).quantity == 10
+    began = datetime(2026, 11, 22, tzinfo=TEHRAN)
+    desk.book.begin_day(began)
+    desk.now = began + timedelta(hours=1)
+    desk.fill("late", "1", 30, 5000)
+    desk.fill("first", "1", 7, 900)
+    desk.order("today")
+    desk.fill("today", "1", 5, 5000)
+    again = PositionBook(journal, no_fees, days=days)
+    again.begin_day(began)
+    for book in (desk.book, again):
+        found = {each.key[1]: (each.opening.quantity, each.position.quantity) for each in book.standings()}
+        assert found == {FOLD: (40, 45), MHRN: (7, 7)}
+
+
 def test_the_days_opening_is_what_was_held_when_it_began(desk):
     desk.order("a")
     desk.fill("a", "1", 100, 5000, kind=ReportKind.FILLED)

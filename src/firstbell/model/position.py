@@ -48,6 +48,8 @@ class Trade:
         estimated: Whether nobody said its price, so that the order's was taken.
         since: When it can have traded at the earliest, where that is not when we heard of it: lists tell some trades
             later than others. None: not before `at`.
+        place: What it is ordered by in place of `at`: later than that where the clock was set back meanwhile, so that
+            what was heard of later counts later. None: `at`.
 
     Raises:
         ValueError: The quantity is not positive, some number is not one that can be reckoned with exactly, or the time
@@ -65,13 +67,14 @@ class Trade:
     client_order_id: ClientOrderId | None = None
     estimated: bool = False
     since: datetime | None = None
+    place: datetime | None = None
 
     def __post_init__(self) -> None:
         for number in (self.quantity, self.price, self.fee):
             exact(number)
         if self.quantity <= 0:
             raise ValueError(f"a trade's quantity is a positive number, not {self.quantity}")
-        if self.at.tzinfo is None:
+        if self.at.tzinfo is None or (self.place is not None and self.place.tzinfo is None):
             raise ValueError("a trade's time has no zone")
 
     @property
@@ -87,7 +90,7 @@ class Trade:
     @property
     def key(self) -> TradeKey:
         """What it is ordered by."""
-        return self.at, self.side is Side.SELL, *self.name
+        return self.place or self.at, self.side is Side.SELL, *self.name
 
 
 class Guess(NamedTuple):

@@ -1,8 +1,9 @@
 """The order in which trades count, and the position that they come to. Pure.
 
-Trades count in the order in which they were heard of. Where nothing can be sold short there is one exception: a sale of
-more than is held, with a purchase heard of later that may have come before it. That purchase is put before the sale:
-else the sale would pass for one out of holdings, and what was bought, and sold already, for a position.
+Trades count in the order in which they were heard of, whatever the clock has done meanwhile. Where nothing can be sold
+short there is one exception: a sale of more than is held, with a purchase heard of later that may have come before it.
+That purchase is put before the sale: else the sale would pass for one out of holdings, and what was bought, and sold
+already, for a position.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def in_order(before: Position, trades: Iterable[Trade], *, short: bool) -> list[
                 bought = waiting[earlier]
                 missing -= bought.quantity
                 position = position.after(bought, short=short)
-                placed.append(Placed((trade.at, _PURCHASE, *bought.name), bought, position))
+                placed.append(Placed((trade.key[0], _PURCHASE, *bought.name), bought, position))
         position = position.after(trade, short=short)
         placed.append(Placed(trade.key, trade, position))
     return placed

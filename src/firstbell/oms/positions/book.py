@@ -10,6 +10,7 @@ import logging
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,7 @@ from firstbell.oms.positions.ledger import Ledger
 from firstbell.oms.positions.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
     from typing import Self
 
@@ -44,6 +45,8 @@ _log = logging.getLogger(__name__)
 _NOTHING: Final = Decimal(0)
 _REMEMBERED: Final = 500
 """So many done orders are kept: a trade of one that comes late is counted without asking the journal."""
+_SET_BACK: Final = timedelta(hours=1)
+"""A clock that is set back by more had gone wrong before: what was heard of then is not gone by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,23 @@ class Standing:
     def key(self) -> PositionKey:
         """Account and instrument."""
         return self.position.account, self.position.instrument
+
+
+@dataclass(slots=True)
+class _Places:
+    """What trades are ordered by: never before what was heard of earlier, though the clock was set back meanwhile."""
+
+    newest: datetime | None = None
+
+    def of(self, report: ExecutionReport) -> datetime:
+        """The place of what a report tells of; to be asked in the order in which reports were written."""
+        at = report.at
+        if report.fill is None and report.cum_qty is None:
+            return at
+        if self.newest is not None and at < self.newest <= at + _SET_BACK:
+            at = self.newest + timedelta(microseconds=1)
+        self.newest = at
+        return at
 
 
 def fees_of(market: str) -> FeeOf:
@@ -122,6 +142,7 @@ class PositionBook:
         self._added: dict[tuple[PositionKey, tuple[str, str]], Trade] = {}
         self._meanwhile: list[tuple[ExecutionReport, Order]] | None = None
         self._day_began: datetime | None = None
+        self._places = _Places()
         self._seq = 0
         self._is_behind = True
 
@@ -151,8 +172,10 @@ class PositionBook:
                 self._meanwhile = []
             try:
                 self._seq = self._journal.last_seq()
-                tallies = self._read()
+                places = _Places()
+                tallies = self._read(places)
                 with self._lock:
+                    self._places = places
                     self._replace(tallies)
                     self._is_behind = False
                     for report, order in self._meanwhile:
@@ -265,9 +288,10 @@ class PositionBook:
         if self._is_behind:
             self.rebuild()
 
-    def _read(self) -> list[Tally]:
+    def _read(self, places: _Places) -> list[Tally]:
         """All orders of which something has traded or may still trade, as the journal tells of them."""
-        tallies = []
+        tallies: list[Tally] = []
+        wanted: dict[ClientOrderId, Tally] = {}
         for entry in self._journal.entries():
             order, state = entry.intent.order, entry.state
             if state.status in DONE and not state.filled_qty:
@@ -275,12 +299,23 @@ class PositionBook:
             tally = self._new_tally(order)
             tally.left(state.submitted_at)
             if state.filled_qty or state.worst is not None:
-                for report in self._journal.reports(order.client_order_id):
-                    self._tell(tally, report)
+                wanted[order.client_order_id] = tally
             else:
                 tally.price, tally.quantity = state.price, state.quantity
             tallies.append(tally)
+        self._tell_all(wanted, places)
         return tallies
+
+    def _tell_all(self, tallies: Mapping[ClientOrderId, Tally], places: _Places) -> None:
+        """Have orders told of all their reports, in the order in which these were written."""
+        seq = 0
+        while tallies:
+            seq, reports = self._journal.reports_after(seq)
+            if not reports:
+                break
+            for report in reports:
+                if (tally := tallies.get(report.client_order_id)) is not None:
+                    self._tell(tally, report, places.of(report))
 
     def _replace(self, tallies: list[Tally]) -> None:
         self._ledgers, self._working, self._done = {}, {}, OrderedDict()
@@ -308,16 +343,16 @@ class PositionBook:
                     self._is_behind = True
                 return
             tally = self._new_tally(order)
-        if self._tell(tally, report):
+        if self._tell(tally, report, self._places.of(report)):
             ledger = self._ledger(tally.account, tally.order.instrument, tally.order.broker_code)
             ledger.put(name, tally.trades(self._fee_of))
             for own in self._told_now(tally):
                 ledger.put(own.trade_id, [])
         self._keep(tally)
 
-    def _tell(self, tally: Tally, report: ExecutionReport) -> bool:
+    def _tell(self, tally: Tally, report: ExecutionReport, place: datetime) -> bool:
         try:
-            return tally.take(report, self._fee_of)
+            return tally.take(report, self._fee_of, place)
         except (ValueError, ArithmeticError) as error:
             _log.error("%s: a trade cannot be counted: %s", report.client_order_id, error)
             return False
@@ -349,7 +384,11 @@ class PositionBook:
         return tally
 
     def _ledger(self, account: AccountName, instrument: InstrumentId, broker_code: BrokerCode | None) -> Ledger:
-        ledger = self._ledgers.setdefault((account, instrument), Ledger(account, instrument, short=self._short))
+        ledger = self._ledgers.get((account, instrument))
+        if ledger is None:
+            ledger = self._ledgers[account, instrument] = Ledger(account, instrument, short=self._short)
+            if self._day_began is not None:
+                ledger.mark(self._day_began)
         ledger.broker_code = broker_code or ledger.broker_code
         return ledger
 

@@ -45,6 +45,8 @@ class Ledger:
         self._placed: list[Placed] = []
         self._of: dict[str, tuple[Trade, ...]] = {}
         self._settled: set[str] = set()
+        self._began: datetime | None = None
+        self._forgotten_to: datetime | None = None
 
     @property
     def position(self) -> Position:
@@ -68,13 +70,17 @@ class Ledger:
         if not changed:
             return
         # A purchase that was put before a sale stands no earlier than it can have traded.
-        place = self._place_of(min(each.since or each.at for each in changed))
+        earliest = min(each.since or each.key[0] for each in changed)
+        place = self._place_of(earliest)
         kept = {each.trade.name for each in self._placed[:place] if _order_of(each.trade) == order}
         others = [each.trade for each in self._placed[place:] if _order_of(each.trade) != order]
         again = [each for each in now if each.name not in kept]
         del self._placed[place:]
         self._placed += in_order(self.position, [*others, *again], short=self._short)
         self._of[order] = now
+        if self._began is not None and earliest < self._began:
+            # Told of only now, it had traded on the day before.
+            self.mark(self._began)
 
     def settle(self, order: str) -> None:
         """Nothing more of this order is expected: its trades may be forgotten, and what they came to stays."""
@@ -84,7 +90,7 @@ class Ledger:
             count += 1
         if not count:
             return
-        self._base = self._placed[count - 1].after
+        self._base, self._forgotten_to = self._placed[count - 1].after, self._placed[count - 1].key[0]
         del self._placed[:count]
         left = {_order_of(each.trade) for each in self._placed}
         for name in self._settled - left:
@@ -93,8 +99,13 @@ class Ledger:
 
     def mark(self, moment: datetime) -> None:
         """Let the trading day begin at a moment: what was held then is its opening position."""
+        self._began = moment
         count = self._place_of(moment)
-        self.opening = self._placed[count - 1].after if count else self._base
+        if count:
+            self.opening = self._placed[count - 1].after
+        elif self._forgotten_to is None or self._forgotten_to < moment:
+            self.opening = self._base
+        # Else what is remembered begins on the day itself, and nothing can be told any more of how it began.
 
     def _place_of(self, moment: datetime) -> int:
         return bisect_left(self._placed, moment, key=lambda each: each.key[0])

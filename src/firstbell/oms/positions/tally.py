@@ -49,6 +49,7 @@ class _Sum:
 
     cum_qty: Decimal
     at: datetime
+    place: datetime
     since: datetime | None
     price: Decimal
 
@@ -80,8 +81,13 @@ class Tally:
     _former: list[tuple[Decimal, datetime]] = field(default_factory=list)
     """The prices that it had at its broker before, and until when each was its own."""
 
-    def take(self, report: ExecutionReport, fee_of: FeeOf) -> bool:
+    def take(self, report: ExecutionReport, fee_of: FeeOf, place: datetime) -> bool:
         """Take in a report; whether it told of something that had traded.
+
+        Args:
+            report: The report.
+            fee_of: The fees that nobody says.
+            place: What its trades are ordered by: when it was written, or later where the clock was set back.
 
         Raises:
             ValueError: Its trade is none that can be counted.
@@ -97,13 +103,14 @@ class Tally:
         if report.fill is not None and report.fill.trade_id not in self._told:
             fill, order = report.fill, self.order
             fee = fee_of(order.broker_code, order.side, fill.last_qty * fill.last_px) if fill.fee is None else fill.fee
-            told = _Sum(self.priced + fill.last_qty, report.at, report.since, fill.last_px)
+            told = _Sum(self.priced + fill.last_qty, report.at, place, report.since, fill.last_px)
             # A sum may have told of it before.
             first = next((each for each in self._sums if each.cum_qty >= told.cum_qty), told)
             self._told[fill.trade_id] = self._trade(fill.trade_id, fill.last_qty, fill.last_px, fee, heard=first)
             tells = True
         if report.cum_qty is not None and report.cum_qty > self._cum_qty:
-            self._sums.append(_Sum(report.cum_qty, report.at, report.since, self._worst_since(report.since)))
+            worst = self._worst_since(report.since)
+            self._sums.append(_Sum(report.cum_qty, report.at, place, report.since, worst))
             tells = True
         self.is_done = self.is_done or report.kind in _ENDS or self.filled >= self.quantity
         return tells
@@ -161,10 +168,10 @@ class Tally:
     def _trade(
         self, name: str, quantity: Decimal, price: Decimal, fee: Decimal, *, heard: _Sum, estimated: bool = False
     ) -> Trade:
-        order, at = self.order, heard.at
+        order, at, place = self.order, heard.at, heard.place
         if self._ends_at is not None:
             # Whatever is heard of it later had traded by then.
-            at = min(at, self._ends_at)
+            at, place = min(at, self._ends_at), min(place, self._ends_at)
         return Trade(
             trade_id=name,
             account=self.account,
@@ -177,6 +184,7 @@ class Tally:
             client_order_id=order.client_order_id,
             estimated=estimated,
             since=self._earliest(at, heard.since),
+            place=place,
         )
 
     def _earliest(self, at: datetime, unseen: datetime | None) -> datetime | None:
