@@ -38,6 +38,7 @@ class Feed:
         self.stopped = False
         self.reads = 0
         self.references = {}
+        self.bands = {}
         self._last = {}
 
     def read(self, wanted):
@@ -46,7 +47,8 @@ class Feed:
             at = instant(self.clock.wall_ns())
             for name, price in self.now.items():
                 reference = self.references.get(name)
-                self._last[name] = MarketPrice(Decimal(price), at, None if reference is None else Decimal(reference))
+                reference = None if reference is None else Decimal(reference)
+                self._last[name] = MarketPrice(Decimal(price), at, reference, self.bands.get(name))
         return {key: self._last[key[1]] for key in wanted if key[1] in self._last}
 
 
@@ -75,8 +77,8 @@ class Desk:
             hours=Hours(calendar("XTEH")), state_dir=self.folder / "state", fee_of=fee_of, alert=self.told.append,
         )  # fmt: skip
 
-    def claim(self, name, side, quantity, price, instrument, account="A"):
-        order = Order(name, account, "gs", instrument, side, Decimal(price), Decimal(quantity), self.day)
+    def claim(self, name, side, quantity, price, instrument, account="A", **terms):
+        order = Order(name, account, "gs", instrument, side, Decimal(price), Decimal(quantity), self.day, **terms)
         answer = self.journal.claim(Intent(order, "login", name, 0, frozenset()), "run", this_process())
         if isinstance(answer, Claimed):
             self.report(name, ReportKind.SUBMITTED)

@@ -14,8 +14,9 @@ from firstbell.journal.base import HELD_NS, Intent
 from firstbell.journal.owner import this_process
 from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus, ReportKind
+from firstbell.model.price_band import PriceBand
 from firstbell.model.report import Fill
-from firstbell.model.terms import OrderOutcome, OrderRole, Side
+from firstbell.model.terms import OrderOutcome, OrderRole, OrderType, Side
 from firstbell.oms.orders.response import OrderResponse, response_of
 from firstbell.oms.positions.closing import Levels, Reason
 from firstbell.risk.trading_state import TradingState
@@ -257,11 +258,11 @@ def test_a_price_that_nobody_has_told_yet_reaches_nothing(desk):
     desk.report("a", ReportKind.FILLED, cum_qty=Decimal(100))
     desk.feed.now[FOLD] = 900
     (view,) = monitor.poll()
-    assert (view.estimated, view.doubt, desk.asked, desk.told) == (True, 100_000, [], [])
+    assert (view.estimated, view.upside, view.downside, desk.asked, desk.told) == (True, 100_000, 0, [], [])
     desk.clock.sleep(4)
     desk.report("a", ReportKind.PARTIALLY_FILLED, fill=Fill("1", Decimal(100), Decimal(905)))
     (view,) = monitor.poll()
-    assert (view.estimated, view.doubt, desk.asked, desk.told) == (False, 0, [], [])
+    assert (view.estimated, view.is_guessed, desk.asked, desk.told) == (False, False, [], [])
     assert monitor.trading_state() is TradingState.ACTIVE
 
 
@@ -278,9 +279,9 @@ def test_a_price_that_is_never_told_is_acted_by_in_the_end(desk):
     assert "max_daily_loss: ~10,000, allowed" in desk.told[1].text
 
 
-def guessed(desk, name, quantity, price=950, account="A"):
+def guessed(desk, name, quantity, price=950, account="A", **terms):
     """So many shares have traded of an order, and nobody tells at what price."""
-    desk.claim(name, Side.BUY, quantity, price, FOLD, account=account)
+    desk.claim(name, Side.BUY, quantity, price, FOLD, account=account, **terms)
     desk.report(name, ReportKind.FILLED, cum_qty=Decimal(quantity))
 
 
@@ -329,7 +330,7 @@ def test_guesses_that_follow_each_other_keep_nothing_waiting_for_longer_than_lis
 def test_a_target_is_reached_for_certain_only_where_the_guess_cannot_have_cost_more(desk):
     monitor = desk.open(**TARGET)
     desk.trade("a", Side.BUY, 100, 1000)
-    guessed(desk, "small", 1, price=1000)
+    guessed(desk, "small", 1, price=1000, order_type=OrderType.MARKET)
     desk.feed.now[FOLD] = 1025
     monitor.poll()
     assert desk.asked == []
@@ -337,3 +338,65 @@ def test_a_target_is_reached_for_certain_only_where_the_guess_cannot_have_cost_m
     desk.clock.sleep(11)
     monitor.poll()
     assert len(desk.asked) == 1
+
+
+def test_nothing_costs_more_than_its_limit_so_a_target_does_not_wait_for_its_price(desk):
+    monitor = desk.open(**TARGET)
+    guessed(desk, "a", 100, price=1000)
+    desk.feed.now[FOLD] = 1020
+    monitor.poll()
+    assert len(desk.asked) == 1
+
+
+def test_nothing_trades_outside_the_days_band_so_a_stop_does_not_wait_for_a_price_that_cannot_be(desk):
+    desk.feed.bands[FOLD] = PriceBand(Decimal(970), Decimal(1030))
+    desk.feed.now[FOLD] = 961
+    monitor = desk.open(**STOP, max_daily_loss=1_000)
+    guessed(desk, "a", 100, price=1000)
+    (view,) = monitor.poll()
+    assert (view.upside, view.downside, desk.asked, monitor.limits.called) == (3_000, 0, [], None)
+    desk.feed.now[FOLD] = 960
+    desk.clock.sleep(11)
+    monitor.poll()
+    assert len(desk.asked) == 1
+    assert monitor.limits.called == "max_daily_loss"
+
+
+@pytest.mark.parametrize("close_on_stop", [True, False])
+def test_what_a_position_is_only_told_of_keeps_no_time_out_from_closing_it(desk, close_on_stop):
+    monitor = desk.open(**STOP | {"auto_close_on_stop": close_on_stop}, position_timeout_hours=1)
+    desk.trade("a", Side.BUY, 100, 1000)
+    desk.feed.now[FOLD] = 900
+    monitor.poll()
+    assert len(desk.asked) == close_on_stop
+    desk.clock.sleep(3700)
+    again(desk, monitor, 3)
+    told = [each.text.partition(";")[0] for each in desk.told]
+    stop, timeout = (f"A IRO1FOLD0001: {reason} reached with a loss of 10,000" for reason in ("stop", "timeout"))
+    # Once the one closes it the other has nothing to do.
+    assert list(dict.fromkeys(told)) == ([stop] if close_on_stop else [stop, timeout])
+    assert {each.role for each in desk.asked} == {OrderRole.STOP_LOSS if close_on_stop else OrderRole.EXIT}
+
+
+def test_of_a_position_that_open_orders_cover_in_part_both_parts_are_told(desk):
+    monitor = desk.open(**STOP)
+    desk.trade("a", Side.BUY, 1000, 1000)
+    desk.claim("profit", Side.SELL, 400, 1500, FOLD)
+    desk.feed.now[FOLD] = 900
+    monitor.poll()
+    assert [each.quantity for each in desk.asked] == [600]
+    assert "; closing: sell 600 (" in desk.told[-1].text
+    assert desk.told[-1].text.endswith("; the other 400 are left to open orders")
+
+
+def test_what_is_bought_piece_by_piece_while_a_closing_order_rests_is_told_of_once(desk):
+    monitor = desk.open(**STOP)
+    desk.trade("a", Side.BUY, 100, 1000)
+    desk.feed.now[FOLD] = 900
+    monitor.poll()
+    desk.claim("more", Side.BUY, 100, 900, FOLD)
+    for number in range(20):
+        desk.report("more", ReportKind.PARTIALLY_FILLED, fill=Fill(str(number), Decimal(1), Decimal(900)))
+        again(desk, monitor)
+    assert len(desk.told) == 2
+    assert "; sell 1 more once " in desk.told[-1].text

@@ -10,6 +10,9 @@ from decimal import Decimal
 import pytest
 from position_desk import DAY, FOLD, MHRN, Desk
 
+from firstbell.model.order_status import ReportKind
+from firstbell.model.price_band import PriceBand
+from firstbell.model.report import Fill
 from firstbell.model.terms import Side
 from firstbell.oms.engines import HALT_SIGNAL, Engines
 from firstbell.oms.positions.day_marks import FILE, DayMarks
@@ -224,6 +227,43 @@ def test_what_a_resume_leaves_lost_is_not_counted_again_and_a_new_best_is(desk, 
     assert (found["daily_loss"], found["drawdown"], monitor.limits.loss(Decimal(-4001))) == (0, 0, 1)
     assert watch(monitor, 920) is TradingState.REDUCING
     assert in_force(desk.folder / "state").why.startswith("max_drawdown: 6,000")
+
+
+def resumed_by_guess(desk, watch, band=None):
+    """A limit was reached and a person has resumed, just as a purchase was heard of whose price nobody tells."""
+    desk.feed.bands[FOLD] = band
+    monitor = bought(desk, max_daily_loss=5000)
+    assert watch(monitor, 950) is TradingState.REDUCING
+    HaltFile.of(desk.folder / "state", TradingState.REDUCING).remove()
+    desk.claim("g", Side.BUY, 100, 950, FOLD)
+    desk.report("g", ReportKind.FILLED, cum_qty=Decimal(100))
+    assert watch(monitor, 950) is TradingState.ACTIVE
+    return monitor
+
+
+def test_what_is_lost_after_a_resume_counts_though_a_guess_was_fresh_by_then(desk, watch):
+    monitor = resumed_by_guess(desk, watch)
+    states = [watch(monitor, 920) for _ in range(9)]
+    assert states[-1] is TradingState.REDUCING
+    assert monitor.limits.marks.counted_from == -5000
+
+
+@pytest.mark.parametrize(("price", "state"), [(921, TradingState.ACTIVE), (920, TradingState.REDUCING)])
+def test_it_counts_at_once_where_the_guess_cannot_change_it(desk, watch, price, state):
+    # Two hundred shares have lost 6,000, of which 1,000 may not be.
+    monitor = resumed_by_guess(desk, watch, PriceBand(Decimal(940), Decimal(1060)))
+    assert watch(monitor, price) is state
+
+
+@pytest.mark.parametrize(("told", "counted_from"), [(940, -4000), (950, -5000)])
+def test_nothing_is_let_off_for_what_turns_out_to_have_been_less_of_a_loss(desk, watch, told, counted_from):
+    monitor = resumed_by_guess(desk, watch)
+    desk.report("g", ReportKind.PARTIALLY_FILLED, fill=Fill("1", Decimal(100), Decimal(told)))
+    assert watch(monitor, 950) is TradingState.ACTIVE
+    assert monitor.limits.marks.counted_from == counted_from
+    # From then on a better day makes no less of what it may lose.
+    watch(monitor, 980)
+    assert monitor.limits.marks.counted_from == counted_from
 
 
 def test_what_a_person_resumed_is_resumed_in_a_process_that_had_not_looked_between(desk, watch):

@@ -20,6 +20,7 @@ from firstbell.errors import CaptchaError, NoAnswer, RunError
 from firstbell.market import calendar
 from firstbell.market.hours import Hours
 from firstbell.model.instant import instant
+from firstbell.model.price_band import PriceBand
 from firstbell.model.quote import Quote
 from firstbell.oms import small_file
 from firstbell.oms.positions import last_prices
@@ -28,6 +29,7 @@ from firstbell.oms.positions.prices import BrokerPrices, MarketPrice
 FOLD, MHRN = "IRO1FOLD0001", "IRO1MHRN0001"
 AT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 HOURS = Hours(calendar("XTEH"))
+BAND = PriceBand(Decimal(5300), Decimal(6000))
 
 
 class Venue:
@@ -50,7 +52,7 @@ class Venue:
         assert fresh
         self.asked.append(f"described {name}")
         numbers = [None if number is None else Decimal(number) for number in (self.last, self.reference)]
-        return SimpleNamespace(id=name, last_price=numbers[0], reference_price=numbers[1])
+        return SimpleNamespace(id=name, last_price=numbers[0], reference_price=numbers[1], band=BAND)
 
 
 class Hanging(Venue):
@@ -90,6 +92,7 @@ def test_the_day_befores_price_is_read_anew_at_midnight_of_the_exchange_and_once
 def test_a_price_comes_with_its_time_and_the_day_befores(stepped_clock):
     found = prices(stepped_clock, A=Venue(stepped_clock)).read([("A", FOLD)])
     assert found == {("A", FOLD): MarketPrice(Decimal(5860), instant(stepped_clock.wall_ns()), Decimal(5500))}
+    assert found["A", FOLD].band == BAND
 
 
 def test_an_instrument_is_asked_for_once_however_many_accounts_hold_it(stepped_clock):

@@ -48,6 +48,7 @@ class Trade:
         estimated: Whether nobody said its price, so that the order's was taken.
         since: When it can have traded at the earliest, where that is not when we heard of it: lists tell some trades
             later than others. None: not before `at`.
+        worst: Of one whose price nobody said, the worst that it can have been, where its order had a limit.
         place: What it is ordered by in place of `at`: later than that where the clock was set back meanwhile, so that
             what was heard of later counts later. None: `at`.
 
@@ -67,6 +68,7 @@ class Trade:
     client_order_id: ClientOrderId | None = None
     estimated: bool = False
     since: datetime | None = None
+    worst: Decimal | None = None
     place: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -98,11 +100,15 @@ class Guess(NamedTuple):
 
     Attributes:
         at: When it was heard of.
-        value: What it was counted with, without fees.
+        signed: How much it was, below zero where it was sold.
+        price: The price that it was counted with.
+        worst: The worst that it can have been; None where no limit says that.
     """
 
     at: datetime
-    value: Decimal
+    signed: Decimal
+    price: Decimal
+    worst: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +126,7 @@ class Position:
         before: What had been earned by then, all fees taken off.
         last_trade_at: When it last traded.
         estimated: Whether the price of some trade was not told, so that all profit is an estimate.
-        guesses: Trades whose price was not told, and that were heard of not long before the last trade: when, and the
-            value that each was counted with.
+        guesses: Trades whose price was not told, and that were heard of not long before the last trade.
         from_holdings: Shares sold that no trade here had bought, where nothing can be sold short.
     """
 
@@ -240,7 +245,7 @@ class Position:
         if not (self.guesses or trade.estimated):
             return ()
         kept = tuple(each for each in self.guesses if trade.at - each.at < LISTS_LAG)
-        return (*kept, Guess(trade.at, _EXACT.multiply(trade.quantity, trade.price))) if trade.estimated else kept
+        return (*kept, Guess(trade.at, trade.signed, trade.price, trade.worst)) if trade.estimated else kept
 
     def _basis_after(self, trade: Trade, quantity: Decimal, *, crossed: bool) -> Fraction:
         if not quantity:

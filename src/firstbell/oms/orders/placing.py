@@ -62,6 +62,8 @@ class _Asked:
     Attributes:
         key: Its key.
         order: The order that it comes to at first.
+        is_keyed: Whether whoever asked has named the key: then it is one order however often asked for.
+        is_told_of: Whether whoever asked tells a person by himself what came of it.
         bracket: Of a bracket's entry, its plan: what goes on for it belongs to that bracket too. Else None.
         made: The orders made of it.
         refusals: How many of them have been refused.
@@ -70,6 +72,7 @@ class _Asked:
     key: str
     order: Order
     is_keyed: bool
+    is_told_of: bool = False
     bracket: ClientOrderId | None = None
     made: list[ClientOrderId] = field(default_factory=list)
     refusals: int = 0
@@ -113,7 +116,7 @@ class Placing:
             key = request.key or uuid.uuid4().hex
             order = self._order(request, key, ALONE, ready)
             bracket = order.client_order_id if is_entry else None
-            asked = _Asked(key, order, request.key is not None, bracket)
+            asked = _Asked(key, order, request.key is not None, is_told_of=not checked, bracket=bracket)
             if not checked and order.quantity > ready.market.instrument.max_quantity:
                 response = self._in_parts(asked, ready.market)
             else:
@@ -201,12 +204,20 @@ class Placing:
         if tried is None:
             return response
         if isinstance(tried, ManualIntervention):
-            context.intervene(str(response.order_id), tried.reason)
+            if not asked.is_told_of:
+                context.intervene(str(response.order_id), tried.reason)
             return replace(response, message=f"{response.message}; a person has to look: {tried.reason}")
-        children = []
-        for other in applied(order, tried):
+        _log.info("%s was refused: %s instead", response.order_id, tried)
+        return replace(response, children=self._instead(asked, applied(order, tried), response, market))
+
+    def _instead(
+        self, asked: _Asked, others: Sequence[Order], refused: OrderResponse, market: Market
+    ) -> tuple[OrderResponse, ...]:
+        """Place what is tried instead of an order that was refused, until one of them is not taken."""
+        context, children = self._trader.context, list[OrderResponse]()
+        for other in others:
             if len(asked.made) >= MOST_ORDERS:
-                context.intervene(str(response.order_id), f"it has come to {MOST_ORDERS} orders")
+                context.intervene(str(refused.order_id), f"it has come to {MOST_ORDERS} orders")
                 break
             named = replace(other, client_order_id=self.name_of(part_key(asked.key, len(asked.made))))
             if named.price != asked.order.price:
@@ -214,11 +225,10 @@ class Placing:
             if asked.bracket is not None:
                 terms = replace(named.instructions, parent_id=asked.bracket, role=OrderRole.ENTRY)
                 named = replace(named, instructions=terms)
-            _log.info("%s was refused: %s instead", response.order_id, tried)
             children.append(self._pursue(asked, named, market))
             if not children[-1].is_success:
                 break
-        return replace(response, children=tuple(children))
+        return tuple(children)
 
     def _in_parts(self, asked: _Asked, market: Market) -> OrderResponse:
         """Place what ends a position and is more than one order may be for, in orders as large as may be."""

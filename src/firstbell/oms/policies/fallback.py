@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from firstbell.model.money import exact
+from firstbell.model.money import exact, plain
 from firstbell.model.order import Order
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.refusals import RefusalKind
@@ -252,7 +252,10 @@ def _what_means_allow(refused: Asked, market: Market, config: FallbackConfig, me
         return ManualIntervention("there is not enough to trade with, and how much there is is not known")
     quantity = _reduced(refused, min(most, instrument.max_quantity), market, config)
     if quantity is None:
-        return ManualIntervention(f"what there is, enough for {max(most, Decimal(0))}, does not pay for any order")
+        enough = max(most, Decimal(0))
+        if refused.side is Side.SELL:
+            return ManualIntervention(f"the broker has {plain(enough)} shares of it to sell, which makes no order")
+        return ManualIntervention(f"what there is, enough for {plain(enough)}, does not pay for any order")
     return QuantityReduction(quantity)
 
 

@@ -100,22 +100,24 @@ class Levels:
     close_on_target: bool = False
     close_on_stop: bool = False
 
-    def reached(self, view: PositionView, now: datetime, *, by_guess: bool = False) -> Reason | None:
-        """What an open position has reached, the most urgent first. A stale price reaches nothing.
+    def reached(self, view: PositionView, now: datetime, *, by_guess: bool = False) -> tuple[Reason, ...]:
+        """All that an open position has reached, the most urgent first. A stale price reaches nothing.
 
         Args:
             view: The position.
             now: The moment, aware.
             by_guess: Whether a guess counts that may be gone in a moment; else only what it cannot change.
         """
-        profit, doubt = None if view.stale else view.profit, _NOTHING if by_guess else view.doubt
-        if profit is not None and self.stop is not None and profit + doubt <= -self.stop:
-            return Reason.STOP
-        if profit is not None and self.target is not None and profit - doubt >= self.target:
-            return Reason.TARGET
-        if self.timeout is not None and view.opened_at is not None and now - view.opened_at >= self.timeout:
-            return Reason.TIMEOUT
-        return None
+        profit = None if view.stale else view.profit
+        upside, downside = (_NOTHING, _NOTHING) if by_guess else (view.upside, view.downside)
+        found = {
+            Reason.STOP: profit is not None and self.stop is not None and profit + upside <= -self.stop,
+            Reason.TARGET: profit is not None and self.target is not None and profit - downside >= self.target,
+            Reason.TIMEOUT: self.timeout is not None
+            and view.opened_at is not None
+            and now - view.opened_at >= self.timeout,
+        }
+        return tuple(reason for reason, is_reached in found.items() if is_reached)
 
     def closes(self, reason: Reason) -> bool:
         """Whether a position that has reached it is closed."""
@@ -275,7 +277,9 @@ class Closing:
         if 0 < left < wanted:
             what = f"{asked.request.side} {grouped(wanted - left)} of {grouped(wanted)}"
         there = [each for each in orders if each.status is not OrderStatus.REJECTED] or orders
-        self._say(tried, view, f"{asked.words}; closing: {what} ({_named(there)}, {there[-1].message})")
+        others = abs(view.quantity) - wanted
+        rest = f"; the other {grouped(others)} are left to open orders" if others > 0 else ""
+        self._say(tried, view, f"{asked.words}; closing: {what} ({_named(there)}, {there[-1].message}){rest}")
 
     def _asked_before(self, asked: _Asked, orders: Sequence[OrderResponse]) -> None:
         """Under its key there has been an order already, and of the position something is left all the same."""
@@ -284,7 +288,11 @@ class Closing:
         working = [each for each in there if each.status not in DONE]
         if working:
             # What was bought meanwhile waits for it: that it sells more than there is cannot be.
-            self._say(tried, asked.view, f"{asked.words}; {asked.what} more once {_named(working)} has ended")
+            # It may grow piece by piece, and is told of once.
+            names = _named(working)
+            self._say(
+                tried, asked.view, f"{asked.words}; {asked.what} more once {names} has ended", f"more than {names}"
+            )
         elif there and all(each.status is OrderStatus.FILLED for each in there) and tried.number < _MOST:
             tried.number += 1
             tried.order_id = None

@@ -51,6 +51,28 @@ class PositionAlert:
     instrument: InstrumentId | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DayProfit:
+    """What a day has earned so far, of all accounts, all fees taken off.
+
+    Attributes:
+        profit: As far as it is known.
+        upside: By how much at most it may be more, for guesses that may be gone in a moment.
+        downside: By how much at most it may be less, likewise.
+        estimated: Whether some price in it was not told.
+    """
+
+    profit: Decimal
+    upside: Decimal = _NOTHING
+    downside: Decimal = _NOTHING
+    estimated: bool = False
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether it rests on a guess that may be gone in a moment."""
+        return bool(self.upside or self.downside)
+
+
 class LossLimits:
     """``max_daily_loss`` and ``max_drawdown``, over all accounts together.
 
@@ -74,6 +96,7 @@ class LossLimits:
         self.marks: DayMarks | None = None
         self._written: DayMarks | None = None
         self._lasting = Lasting()
+        self._resumed_by_guess = False
 
     @property
     def is_set(self) -> bool:
@@ -119,45 +142,39 @@ class LossLimits:
         except RunError as error:
             _log.error("%s; after a restart the day is measured anew", error)
 
-    def judge(
-        self,
-        profit: Decimal | None,
-        now: datetime,
-        at_ns: int,
-        *,
-        doubt: Decimal = _NOTHING,
-        estimated: bool = False,
-    ) -> None:
-        """Hold the day's profit against the limits.
+    def judge(self, found: DayProfit | None, now: datetime, at_ns: int) -> None:
+        """Hold the day's profit against the limits. What a guess can change is decided only once it has lasted.
 
         Args:
-            profit: The day's profit of all accounts, all fees taken off; None where some price that it needs is stale.
+            found: The day's profit; None where some price that it needs is stale.
             now: The time, aware.
             at_ns: The same on the monotonic clock, in ns.
-            doubt: By how much at most it may be otherwise, for guesses that may be gone in a moment. What these can
-                change is decided only once it has lasted.
-            estimated: Whether some price in it was not told.
         """
         if self.marks is None or not self.is_set:
             return
-        self._see(profit)
-        if profit is not None:
-            self._judge(self.marks, profit, now, at_ns, doubt, "~" if estimated else "")
+        self._see(is_blind=found is None)
+        if found is not None:
+            self._judge(self.marks, found, now, at_ns)
         self._lasting.end_round()
 
-    def _judge(self, marks: DayMarks, profit: Decimal, now: datetime, at_ns: int, doubt: Decimal, about: str) -> None:
+    def _judge(self, marks: DayMarks, found: DayProfit, now: datetime, at_ns: int) -> None:
         marks = self.marks = self._with_others(marks)
+        profit = found.profit
         if marks.called is not None:
             if trading_state(self._state_dir) is not TradingState.ACTIVE:
                 return
-            if doubt and not self._lasting.has_lasted("resumed", at_ns):
-                return
             # A person has resumed: the limits count anew, from here.
             marks = replace(marks, called=None, counted_from=profit, peak=profit)
-        marks = replace(marks, peak=max(marks.peak, profit - doubt))
+            self._resumed_by_guess = found.is_guessed
+        elif self._resumed_by_guess and not found.is_guessed:
+            # What was lost by then is known now; where it was less than it was taken for, nothing is let off for it.
+            marks = replace(marks, counted_from=max(marks.counted_from, profit))
+            self._resumed_by_guess = False
+        marks = replace(marks, peak=max(marks.peak, profit - found.downside))
         self.keep(marks)
+        about = "~" if found.estimated else ""
         breach = self._breach(profit, about)
-        if breach is not None and doubt and self._breach(profit + doubt, about) is None:
+        if breach is not None and found.upside and self._breach(profit + found.upside, about) is None:
             breach = breach if self._lasting.has_lasted(breach.rule, at_ns) else None
         breach = self._unwritten or breach
         if breach is not None and self._call(breach, now):
@@ -201,10 +218,10 @@ class LossLimits:
             self._alert(PositionAlert(text, breach.code))
         return not failure
 
-    def _see(self, profit: Decimal | None) -> None:
-        if (profit is None) is self._is_blind:
+    def _see(self, *, is_blind: bool) -> None:
+        if is_blind is self._is_blind:
             return
-        self._is_blind = profit is None
+        self._is_blind = is_blind
         if self._is_blind:
             text = "the limits on losses cannot be judged, for prices are stale: trading only reduces meanwhile"
             _log.warning("%s", text)

@@ -13,7 +13,7 @@ from firstbell.errors import FirstbellError, RunError
 from firstbell.model.instant import instant
 from firstbell.oms.positions.closing import Closing, Levels
 from firstbell.oms.positions.lasting import Lasting
-from firstbell.oms.positions.loss_limits import LossLimits, PositionAlert
+from firstbell.oms.positions.loss_limits import DayProfit, LossLimits, PositionAlert
 from firstbell.oms.positions.view import Viewer, summary
 from firstbell.risk.verdict import ErrorCode
 
@@ -296,24 +296,29 @@ class PositionMonitor:
         self._closing.forget_all_but(open_)
         for view in open_:
             levels = self._levels.get(view.key, self._usual)
-            reason = self._reached(view, levels, now)
-            if reason is not None:
+            for reason in self._reached(view, levels, now):
                 self._closing.reached(view, reason, close=levels.closes(reason))
+                if levels.closes(reason):
+                    # One order closes it; what it is only told of keeps nothing else from closing it.
+                    break
         blind = any(view.stale for view in open_) or any(view.day_profit is None for view in self._views)
         profit = sum((view.day_profit for view in self._views if view.day_profit is not None), _NOTHING)
         self._lasting.end_round()
-        doubt = sum((view.doubt for view in self._views), _NOTHING)
+        upside = sum((view.upside for view in self._views), _NOTHING)
+        downside = sum((view.downside for view in self._views), _NOTHING)
         estimated = any(view.estimated for view in self._views)
         at_ns = self._clock.monotonic_ns()
-        self.limits.judge(None if blind else profit, now, at_ns, doubt=doubt, estimated=estimated)
+        found = DayProfit(profit, upside, downside, estimated=estimated)
+        self.limits.judge(None if blind else found, now, at_ns)
 
-    def _reached(self, view: PositionView, levels: Levels, now: datetime) -> Reason | None:
+    def _reached(self, view: PositionView, levels: Levels, now: datetime) -> tuple[Reason, ...]:
         """What a position has reached: for certain, or by a guess and for so long that it is acted by."""
-        if (reason := levels.reached(view, now)) is not None or not view.doubt:
-            return reason
-        guessed = levels.reached(view, now, by_guess=True)
-        what = (view.key, view.opened_at, guessed)
-        return guessed if guessed and self._lasting.has_lasted(what, self._clock.monotonic_ns()) else None
+        certain = levels.reached(view, now)
+        if not view.is_guessed:
+            return certain
+        guessed, at_ns = levels.reached(view, now, by_guess=True), self._clock.monotonic_ns()
+        lasting = {each for each in guessed if self._lasting.has_lasted((view.key, view.opened_at, each), at_ns)}
+        return tuple(each for each in guessed if each in certain or each in lasting)
 
     def _tell_unpriced(self, open_: Sequence[PositionView]) -> None:
         """Say once, of all together, which prices have become stale."""

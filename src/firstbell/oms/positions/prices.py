@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from firstbell.errors import BrokerError, CaptchaError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from firstbell.clock import Clock
     from firstbell.market.hours import Hours
     from firstbell.model.identifiers import AccountName, InstrumentId
+    from firstbell.model.instrument import Instrument
+    from firstbell.model.price_band import PriceBand
     from firstbell.oms.positions.book import PositionKey
 
     Market = tuple[str, InstrumentId]
@@ -40,11 +42,13 @@ class MarketPrice:
         price: The price.
         at: When that was read, aware, on our clock.
         reference: The closing price of the day before, where it is known: the day's profit is measured from it.
+        band: The day's price band, where it is known: nothing trades today at another price.
     """
 
     price: Decimal
     at: datetime
     reference: Decimal | None = None
+    band: PriceBand | None = field(default=None, compare=False)
 
     def age(self, now: datetime) -> timedelta:
         """How old it is; a clock that was set since makes it no younger."""
@@ -91,7 +95,7 @@ class BrokerPrices:
         self._patience_s = patience_s
         self._lock = threading.Lock()
         self._known: dict[Market, MarketPrice] = dict(known or {})
-        self._references: dict[Market, tuple[_When, Decimal | None]] = {}
+        self._described: dict[Market, tuple[_When, Instrument]] = {}
         self._asking: dict[str, threading.Thread] = {}
         self._failed: set[Market] = set()
 
@@ -168,23 +172,24 @@ class BrokerPrices:
         key, now = (broker.code, instrument), instant(self._clock.wall_ns())
         today = self._hours.on(now)
         when = (today.day, today.has_opened(now))
-        read, reference = self._references.get(key, (None, None))
-        if read != when:
-            described = broker.instrument(instrument, fresh=True)
-            reference = described.reference_price
-            self._references[key] = (when, reference)
-            if getattr(broker, "quote", None) is None and described.last_price is not None:
-                return MarketPrice(described.last_price, now, reference)
-        last = self._last(broker, instrument, now)
-        return None if last is None else MarketPrice(last[0], last[1], reference)
+        read = self._described.get(key)
+        last = None
+        if read is None or read[0] != when:
+            read = self._described[key] = (when, broker.instrument(instrument, fresh=True))
+            if getattr(broker, "quote", None) is None and read[1].last_price is not None:
+                last = (read[1].last_price, now)
+        described = read[1]
+        last = last or self._last(broker, described, now)
+        return None if last is None else MarketPrice(*last, described.reference_price, described.band)
 
-    def _last(self, broker: Broker, instrument: InstrumentId, now: datetime) -> tuple[Decimal, datetime] | None:
+    @staticmethod
+    def _last(broker: Broker, described: Instrument, now: datetime) -> tuple[Decimal, datetime] | None:
         if getattr(broker, "quote", None) is None:
-            price = broker.instrument(instrument, fresh=True).last_price
+            price = broker.instrument(described.id, fresh=True).last_price
             return None if price is None else (price, now)
-        quote = broker.quote(instrument)
+        quote = broker.quote(described.id)
         if quote.last_price is None:
             # Nothing has traded today: what it closed at is what it is worth.
-            reference = self._references[broker.code, instrument][1]
+            reference = described.reference_price
             return None if reference is None else (reference, quote.at)
         return quote.last_price, quote.at

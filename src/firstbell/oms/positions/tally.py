@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -152,7 +152,9 @@ class Tally:
             price = told.price if average is None else average
             if (rest := told.cum_qty - counted) > 0:
                 fee = fee_of(self.order.broker_code, self.order.side, rest * price)
-                trades.append(self._trade(f"{_REST} {told.cum_qty}", rest, price, fee, heard=told, estimated=True))
+                guess = self._trade(f"{_REST} {told.cum_qty}", rest, price, fee, heard=told)
+                worst = told.price if self.order.order_type.has_limit else None
+                trades.append(replace(guess, estimated=True, worst=worst))
                 counted = told.cum_qty
         return trades
 
@@ -165,9 +167,7 @@ class Tally:
         """How much of it has a price that was told."""
         return sum((each.quantity for each in self._told.values()), _NOTHING)
 
-    def _trade(
-        self, name: str, quantity: Decimal, price: Decimal, fee: Decimal, *, heard: _Sum, estimated: bool = False
-    ) -> Trade:
+    def _trade(self, name: str, quantity: Decimal, price: Decimal, fee: Decimal, *, heard: _Sum) -> Trade:
         order, at, place = self.order, heard.at, heard.place
         if self._ends_at is not None:
             # Whatever is heard of it later had traded by then.
@@ -182,7 +182,6 @@ class Tally:
             at=at,
             fee=fee,
             client_order_id=order.client_order_id,
-            estimated=estimated,
             since=self._earliest(at, heard.since),
             place=place,
         )

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from firstbell.model.identifiers import AccountName, BrokerCode, InstrumentId
-    from firstbell.model.position import Position
+    from firstbell.model.position import Guess, Position
+    from firstbell.model.price_band import PriceBand
     from firstbell.oms.positions.book import PositionKey, Standing
     from firstbell.oms.positions.prices import MarketPrice
     from firstbell.oms.positions.tally import FeeOf
@@ -43,8 +44,9 @@ class PositionView:
         day_profit: What the day has changed, all fees taken off; None likewise.
         opened_at: Since when it is held.
         estimated: Whether some price was not told by the broker, so that profits are estimates.
-        doubt: By how much at most profits may be otherwise, for guesses that may be gone in a moment, since lists of
-            trades lag: such a trade was worth anything from nothing to twice what it is taken for.
+        upside: By how much at most profits may be more, for guesses that may be gone in a moment, since lists of trades
+            lag: such a trade had any price that its order's limit and the day's band allow; without these, any.
+        downside: By how much at most they may be less, likewise; without a bound, its price was up to twice as high.
         from_holdings: Shares sold today that these orders had not bought: no profit is reckoned for them.
     """
 
@@ -64,7 +66,8 @@ class PositionView:
     day_profit: Decimal | None
     opened_at: datetime | None
     estimated: bool
-    doubt: Decimal
+    upside: Decimal
+    downside: Decimal
     from_holdings: Decimal
 
     @property
@@ -76,6 +79,11 @@ class PositionView:
     def is_open(self) -> bool:
         """Whether anything is held."""
         return bool(self.quantity)
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether what it has earned rests on a guess that may be gone in a moment."""
+        return bool(self.upside or self.downside)
 
     @property
     def total(self) -> Decimal | None:
@@ -144,6 +152,8 @@ class Viewer:
             profit = position.profit(known, closing_fee)
             began = self._began_with(standing, opening_price)
             day_profit = None if began is None else position.total(known, closing_fee) - began
+        guesses = [each for each in position.guesses if now - each.at < LISTS_LAG]
+        band = None if price is None else price.band
         return PositionView(
             account=position.account,
             broker_code=standing.broker_code,
@@ -161,7 +171,8 @@ class Viewer:
             day_profit=day_profit,
             opened_at=position.opened_at,
             estimated=position.estimated,
-            doubt=sum((each.value for each in position.guesses if now - each.at < LISTS_LAG), _NOTHING),
+            upside=sum((_upside(each, band) for each in guesses), _NOTHING),
+            downside=sum((_downside(each, band) for each in guesses), _NOTHING),
             from_holdings=position.from_holdings - opening.from_holdings,
         )
 
@@ -183,6 +194,26 @@ class Viewer:
             return None
         value = abs(opening.quantity * opening_price)
         return opening.total(opening_price, self._fee_of(standing.broker_code, opening.closing_side, value))
+
+
+def _upside(guess: Guess, band: PriceBand | None) -> Decimal:
+    """By how much a trade may have been better than it is taken for."""
+    if guess.signed > 0:
+        best = _NOTHING if band is None else min(band.low, guess.price)
+    else:
+        best = 2 * guess.price if band is None else max(band.high, guess.price)
+    return abs(guess.signed * (guess.price - best))
+
+
+def _downside(guess: Guess, band: PriceBand | None) -> Decimal:
+    """By how much it may have been worse."""
+    if guess.worst is not None:
+        worst = guess.worst
+    elif guess.signed > 0:
+        worst = 2 * guess.price if band is None else max(band.high, guess.price)
+    else:
+        worst = _NOTHING if band is None else min(band.low, guess.price)
+    return max(guess.signed * (worst - guess.price), _NOTHING)
 
 
 def summary(views: Iterable[PositionView]) -> Mapping[str, Any]:
