@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 MOST_ORDERS: Final = 30
 """So many orders one request may come to, all its fallbacks together."""
-_ASKED_BEFORE: Final = "it was asked for before; nothing was sent"
+ASKED_BEFORE: Final = "it was asked for before; nothing was sent"
+"""What is told of an order that is there under its key already."""
 
 
 def part_key(key: str, number: int) -> str:
@@ -100,7 +101,7 @@ class KeyOrders:
         if not is_there and all(entry.state.status in NEVER_PLACED for entry in newest.values()):
             return None
         children = tuple(response_of(entry) for entry in newest.values())
-        return replace(response_of(first, message=_ASKED_BEFORE), children=children)
+        return replace(response_of(first, message=ASKED_BEFORE), children=children)
 
     def legs(self, keys: Iterable[str]) -> tuple[OrderResponse, ...]:
         """How the exits of a bracket that was asked for before stand, by their keys."""

@@ -16,7 +16,7 @@ from firstbell.model.instructions import Instructions
 from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderOutcome, OrderRole, OrderType, Side
-from firstbell.oms.orders.key_orders import MOST_ORDERS, KeyOrders, other_terms, part_key
+from firstbell.oms.orders.key_orders import ASKED_BEFORE, MOST_ORDERS, KeyOrders, other_terms, part_key
 from firstbell.oms.orders.queue_position import volume_ahead
 from firstbell.oms.orders.readiness import Readiness
 from firstbell.oms.orders.response import OrderResponse, denied, response_of
@@ -106,7 +106,7 @@ class Placing:
         """
         trader = self._trader
         with trader.lock:
-            if (before := self._asked_before(request)) is not None:
+            if (before := self._asked_before(request) or self._held_before(request)) is not None:
                 return before
             ready = self._readiness.of(request, checked=checked, leaves=True)
             if isinstance(ready, OrderResponse):
@@ -135,7 +135,8 @@ class Placing:
                 return before
             ready = self._readiness.of(request, checked=checked)
             if isinstance(ready, OrderResponse):
-                return self._told(request, ready)
+                # What it would be denied for now does not undo it.
+                return self._held_before(request) or self._told(request, ready)
             order = self._order(request, request.key or uuid.uuid4().hex, belonging, ready)
             try:
                 response = self._trader.place(order, ready.market.instrument, hold=True)
@@ -146,7 +147,7 @@ class Placing:
     def _asked_before(self, request: OrderRequest) -> OrderResponse | None:
         """How a request's key stands where it has been used before; None where it has not.
 
-        Of one that is held back that is told only where it has other terms: else whoever places it claims it again.
+        Of one that is held back that is told only where it has other terms; see `_held_before`.
         """
         if request.key is None:
             return None
@@ -156,6 +157,12 @@ class Placing:
             return before
         others = self._other_terms(request, rounds)
         return of_others(before or response_of(rounds[-1]), request.key, others) if others else before
+
+    def _held_before(self, request: OrderRequest) -> OrderResponse | None:
+        """How a request's key stands where an order of it is held back, by whatever process; None where none is."""
+        rounds = () if request.key is None else self._keys.rounds(request.key)
+        held = rounds and rounds[-1].is_held_back
+        return response_of(rounds[-1], message=ASKED_BEFORE) if held else None
 
     def _other_terms(self, request: OrderRequest, rounds: Sequence[Entry]) -> list[str]:
         """What an order was asked for, as its newest round says, and a request under its key does not ask for.

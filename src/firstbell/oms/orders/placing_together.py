@@ -32,7 +32,7 @@ class PlacingTogether(Placing):
             The entry, then its exits.
         """
         with self._trader.lock:
-            if (before := self._asked_before(request.entry)) is not None:
+            if (before := self._asked_before(request.entry) or self._held_before(request.entry)) is not None:
                 return self._with_legs(before, request, key)
             entry = replace(request.entry, key=key, role=request.entry.role or OrderRole.ENTRY)
             if isinstance(ready := self._readiness.of(entry, checked=True), OrderResponse):
