@@ -178,6 +178,7 @@ class Desk:
             owner=self.options.get("owner") or Owner(here.host, next(_PIDS), 1.0),
             market="XTEH",
             hours_of=lambda _code: hours,
+            calendar_of=lambda _code: self.options.get("calendar", hours.calendar),
             today=lambda: instant(self.clock.wall_ns()).date(),
             limits=self.options.get("limits", Limits()),
             validator=OrderValidator(settings, hours),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -13,12 +13,13 @@ from firstbell.errors import NoAnswer, Refused
 from firstbell.market import calendar
 from firstbell.market.always_open import always_open
 from firstbell.market.hours import Hours
-from firstbell.model.instant import instant
+from firstbell.model.instant import TEHRAN, instant
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderOutcome, TimeInForce
 from firstbell.oms.orders.day_over import DayOver
 from firstbell.oms.orders.requests import BracketRequest
 from firstbell.oms.reconcile import Reconciler
+from stepped_clock import SteppedClock
 
 D = Decimal
 S = OrderStatus
@@ -230,3 +231,23 @@ def test_a_stop_of_which_nothing_was_heard_is_not_sent_again_by_a_list_that_says
     assert name == stop
     assert "what it has traded, is not known" in why
     assert desk.manager.place(request(price=4850, quantity=1)).is_success
+
+
+def test_an_order_that_was_sent_after_a_session_is_for_the_next_one(tmp_path):
+    at = datetime(2026, 11, 23, 16, tzinfo=TEHRAN)
+    clock = SteppedClock(int(at.timestamp()) * 1_000_000_000)
+    desk = Desk(tmp_path, clock, calendar=calendar("XTEH"))
+    desk.quote(4850, 4870)
+    name = desk.manager.place(request(quantity=100, price=4860)).order_id
+    desk.rounds()
+    (row,), listed = desk.broker.orders(at.date()), desk.broker.orders
+    # The morning after the broker lists it among the orders of that day.
+    clock.suspend(17 * 3600)
+    desk.broker.orders = lambda day: () if day == at.date() else (replace(row, filled_qty=D(30)), *listed(day))
+    desk.rounds(2)
+    state = desk.journal.entry(name).state
+    assert (state.status, state.filled_qty) == (S.PARTIALLY_FILLED, 30)
+    clock.suspend(24 * 3600)
+    desk.rounds(45)
+    assert status(desk, name) is S.EXPIRED
+    desk.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
@@ -13,11 +14,14 @@ from oms_desk import Desk, Killed, request
 from firstbell.errors import NoAnswer
 from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
+from firstbell.market import calendar
+from firstbell.model.instant import TEHRAN
 from firstbell.model.order_status import OrderStatus
 from firstbell.oms.orders.key_orders import KeyOrders
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.oms.policies.fallback import FallbackConfig
 from firstbell.simulator.rules import Reason
+from stepped_clock import SteppedClock
 
 D = Decimal
 S = OrderStatus
@@ -440,3 +444,33 @@ def test_an_order_that_somebody_has_called_like_a_part_is_none(desk):
     desk.refuse()
     again = desk.manager.place(request(key="k"))
     assert (again.order_id, again.status) == (f"{first.order_id}-r2", S.ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    ("asked", "again", "is_one"),
+    [
+        # The market is closed from 12:30 on, and all day on Thursday and Friday.
+        ("2026-11-23 16:00", "2026-11-24 08:50", True),
+        ("2026-11-23 16:00", "2026-11-24 16:00", False),
+        ("2026-11-23 10:00", "2026-11-24 08:50", False),
+        ("2026-11-23 10:00", "2026-11-23 16:00", True),
+        ("2026-11-25 16:00", "2026-11-28 08:50", True),
+        ("2026-11-26 10:00", "2026-11-28 08:50", True),
+        ("2026-11-27 23:59", "2026-11-28 12:00", True),
+        ("2026-11-25 12:00", "2026-11-28 08:50", False),
+        ("2026-11-28 03:00", "2026-11-28 08:50", True),
+    ],
+)
+def test_a_key_is_one_order_of_the_day_that_it_is_for(tmp_path, asked, again, is_one):
+    at = datetime.fromisoformat(asked).replace(tzinfo=TEHRAN)
+    clock = SteppedClock(int(at.timestamp()) * 1_000_000_000)
+    # When orders are taken is left to the broker.
+    desk = Desk(tmp_path, clock, calendar=calendar("XTEH"))
+    desk.quote(4860, 4870)
+    first = desk.manager.place(request(key="k"))
+    clock.sleep((datetime.fromisoformat(again).replace(tzinfo=TEHRAN) - at).total_seconds())
+    desk.quote(4860, 4870)
+    second = desk.manager.place(request(key="k"))
+    assert (second.order_id == first.order_id) is is_one
+    assert len(desk.journal.entries()) == (1 if is_one else 2)
+    desk.close()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from firstbell.market.phases import TAKES_ORDERS, Phase
 
 if TYPE_CHECKING:
     from firstbell.market.calendar import MarketCalendar, Session
+
+
+_LONGEST_BREAK: Final = 31
+"""For so many days in a row no market is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,25 @@ class OrderDays:
             return self._ends[day, in_time]
         except ValueError:
             return None
+
+    def is_one(self, first: datetime, second: datetime) -> bool:
+        """Whether orders that leave at two instants are for the same day."""
+        end = self.end_of(first)
+        return end is not None and end == self.end_of(second)
+
+    def ended_before(self, now: datetime) -> tuple[date, ...]:
+        """The days before an instant's own at whose end an order was for the same day as one at that instant.
+
+        The latest first; on most days the one before, after a weekend some more. None where the market never closes.
+        """
+        day, found = now.astimezone(self._calendar.tz).date(), list[date]()
+        while len(found) < _LONGEST_BREAK:
+            begin = self._calendar.at(day, time())
+            if not self.is_one(begin - timedelta(microseconds=1), now):
+                break
+            day -= timedelta(days=1)
+            found.append(day)
+        return tuple(found)
 
     def _end(self, left_at: datetime, *, in_time: bool) -> datetime | None:
         day = market_day(self._calendar, left_at)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from firstbell.config import Settings
+    from firstbell.market import MarketCalendar
     from firstbell.model.identifiers import BrokerCode, RunId
     from firstbell.oms.metrics import OrderMetrics
     from firstbell.oms.office import Office
@@ -105,6 +106,9 @@ def order_context(
     def hours_at(code: BrokerCode) -> Hours:
         return always if code == PAPER and paper_is_open else market
 
+    def calendar_at(code: BrokerCode) -> MarketCalendar:
+        return always.calendar if code == PAPER and paper_is_open else office.calendar
+
     return OrderContext(
         journal=office.journal,
         clock=clock,
@@ -112,6 +116,7 @@ def order_context(
         owner=this_process(),
         market=settings.firstbell.market,
         hours_of=hours_at,
+        calendar_of=calendar_at,
         today=lambda: exchange_now(clock, office.calendar.tz).date(),
         limits=Limits(
             max_order_value=risk.max_order_value,

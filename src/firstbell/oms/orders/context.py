@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from firstbell.clock import Clock
     from firstbell.config import AccountSettings
     from firstbell.journal.base import Journal, Owner
+    from firstbell.market import MarketCalendar
     from firstbell.market.hours import Hours
     from firstbell.model.identifiers import BrokerCode, RunId
     from firstbell.model.order_request import OrderRequest
@@ -40,7 +41,9 @@ class OrderContext:
         run_id: Under which name this manager writes.
         owner: This process.
         market: Whose ticks and fees hold.
-        hours_of: When the market of a broker trades.
+        hours_of: When the market of a broker takes orders, as far as that is judged here.
+        calendar_of: Which sessions it has: they end the orders that are for a day, also where the broker alone judges
+            when it takes orders.
         today: The trading day that a new order is for.
         limits: The user's own limits.
         validator: The checks on what is asked for.
@@ -67,6 +70,7 @@ class OrderContext:
     owner: Owner
     market: str
     hours_of: Callable[[BrokerCode], Hours]
+    calendar_of: Callable[[BrokerCode], MarketCalendar]
     today: Callable[[], date]
     limits: Limits
     validator: OrderValidator

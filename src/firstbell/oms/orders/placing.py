@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.errors import BrokerError, CaptchaError
 from firstbell.market.fees import fee_rate
 from firstbell.model.identifiers import request_order_id
+from firstbell.model.instant import instant
 from firstbell.model.instructions import Instructions
 from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus
@@ -29,6 +30,7 @@ from firstbell.risk.verdict import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from firstbell.config import AccountSettings
     from firstbell.journal.base import Entry
@@ -91,6 +93,7 @@ class Placing:
         self._account = account
         self._readiness = Readiness(trader)
         self._keys = KeyOrders(trader.blotter, self.name_of)
+        self._names: dict[str, ClientOrderId] = {}
 
     def place(self, request: OrderRequest, *, is_entry: bool = False, checked: bool = True) -> OrderResponse:
         """Place a request.
@@ -113,7 +116,7 @@ class Placing:
                 # Whoever closes positions asks again and again, and tells of it himself.
                 return self._told(request, ready) if checked else ready
             began_ns, broker_ns = time.perf_counter_ns(), trader.sender.broker_ns
-            key = request.key or uuid.uuid4().hex
+            key = request.key or self._new_key()
             order = self._order(request, key, ALONE, ready)
             bracket = order.client_order_id if is_entry else None
             asked = _Asked(key, order, request.key is not None, is_told_of=not checked, bracket=bracket)
@@ -137,7 +140,7 @@ class Placing:
             if isinstance(ready, OrderResponse):
                 # What it would be denied for now does not undo it.
                 return self._held_before(request) or self._told(request, ready)
-            order = self._order(request, request.key or uuid.uuid4().hex, belonging, ready)
+            order = self._order(request, request.key or self._new_key(), belonging, ready)
             try:
                 response = self._trader.place(order, ready.market.instrument, hold=True)
             except Denied as against:
@@ -189,9 +192,35 @@ class Placing:
         return response
 
     def name_of(self, key: str) -> ClientOrderId:
-        """The name that an order of a key has, or would get."""
-        account = self._account
-        return request_order_id(self._trader.context.today(), account.broker_code, account.username, key)
+        """The name that an order of a key has, or would get.
+
+        A key is one order of the day, and of the day that an order is for: what was sent once a session had ended is
+        for the next one, so in the morning it has its name from the evening before.
+        """
+        if (name := self._names.get(key)) is None:
+            name = self._names[key] = self._found_name(key)
+        return name
+
+    def _new_key(self) -> str:
+        """A key that nobody has used: no order of it is looked for."""
+        key = uuid.uuid4().hex
+        self._names[key] = self._name_on(self._trader.context.today(), key)
+        return key
+
+    def _found_name(self, key: str) -> ClientOrderId:
+        trader, today = self._trader, self._trader.context.today()
+        name = self._name_on(today, key)
+        if trader.blotter.entry(name) is not None:
+            return name
+        now = instant(trader.context.clock.wall_ns())
+        for day in trader.days.ended_before(now):
+            earlier = trader.blotter.entry(self._name_on(day, key))
+            if earlier is not None and trader.days.is_one(earlier.claimed_at, now):
+                return earlier.intent.plan_id
+        return name
+
+    def _name_on(self, day: date, key: str) -> ClientOrderId:
+        return request_order_id(day, self._account.broker_code, self._account.username, key)
 
     def _pursue(self, asked: _Asked, order: Order, market: Market) -> OrderResponse:
         """Place an order, and what may be tried instead where it is refused for certain."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import FirstbellError, Refused, RunError
 from firstbell.journal.base import ReportMisfit
+from firstbell.market.hours import OrderDays
 from firstbell.model.instant import instant
 from firstbell.model.order import Changed, OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
@@ -66,6 +67,8 @@ class Trader:
     def __init__(self, context: OrderContext, login: Login, broker: HttpBroker) -> None:
         self.context = context
         self.hours = context.hours_of(login.broker_code)
+        self.days = OrderDays(context.calendar_of(login.broker_code))
+        """Which day an order of the login is for."""
         self.login = login
         self.health = BrokerHealth(context.clock, context.retry)
         self.broker: HttpBroker = AttendedBroker(broker, self.health, context.clock)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from firstbell.errors import BrokerError, CaptchaError
+from firstbell.market.hours import OrderDays
 from firstbell.model.instant import instant
 from firstbell.model.order_status import PLACED, OrderStatus
 from firstbell.oms.inquiry import Inquiry
@@ -63,7 +64,8 @@ class Watch:
         self._waiting = Waiting()
         self._lost_cancels = LostCancels(context, broker, blotter)
         self._arrivals = LateArrivals(context, blotter)
-        calendar = context.hours_of(broker.code).calendar
+        calendar = context.calendar_of(broker.code)
+        self._days = OrderDays(calendar)
         self._day_over = DayOver(context.journal, context.clock, calendar, context.run_id, context.intervene)
         self._reports = ListReports(context, blotter)
         self._trades = DayTrades(context, broker, blotter, self._reports, has_price)
@@ -97,7 +99,7 @@ class Watch:
         days: defaultdict[date, list[Entry]] = defaultdict(list)
         for entry in self._blotter.open():
             if not entry.is_held_back:
-                days[listed_on(entry)].append(entry)
+                days[self._day_of(entry)].append(entry)
         if self._context.today() not in days:
             for day in {*self._late.days(), *self._arrivals.days()}:
                 days.setdefault(day, [])
@@ -124,6 +126,11 @@ class Watch:
             self._arrivals.look(day, rows)
         self._trades.price(lambda: self._read(self._context.today()))
         self._lost_cancels.look(shown)
+
+    def _day_of(self, entry: Entry) -> date:
+        """The day in whose list an order is looked for: today's, where it was sent after a session and is for today."""
+        left_at, now = entry.state.submitted_at or entry.claimed_at, instant(self._context.clock.wall_ns())
+        return self._context.today() if self._days.is_one(left_at, now) else listed_on(entry)
 
     def _read(self, day: date) -> tuple[VenueOrder, ...]:
         self._broker.login()
