@@ -145,6 +145,11 @@ def test_it_is_told_how_the_order_stands_also_where_it_could_not_be_placed_now(d
         ({"time_in_force": "ioc"}, "time in force day, not ioc"),
         ({"order_type": "market", "price": None}, "type limit, not market"),
         ({"instrument": "IRO1NONE0001"}, "instrument IRO1FOLD0001, not IRO1NONE0001"),
+        ({"role": "stop_loss", "side": "buy"}, "role entry, not stop_loss"),
+        (
+            {"time_in_force": "gtd", "expires_at": datetime(2026, 11, 21, 12, tzinfo=TEHRAN)},
+            "until none, not 2026-11-21 12:00:00+03:30",
+        ),
     ],
 )
 def test_a_key_that_stands_for_other_terms_sends_nothing_and_is_no_success(desk, terms, words):
@@ -159,6 +164,54 @@ def test_an_order_that_was_changed_since_is_known_by_what_was_asked_for(desk):
     first = desk.manager.place(request(key="k"))
     desk.manager.replace(first.order_id, price=4855)
     assert desk.manager.place(request(key="k")).is_success
+    assert desk.manager.place(request(key="k", price=4855)).is_success
+    again = desk.manager.place(request(key="k", price=4850))
+    assert not again.is_success
+    assert again.message.endswith("today: price 4860, not 4850")
+
+
+def test_that_an_order_has_ended_meanwhile_is_told_with_it(desk):
+    first = desk.manager.place(request(key="k"))
+    desk.manager.cancel(first.order_id)
+    again = desk.manager.place(request(key="k"))
+    assert (again.order_id, again.status) == (first.order_id, S.CANCELED)
+    assert again.message == f"{BEFORE}; it is CANCELED by now"
+
+
+def test_what_is_held_back_is_told_of_whoever_holds_it_and_whatever_is_checked_now(desk, monkeypatch):
+    monkeypatch.setattr(SqliteJournal, "alive", lambda _journal, _owner: True)
+    stop = request(key="s", order_type="stop", price=None, trigger_price=4900)
+    first = desk.manager.place(stop)
+    desk.open()
+    # The broker does not know it any more: a new one would be denied.
+    desk.broker.instrument = silent
+    again = desk.manager.place(stop)
+    assert (again.order_id, again.is_held, again.is_success) == (first.order_id, True, True)
+    assert again.message == BEFORE
+    assert len(desk.journal.entries()) == 1
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_bracket_whose_entry_another_process_holds_back_is_told_of_as_it_stands(desk, monkeypatch, alone):
+    monkeypatch.setattr(SqliteJournal, "alive", lambda _journal, _owner: True)
+    entry = request(key="b", order_type="stop", price=None, trigger_price=4900)
+    asked = BracketRequest(entry=entry, take_profit=4950, stop_loss=4800)
+    first = desk.manager.place_bracket(asked)
+    assert [each.is_held for each in first] == [True] * 3
+    desk.manager.close()
+    desk.open()
+    if not alone:
+        # It is taken over.
+        desk.rounds()
+    again = desk.manager.place_bracket(asked)
+    assert [each.is_success for each in again] == [True] * 3
+    for other in (replace(asked, take_profit=None), replace(asked, take_profit=D(4960))):
+        assert not desk.manager.place_bracket(other)[0].is_success
+    assert len([each for each in desk.manager.orders() if each.is_held_back]) == 3
+
+
+def silent(*_args, **_options):
+    raise NoAnswer("silence")
 
 
 def between_its_look_and_its_claim(other, monkeypatch, deed):

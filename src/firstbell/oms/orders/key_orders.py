@@ -11,7 +11,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.identifiers import ClientOrderId
-from firstbell.model.order_status import NEVER_PLACED, PLACED
+from firstbell.model.order import Changed
+from firstbell.model.order_status import NEVER_PLACED, PLACED, OrderStatus
 from firstbell.oms.orders.blotter import entries_by_plan
 from firstbell.oms.orders.response import OrderResponse, response_of
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from firstbell.journal.base import Entry
-    from firstbell.model.order import Order
+    from firstbell.model.order import Order, OrderState
     from firstbell.model.order_request import OrderRequest
     from firstbell.oms.orders.blotter import Blotter
 
@@ -27,6 +28,7 @@ MOST_ORDERS: Final = 30
 """So many orders one request may come to, all its fallbacks together."""
 ASKED_BEFORE: Final = "it was asked for before; nothing was sent"
 """What is told of an order that is there under its key already."""
+_ENDED: Final = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED})
 
 
 def part_key(key: str, number: int) -> str:
@@ -34,8 +36,21 @@ def part_key(key: str, number: int) -> str:
     return f"{key}/{number}" if number else key
 
 
-def other_terms(request: OrderRequest, order: Order) -> list[str]:
-    """What an order of a key was asked for and a request under the same key does not ask for, in words."""
+def other_terms(request: OrderRequest, state: OrderState) -> list[str]:
+    """What an order of a key was asked for and a request under the same key does not ask for, in words.
+
+    Nothing where it asks for the terms that the order has been changed to since.
+    """
+    order = state.order
+    differ = _differing(request, order)
+    if not differ or state.changed == Changed():
+        return differ
+    terms = replace(order.instructions, trigger_price=state.trigger_price, asked_price=None)
+    now = replace(order, price=state.price, quantity=state.quantity, instructions=terms)
+    return differ if _differing(request, now) else []
+
+
+def _differing(request: OrderRequest, order: Order) -> list[str]:
     terms = order.instructions
     asked = {
         "instrument": (request.instrument, order.instrument),
@@ -47,8 +62,13 @@ def other_terms(request: OrderRequest, order: Order) -> list[str]:
         "trailing offset": (request.trailing_offset, terms.trailing_offset),
         "time in force": (request.time_in_force, order.time_in_force),
         "until": (request.expires_at, terms.expires_at),
+        "role": (request.role or order.role, order.role),
     }
-    return [f"{name} {old}, not {new}" for name, (new, old) in asked.items() if new != old]
+    return [f"{name} {_word(old)}, not {_word(new)}" for name, (new, old) in asked.items() if new != old]
+
+
+def _word(term: object) -> str:
+    return "none" if term is None else str(term)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +121,9 @@ class KeyOrders:
         if not is_there and all(entry.state.status in NEVER_PLACED for entry in newest.values()):
             return None
         children = tuple(response_of(entry) for entry in newest.values())
-        return replace(response_of(first, message=ASKED_BEFORE), children=children)
+        ended = first.state.status in _ENDED and first.state.leaves_qty > 0
+        words = f"{ASKED_BEFORE}; it is {first.state.status} by now" if ended else ASKED_BEFORE
+        return replace(response_of(first, message=words), children=children)
 
     def legs(self, keys: Iterable[str]) -> tuple[OrderResponse, ...]:
         """How the exits of a bracket that was asked for before stand, by their keys."""

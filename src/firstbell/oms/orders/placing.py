@@ -173,7 +173,7 @@ class Placing:
         Nothing where any round was for just that: a later one may be for what was left, or as it was changed since.
         """
         asked = self._by_isin(request, rounds[0])
-        others = [other_terms(asked, each.intent.order) for each in rounds]
+        others = [other_terms(asked, each.state) for each in rounds]
         return others[-1] if all(others) else []
 
     def _by_isin(self, request: OrderRequest, entry: Entry) -> OrderRequest:
