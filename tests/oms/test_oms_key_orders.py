@@ -426,6 +426,28 @@ def test_what_was_refused_of_a_group_is_placed_again_in_the_same_group(desk):
     assert len(groups) == 1
 
 
+def test_what_was_refused_of_a_group_comes_to_the_process_that_holds_the_others_back(desk):
+    desk.reopened(owner=this_process())
+    asked, watcher = exits_of(desk), desk.manager
+    desk.refuse(Reason.UNKNOWN_ORDER, only=1)
+    _, stop = watcher.place_oco(asked)
+    desk.reopened()
+    desk.refuse()
+    profit, still = desk.manager.place_oco(asked)
+    assert (profit.is_held, still.order_id, still.is_held) == (True, stop.order_id, True)
+    desk.clock.sleep(2)
+    watcher.poll()
+    assert desk.journal.entry(f"{profit.order_id}").state.status is S.DENIED
+    assert watcher.track(profit.order_id).status is S.ACCEPTED
+    desk.quote(4790, 4795, bid_quantity=D(50_000))
+    desk.trade(4792, 10)
+    for _ in range(3):
+        desk.clock.sleep(2)
+        watcher.poll()
+    assert desk.held() == 0
+    assert [row.filled_qty for row in desk.at_venue() if row.side == "sell"] == [0, 100]
+
+
 @pytest.mark.parametrize("other", [{"trigger_price": 4700}, {"order_type": "stop_limit", "price": 4790}])
 def test_a_group_that_is_asked_for_again_with_other_terms_is_no_success(desk, other):
     asked = exits_of(desk)

@@ -13,9 +13,11 @@ from firstbell.oms.orders.response import OrderResponse
 from firstbell.oms.recovery import recover
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from decimal import Decimal
 
     from firstbell.journal.base import Entry
+    from firstbell.model.identifiers import ClientOrderId
     from firstbell.model.order import OrderState
     from firstbell.model.report import ExecutionReport
     from firstbell.oms.logins import Login
@@ -52,13 +54,16 @@ class Holding:
         """What this process holds back, and has not left to others."""
         return tuple(entry for entry in self._blotter.held_back() if entry.is_held_by(self._context.owner))
 
-    def hand_over(self) -> tuple[Entry, ...]:
+    def hand_over(self, names: Collection[ClientOrderId] | None = None) -> tuple[Entry, ...]:
         """Leave to others what this process holds back, for it makes no rounds any more; what that was.
+
+        Args:
+            names: Which of it; None: all.
 
         Raises:
             JournalError: It could not be written down.
         """
-        held = self.ours
+        held = tuple(e for e in self.ours if names is None or e.intent.order.client_order_id in names)
         reports = [self._sender.report(each.intent.order.client_order_id, ReportKind.HANDED_OVER) for each in held]
         try:
             self._context.journal.append(reports)

@@ -85,13 +85,16 @@ class PlacingTogether(Placing):
             before = {e.intent.order.client_order_id for r in keyed for e in self._keys.rounds(str(r.key))}
             belonging = Belonging(group=group or f"oco-{key}")
             responses = [self.hold(request, belonging, checked=True) for request in keyed]
-            if not all(map(self._is_ours, responses)):
+            if not all(map(self._is_held, responses)):
                 # What was held back before this call stays so: it may protect something.
                 return tuple(r if r.order_id in before else self._never_sent([r])[0] for r in responses)
             # One may have been asked for by its symbol: only now it is known that they are of one instrument.
             orders = [e.intent.order for r in responses if r.order_id and (e := self._trader.blotter.entry(r.order_id))]
             if (why := unequal(orders)) is not None:
                 return tuple(self._never_sent(responses, why))
+            if not all(map(self._is_ours, responses)):
+                # One process looks after all of a group: the one that holds the others back already.
+                self._trader.holding.hand_over({r.order_id for r in responses if r.order_id})
             return tuple(responses)
 
     def _as_it_stands(self, request: OrderRequest, group: str | None) -> OrderResponse:
@@ -149,6 +152,11 @@ class PlacingTogether(Placing):
             entry = self._trader.blotter.entry(each.order_id) if each.order_id and self._is_ours(each) else None
             responses.append(each if entry is None else self._trader.cancel(entry, why))
         return responses
+
+    def _is_held(self, held: OrderResponse) -> bool:
+        """Whether an order is held back, by whatever process."""
+        entry = None if held.order_id is None else self._trader.blotter.entry(held.order_id)
+        return entry is not None and entry.is_held_back
 
     def _is_ours(self, held: OrderResponse) -> bool:
         """Whether an order is held back, and by this process: another one may let it go, or take it back."""
