@@ -23,6 +23,7 @@ from firstbell.oms.orders.manager import OrderManager
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 
 D = Decimal
+S = OrderStatus
 FOLD, KHODRO = "IRO1FOLD0001", "IRO1IKCO0001"
 ACCOUNT = "[Order_{name}]\nusername = {user}\npassword = x\nbroker_code = paper\nisin = {isin}\n"
 TWO = (("A", "u", FOLD), ("B", "v", FOLD))
@@ -67,7 +68,7 @@ def make(tmp_path, stepped_clock):
 
     yield house
     for each in made:
-        each.manager.stop()
+        each.manager.close()
         each.office.close()
 
 
@@ -110,6 +111,22 @@ def test_an_order_goes_to_its_accounts_broker_and_to_no_other(make):
     (entry,) = house.manager.orders()
     assert (entry.intent.order.account, house.manager.orders(account="Order_A")) == ("Order_B", ())
     assert house.manager.orders(account="Order_B") == (entry,)
+
+
+def test_what_is_asked_of_a_section_is_of_all_its_instruments(make):
+    house = make(("A", "u", f"{FOLD}, {KHODRO}"), ("B", "v", FOLD))
+    for broker in house.brokers.values():
+        broker.market.set_quote(KHODRO, bid=D(3000), ask=D(3010))
+    asked = [{"instrument": FOLD}, {"instrument": KHODRO, "price": 3000}]
+    placed = [house.manager.place(request("Order_A", **each)) for each in asked]
+    other = house.manager.place(request("Order_B"))
+    accounts = [house.manager.entry(each.order_id).intent.order.account for each in placed]
+    assert accounts == [f"Order_A.{FOLD}", f"Order_A.{KHODRO}"]
+    assert names(house.manager.orders(account="Order_A")) == [each.order_id for each in placed]
+    assert names(house.manager.orders(account=f"Order_A.{KHODRO}")) == [placed[1].order_id]
+    canceled = house.manager.cancel_all("Order_A")
+    assert [(each.order_id, each.status) for each in canceled] == [(each.order_id, S.CANCELED) for each in placed]
+    assert names(house.manager.orders()) == [other.order_id]
 
 
 def test_the_only_section_need_not_be_named_though_it_has_several_instruments(make):

@@ -38,7 +38,7 @@ def brokers(shell: Shell, *, offline: bool) -> int:
     Exit status 0 when every broker that was asked has answered, else 1.
     """
     with quiet_office(shell, logs_in=False) as office:
-        manager = order_manager(office, command_id(office))
+        manager = order_manager(office, command_id(office), patience_s=None)
         if not offline:
             with ThreadPoolExecutor(max(len(list(manager.traders)), 1)) as pool:
                 list(pool.map(_ask, manager.traders))

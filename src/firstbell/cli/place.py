@@ -116,7 +116,9 @@ def place(
             ask_quickly(shell, office, run_id, unresolved)
         with ending_in_order(office, run_id) as ending:
             ending.interrupt = ThreadInterrupt(office.state_dir)
-            manager = order_manager(office, run_id, live=live, interrupt=ending.interrupt, intervene=teller.intervene)
+            manager = order_manager(
+                office, run_id, live=live, interrupt=ending.interrupt, intervene=teller.intervene, patience_s=None
+            )
             responses = (manager.place(request),) if bracket is None else manager.place_bracket(bracket)
             sent = [each.order_id for each in responses if each.order_id is not None and not each.is_held]
             with may_have_come(sent[0], "order") if sent else nullcontext():
@@ -162,7 +164,7 @@ def replace(
         run_id, interrupt = command_id(office), ThreadInterrupt(office.state_dir)
         with ending_in_order(office, run_id) as ending:
             ending.interrupt = interrupt
-            manager = order_manager(office, run_id, interrupt=interrupt, intervene=teller.intervene)
+            manager = order_manager(office, run_id, interrupt=interrupt, intervene=teller.intervene, patience_s=None)
             response = manager.replace(name, price=price, quantity=quantity, trigger_price=trigger_price)
             halted = manager.interrupt.is_halt
             with may_have_come(name, CHANGE_OF):

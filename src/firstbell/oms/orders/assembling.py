@@ -15,6 +15,7 @@ from firstbell.market.always_open import always_open
 from firstbell.market.hours import Hours
 from firstbell.model.broker_codes import PAPER
 from firstbell.oms.logins import logins_of
+from firstbell.oms.orders.attendance import PATIENCE_S
 from firstbell.oms.orders.context import OrderContext
 from firstbell.oms.orders.day_limits import DayLimits
 from firstbell.oms.orders.looks_file import LooksFile
@@ -53,6 +54,7 @@ def order_manager(
     intervene: Callable[[str, str], None] | None = None,
     state: Callable[[], TradingState] | None = None,
     metrics: OrderMetrics | None = None,
+    patience_s: float | None = PATIENCE_S,
 ) -> OrderManager:
     """Put an order manager together for all enabled accounts of a config.
 
@@ -64,6 +66,7 @@ def order_manager(
         intervene: Told where a person has to look; by default the run log says it.
         state: What may leave at all; by default what the state folder says.
         metrics: Told how long things took.
+        patience_s: As for `OrderManager`; None for a process that ends by itself.
 
     Raises:
         RunError: Real money was asked for in one place alone, or a broker's orders cannot be prepared.
@@ -84,6 +87,7 @@ def order_manager(
         mode=mode,
         stale_after=settings.orders.stale_after,
         every_s=settings.orders.every.total_seconds(),
+        patience_s=patience_s,
     )
 
 

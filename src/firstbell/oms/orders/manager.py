@@ -20,7 +20,7 @@ from firstbell.config.order_settings import TradingMode
 from firstbell.errors import FirstbellError, RunError
 from firstbell.journal.base import newest_round
 from firstbell.model.broker_codes import PAPER
-from firstbell.model.identifiers import ClientOrderId
+from firstbell.model.identifiers import AccountName, ClientOrderId
 from firstbell.model.money import exact
 from firstbell.model.order import Changed
 from firstbell.oms.garbage import keep_out_of_the_way
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import HttpBroker
     from firstbell.config import AccountSettings
     from firstbell.journal.base import Entry, Subscriber
-    from firstbell.model.identifiers import AccountName
     from firstbell.model.order_request import OrderRequest
     from firstbell.oms.carrier import Interrupt
     from firstbell.oms.logins import Login
@@ -91,7 +90,9 @@ class OrderManager:
             account.name: (trader, account) for trader in self._traders.values() for account in trader.login.accounts
         }
         # A section with several instruments is several accounts; it may be called by its own name.
-        self._sections = {account.section: name for name, (_, account) in reversed(self._accounts.items())}
+        self._sections: dict[str, list[AccountName]] = {}
+        for name, (_, account) in self._accounts.items():
+            self._sections.setdefault(account.section, []).append(name)
         self._rounds = {key: Rounds(trader, stale_after) for key, trader in self._traders.items()}
         self._threads: list[threading.Thread] = []
         self._ended = threading.Event()
@@ -118,7 +119,7 @@ class OrderManager:
             JournalError: It could not be written down: without a claim no order leaves.
             RunError: Nobody knows its account, or the account trades with real money and the mode is paper.
         """
-        trader, account = self._account(request.account)
+        trader, account = self._account(request.account, request)
         with self._placing():
             return Placing(trader, account).place(request)
 
@@ -135,7 +136,7 @@ class OrderManager:
             JournalError: It could not be written down.
             RunError: As for `place`.
         """
-        trader, account = self._account(request.entry.account)
+        trader, account = self._account(request.entry.account, request.entry)
         placing = PlacingTogether(trader, account)
         with self._placing(), trader.lock:
             return placing.bracket(request, request.entry.key or uuid.uuid4().hex)
@@ -147,7 +148,7 @@ class OrderManager:
             JournalError: It could not be written down.
             RunError: As for `place`.
         """
-        trader, account = self._account(request.orders[0].account)
+        trader, account = self._account(request.orders[0].account, request.orders[0])
         placing = PlacingTogether(trader, account)
         with self._placing(), trader.lock:
             responses = placing.group(request.orders, uuid.uuid4().hex)
@@ -170,7 +171,7 @@ class OrderManager:
             return Changing(trader).cancel(entry)
 
     def cancel_all(self, account: AccountName | None = None) -> tuple[OrderResponse, ...]:
-        """Take back everything that is open, of one account or of all; what cannot be is told as it stands.
+        """Take back everything that is open, of an account, a section or all; what cannot be is told as it stands.
 
         Raises:
             RunError: There is no such account: nothing is taken for canceled that was never looked at.
@@ -212,7 +213,7 @@ class OrderManager:
         """
         if request.key is None or request.role is None:
             raise RunError("an order that ends a position needs a key and a role")
-        trader, settings = self._account(account)
+        trader, settings = self._account(account, request)
         with self._context.in_hand:
             return Placing(trader, settings).place(request, checked=False)
 
@@ -235,9 +236,10 @@ class OrderManager:
         return self._find(order_id)[1]
 
     def orders(self, *, account: AccountName | None = None) -> tuple[Entry, ...]:
-        """What is open: at a broker, held back, or unresolved; the oldest first."""
+        """What is open, of an account, a section or all: at a broker, held back, or unresolved; the oldest first."""
         found = [entry for trader in self._traders.values() for entry in trader.blotter.open()]
-        return tuple(entry for entry in found if account in {None, entry.intent.order.account})
+        wanted = None if account is None else {account, *self._sections.get(account, ())}
+        return tuple(entry for entry in found if wanted is None or entry.intent.order.account in wanted)
 
     def statuses(self) -> Mapping[str, int]:
         """How many open orders there are, by status."""
@@ -328,12 +330,15 @@ class OrderManager:
 
     # --- finding
 
-    def _account(self, name: AccountName | None) -> tuple[Trader, AccountSettings]:
+    def _account(self, name: AccountName | None, request: OrderRequest | None = None) -> tuple[Trader, AccountSettings]:
+        """An account by its name, or by its section's: of a section, the one for a request's instrument, if any is."""
         if name is None:
             if len(self._sections) != 1:
-                raise RunError(f"say which account: {', '.join(reversed(self._sections)) or 'none is configured'}")
-            name = next(iter(self._sections.values()))
-        name = self._sections.get(name, name)
+                raise RunError(f"say which account: {', '.join(self._sections) or 'none is configured'}")
+            name = AccountName(next(iter(self._sections)))
+        if lines := () if name in self._accounts else self._sections.get(name, ()):
+            fitting = [each for each in lines if request and self._accounts[each][1].isin == request.instrument]
+            name = (fitting or lines)[0]
         if name not in self._accounts:
             raise RunError(f"there is no account {name}; there are {', '.join(self._accounts)}")
         trader, account = self._accounts[name]
