@@ -668,6 +668,40 @@ def test_of_a_stop_that_ended_at_its_broker_with_a_rest_a_person_is_told_once(ne
     assert why == ("its price had come, and it is CANCELED with 6 that have not traded: nothing goes on for them")
 
 
+def entries_of(desk, trigger=4940):
+    """A sale by stop and a purchase far below, of which one cancels the other; ten shares are held."""
+    desk.manager.place(request(price=4965, quantity=10))
+    desk.rounds()
+    stop = request(side="sell", order_type="stop", price=None, trigger_price=trigger, quantity=10, role="entry")
+    return desk.manager.place_oco(OcoRequest(orders=(stop, request(price=4800, quantity=10))))
+
+
+def test_of_one_of_two_entries_that_ended_at_its_broker_with_a_rest_a_person_is_told(near):
+    stop, other = entries_of(near)
+    is_thin(near, 4930, 4)
+    near.rounds(3)
+    assert near.held() == 6
+    assert near.manager.track(other.order_id).status is S.CANCELED
+    assert near.interventions == []
+    state = near.manager.entry(stop.order_id).state
+    near.broker.cancel(state.venue_order_id)
+    near.rounds(3)
+    ((name, why),) = near.interventions
+    assert name == state.order.client_order_id
+    assert "it is CANCELED with 6 that have not traded" in why
+
+
+def test_of_one_of_two_entries_that_gave_way_to_the_other_nobody_is_told(near):
+    stop, other = entries_of(near)
+    near.quote(4795, 4800, bid_quantity=D(4))
+    near.broker.send = raising(NotSent("connection refused"), [])
+    near.trade(4800, 100)
+    near.rounds(6)
+    assert near.manager.track(other.order_id).status is S.FILLED
+    assert [why for _, why in near.interventions if "nothing goes on" in why] == []
+    assert near.manager.track(stop.order_id).status in {S.DENIED, S.REJECTED}
+
+
 def test_of_a_stop_that_was_canceled_as_asked_nobody_is_told(near):
     protect(near, alone=True)
     is_thin(near, 4930, 4)

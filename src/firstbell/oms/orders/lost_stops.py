@@ -1,6 +1,7 @@
-"""Stops that waited alone, were let go, and have not done their work: held back anew, or a person is told.
+"""Stops that were let go and have not done their work: held back anew, or a person is told.
 
-Those that belong with others are looked after with these (`firstbell.oms.orders.contingency`).
+That is of those that waited alone. Those that belong with others are looked after with these
+(`firstbell.oms.orders.contingency`); only of entries of which one was to trade, nothing is left then that could be.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from firstbell.model.instant import instant
 from firstbell.model.money import grouped
 from firstbell.model.order_status import DONE, NEVER_PLACED, ReportKind
 from firstbell.oms.orders.blotter import never_came
+from firstbell.oms.orders.requests import end_one_position
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +41,8 @@ class LostStops:
         self._let_go: dict[ClientOrderId, bool] = {}
 
     def let_go(self, entry: Entry) -> None:
-        """One leaves now, by this process; of one that belongs with others nothing is remembered."""
-        if waited_alone(entry):
+        """One leaves now, by this process; of an exit that belongs with others nothing is remembered."""
+        if self._is_looked_after(entry):
             self._let_go[entry.intent.plan_id] = True
 
     def kept(self, entry: Entry) -> None:
@@ -58,11 +60,12 @@ class LostStops:
         """
         blotter = self._trader.blotter
         for each in (*blotter.unresolved(), *blotter.working()):
-            if (each.state.triggered or each.state.unresolved) and waited_alone(each):
+            if (each.state.triggered or each.state.unresolved) and self._is_looked_after(each):
                 self._let_go.setdefault(each.intent.plan_id, False)
         for plan_id, here in tuple(self._let_go.items()):
             entry = blotter.plan(plan_id)
-            if entry is not None and never_came(entry) and (here or self._is_recent(entry)):
+            lost = entry is not None and never_came(entry) and waited_alone(entry)
+            if entry is not None and lost and (here or self._is_recent(entry)):
                 if not blotter.unresolved():
                     self._renew(entry)
             elif entry is None or entry.state.status in DONE:
@@ -71,14 +74,21 @@ class LostStops:
                 if entry is not None and (here or not self._trader.context.journal.alive(entry.owner)):
                     self._tell(entry)
 
+    def _is_looked_after(self, entry: Entry) -> bool:
+        """Whether it waited for its price, and nobody else tells of it: alone, or among entries of which one trades."""
+        group = entry.intent.order.instructions.group
+        if waited_alone(entry) or group is None or not entry.intent.order.order_type.waits:
+            return waited_alone(entry)
+        return not end_one_position([each.intent.order for each in self._trader.blotter.family(group)])
+
     def _is_recent(self, entry: Entry) -> bool:
         left_at = entry.state.submitted_at
         return left_at is not None and instant(self._trader.context.clock.wall_ns()) - left_at < _RECENT
 
     def _tell(self, entry: Entry) -> None:
         state = entry.state
-        if state.unresolved:
-            # It was given up with its day, and told of then.
+        if state.unresolved or (never_came(entry) and not waited_alone(entry)):
+            # It was given up with its day, and told of then; or it is held back anew with those that it belongs with.
             return
         if never_came(entry):
             why = f"its price had come, and it never came to its broker: {state.reason}"
