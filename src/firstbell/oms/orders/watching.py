@@ -21,7 +21,7 @@ from firstbell.oms.orders.lost_cancels import LostCancels
 from firstbell.oms.orders.row_reports import Waiting, reports_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import date, datetime
 
     from firstbell.brokers.base import Broker, VenueOrder
@@ -115,9 +115,9 @@ class Watch:
             self.failures = 0
             is_today = day == self._context.today()
             now = self._as_they_stand(entries) if is_today and self._trades.count(entries, rows) else entries
-            shown += self._compare(now, rows)
             there = _shown_in(rows, now)
-            self._reports.shown(there, asked_at)
+            shown += self._compare(there)
+            self._reports.shown((entry for entry, _ in there), asked_at)
             if is_today and self.heard_at is not None and len(there) == len(now):
                 self._reports.all_shown(Look(self.heard_at, asked_at))
             self._ask(now, rows)
@@ -143,26 +143,17 @@ class Watch:
     def _as_they_stand(self, entries: Sequence[Entry]) -> list[Entry]:
         return [self._blotter.known(entry.intent.order.client_order_id) or entry for entry in entries]
 
-    def _compare(self, entries: Sequence[Entry], rows: Sequence[VenueOrder]) -> list[ClientOrderId]:
+    def _compare(self, shown_now: Iterable[tuple[Entry, VenueOrder]]) -> list[ClientOrderId]:
         """Write down what rows tell of orders that their broker has.
 
         Returns:
             Those that are to be canceled and that the list shows at work.
         """
-        by_name = {row.venue_order_id: row for row in rows}
-        by_ours = {row.client_order_id: row for row in rows if row.client_order_id is not None}
         at_ns, at = self._context.clock.monotonic_ns(), instant(self._context.clock.wall_ns())
         told: list[list[ExecutionReport]] = []
         shown: list[ClientOrderId] = []
-        for entry in entries:
+        for entry, row in shown_now:
             state = entry.state
-            if state.status not in PLACED:
-                continue
-            row = None if state.venue_order_id is None else by_name.get(state.venue_order_id)
-            row = row or by_ours.get(entry.intent.order.client_order_id)
-            if row is None:
-                _log.info("%s works, and is not in the list of the day", entry.intent.order.client_order_id)
-                continue
             if row.working and state.status is OrderStatus.PENDING_CANCEL:
                 shown.append(entry.intent.order.client_order_id)
             has_price = self._has_price(entry.intent.order)
@@ -190,13 +181,19 @@ class Watch:
             self._late.tell(report.client_order_id)
 
 
-def _shown_in(rows: Sequence[VenueOrder], entries: Sequence[Entry]) -> list[Entry]:
-    """The orders that their broker has and a list shows: what it tells of them has been written down."""
-    names = {row.venue_order_id for row in rows}
-    ours = {row.client_order_id for row in rows if row.client_order_id is not None}
-    return [
-        entry
-        for entry in entries
-        if entry.state.status in PLACED
-        and (entry.state.venue_order_id in names or entry.intent.order.client_order_id in ours)
-    ]
+def _shown_in(rows: Sequence[VenueOrder], entries: Sequence[Entry]) -> list[tuple[Entry, VenueOrder]]:
+    """The orders that their broker has and a list shows, each with its row."""
+    by_name = {row.venue_order_id: row for row in rows}
+    by_ours = {row.client_order_id: row for row in rows if row.client_order_id is not None}
+    found = []
+    for entry in entries:
+        state, name = entry.state, entry.intent.order.client_order_id
+        if state.status not in PLACED:
+            continue
+        row = None if state.venue_order_id is None else by_name.get(state.venue_order_id)
+        row = row or by_ours.get(name)
+        if row is None:
+            _log.info("%s works, and is not in the list of the day", name)
+        else:
+            found.append((entry, row))
+    return found
