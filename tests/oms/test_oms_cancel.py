@@ -138,6 +138,12 @@ def test_an_unanswered_request_stays_pending_while_the_list_shows_it_at_work(jou
     assert "the cancel got no answer" in caplog.text
 
 
+def test_whoever_is_being_ended_waits_for_no_list(journal, stepped_clock):
+    entry, book = placed(journal, *ACCEPTED), Book(journal, NoAnswer("cut"), list_error=AssertionError("it is asked"))
+    ended = cancel(entry, book, journal, stepped_clock, "later", is_ending=lambda: True)
+    assert ended.state.status is OrderStatus.PENDING_CANCEL
+
+
 def test_a_list_that_cannot_be_read_leaves_it_pending(journal, stepped_clock):
     entry = placed(journal, *ACCEPTED)
     ended = cancel(entry, Book(journal, list_error=NoAnswer("down")), journal, stepped_clock, "later")

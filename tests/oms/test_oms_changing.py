@@ -9,10 +9,12 @@ from oms_desk import ISIN, Desk, request
 
 from firstbell.brokers.base import Outcome
 from firstbell.errors import CaptchaError, NoAnswer, NotSent, Refused, RunError
+from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.terms import AttemptOutcome, OrderType
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.risk.checks import Limits
+from firstbell.risk.trading_state import Halt, HaltFile
 from firstbell.risk.verdict import ErrorCode
 
 D = Decimal
@@ -338,3 +340,28 @@ def test_one_that_has_ended_is_not_said_to_have_its_terms_already(desk):
     desk.manager.cancel(name)
     with pytest.raises(RunError, match="nothing to change"):
         desk.manager.replace(name, price=4860)
+
+
+# --- whoever is being ended
+
+
+@pytest.mark.parametrize("is_halt", [False, True])
+@pytest.mark.parametrize("what", ["cancel", "replace"])
+def test_whoever_is_being_ended_waits_for_no_list(desk, what, is_halt):
+    name = desk.manager.place(request(price=4850)).order_id
+    looks, orders = [], desk.broker.orders
+    desk.broker.orders = lambda day: (looks.append(day), orders(day))[1]
+
+    def hangs(*_args, **_options):
+        if is_halt:
+            HaltFile.of(desk.folder).write(Halt(instant(desk.clock.wall_ns()), "somebody", "so"))
+        else:
+            desk.interrupt.stop()
+        raise NoAnswer("the answer did not come")
+
+    desk.broker.cancel = desk.broker.lost = hangs
+    if what == "cancel":
+        assert desk.manager.cancel(name).is_unresolved
+    else:
+        assert desk.manager.replace(name, price=4851).is_unresolved
+    assert bool(looks) is is_halt

@@ -170,8 +170,8 @@ def cancel(shell: Shell, *, order: str) -> int:
             raise RunError(f"the login of {entry.intent.order.account} is not in the config any more")
         refusal, run_id = None, command_id(office)
         try:
-            with ending_in_order(office, run_id):
-                now = cancel_order(entry, broker, office.journal, office.clock, run_id)
+            with ending_in_order(office, run_id) as ending:
+                now = cancel_order(entry, broker, office.journal, office.clock, run_id, is_ending=lambda: ending.asked)
         except (BrokerError, CaptchaError) as error:
             now, refusal = find(office, entry.intent.order.client_order_id), redact(str(error))
         with may_have_come(now.intent.order.client_order_id, CANCEL_OF):

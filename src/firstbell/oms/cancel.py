@@ -16,6 +16,8 @@ from firstbell.oms.inquiry import Inquiry
 from firstbell.oms.unwritten import may_have_come
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firstbell.brokers.base import Broker
     from firstbell.clock import Clock
     from firstbell.journal.base import Entry, Journal
@@ -45,11 +47,27 @@ def why_not_canceled(status: OrderStatus, refusal: str | None = None) -> str | N
     return refusal or f"it was not canceled: it is {status}"
 
 
-def cancel(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id: RunId) -> Entry:
+def cancel(
+    entry: Entry,
+    broker: Broker,
+    journal: Journal,
+    clock: Clock,
+    run_id: RunId,
+    *,
+    is_ending: Callable[[], bool] = lambda: False,
+) -> Entry:
     """Take an order back, then look at the broker's list.
 
     An unanswered request leaves the order `PENDING_CANCEL`: it may still trade, and the list is asked again later. One
     that is held back here just never leaves.
+
+    Args:
+        entry: The order.
+        broker: Its broker.
+        journal: Where it stands.
+        clock: Both clocks.
+        run_id: Under which name this is written.
+        is_ending: Whether somebody has asked to end meanwhile: then no list is waited for.
 
     Returns:
         The order as it stands afterwards.
@@ -74,6 +92,8 @@ def cancel(entry: Entry, broker: Broker, journal: Journal, clock: Clock, run_id:
         with may_have_come(name, CANCEL_OF):
             inquiry.look([name])
         raise
+    if is_ending():
+        return journal.entry(name) or entry
     with may_have_come(name, CANCEL_OF):
         found = inquiry.look([name])
     return found[0] if found else entry

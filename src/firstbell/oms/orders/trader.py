@@ -261,8 +261,15 @@ class Trader:
         if entry.is_held_back:
             self.blotter.refresh(name)
         else:
-            with may_have_come(name, CANCEL_OF):
-                self.watch.look()
+            self._look(name, CANCEL_OF)
+
+    def _look(self, name: ClientOrderId, of_what: str) -> None:
+        """Look at the lists right after an order was asked to end, or to change; who is being ended does not wait."""
+        interrupt = self.context.interrupt
+        if interrupt.is_set() and not interrupt.is_halt:
+            return
+        with may_have_come(name, of_what):
+            self.watch.look()
 
     def _change_held(self, entry: Entry, wanted: Changed) -> None:
         report = self.sender.report(entry.intent.order.client_order_id, ReportKind.REPLACED)
@@ -295,8 +302,7 @@ class Trader:
         if outcome is not None and outcome.outcome is AttemptOutcome.ACCEPTED:
             return
         # Of one that was refused as well: it may have traded or ended meanwhile, and the list tells.
-        with may_have_come(name, CHANGE_OF):
-            self.watch.look()
+        self._look(name, CHANGE_OF)
         if outcome is not None and outcome.outcome is AttemptOutcome.REJECTED:
             raise Refused(outcome.message or "the broker said no", code=outcome.code)
 
