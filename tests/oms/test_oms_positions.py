@@ -179,15 +179,22 @@ def test_the_average_of_other_trades_says_nothing_of_an_order_whose_price_has_ch
     assert desk.held().cost == 10 * 5800 + 10 * 5900
 
 
-def test_the_price_to_which_another_process_has_changed_an_order_is_heard_of(desk, tmp_path, stepped_clock):
+@pytest.mark.parametrize("traded", [0, 10])
+def test_the_price_to_which_another_process_has_changed_an_order_is_heard_of(
+    desk, tmp_path, stepped_clock, monkeypatch, traded
+):
     desk.order("a")
-    assert desk.held() is None
+    if traded:
+        desk.sum("a", traded)
+    else:
+        # Nothing has to be read anew for that.
+        monkeypatch.setattr(desk.book, "rebuild", lambda: pytest.fail("it was read anew"))
     other = SqliteJournal(tmp_path / "journal.db", stepped_clock)
     other.append([ExecutionReport("a", "elsewhere", ReportKind.REPLACED, desk.now, price=Decimal(5900))])
     other.close()
     desk.book.refresh()
-    desk.sum("a", 10)
-    assert desk.held().average_price == 5900
+    desk.sum("a", traded + 10)
+    assert desk.held().cost == traded * 5860 + 10 * 5900
 
 
 def test_the_rest_of_a_sum_counts_at_the_average_of_what_was_priced(desk):

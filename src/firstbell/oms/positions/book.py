@@ -196,16 +196,21 @@ class PositionBook:
         if self._is_behind:
             # Whoever asks next has it read.
             return
-        told: set[ClientOrderId] = set()
+        told: dict[ClientOrderId, list[ExecutionReport]] = {}
         while True:
             self._seq, reports = self._journal.reports_after(self._seq)
             if not reports:
                 break
-            told |= {each.client_order_id for each in reports if _matters(each)}
-        for name in told:
+            for report in filter(_matters, reports):
+                told.setdefault(report.client_order_id, []).append(report)
+        for name, reports_of_one in told.items():
             entry = self._journal.entry(name)
             with self._lock:
                 tally = self._working.get(name) or self._done.get(name)
+                if tally is not None and not tally.filled:
+                    # As long as nothing has traded of it, its changes change nothing else.
+                    for report in filter(_changes_only, reports_of_one):
+                        self._tell(tally, report, report.at)
                 # What cannot be counted is missing here for good: reading it anew once is enough.
                 self._is_behind = self._is_behind or (entry is not None and _is_unknown(entry.state, tally))
 
@@ -401,6 +406,10 @@ class PositionBook:
 def _matters(report: ExecutionReport) -> bool:
     """Whether a report changes a position, or what is made of the next one on its order."""
     return report.fill is not None or not (report.cum_qty is report.price is report.quantity is None)
+
+
+def _changes_only(report: ExecutionReport) -> bool:
+    return report.fill is None and report.cum_qty is None
 
 
 def _is_unknown(state: OrderState, tally: Tally | None) -> bool:
