@@ -156,14 +156,14 @@ def test_what_no_rounds_are_made_for_is_left_to_others_and_a_person_is_told_once
         is_told.set()
 
     attendance = attended(desk, tell, patience_s=0.05)
-    attendance.round_made()
+    attendance.ended()
     assert is_told.wait(10)
     assert [kinds(desk, name)[-1] for name in names] == [K.HANDED_OVER] * 2
     ((name, why),) = told
     assert name in names
     assert why.endswith("it is left to `firstbell orders watch`, and protects nothing until that runs; with it 1 more")
     # Nothing is left here: nobody waits for anything.
-    attendance.round_made()
+    attendance.ended()
     assert not waiting()
 
 
@@ -171,10 +171,26 @@ def test_while_threads_make_rounds_nothing_is_left_to_others(desk):
     name = desk.manager.place(request(**STOP)).order_id
     attendance = attended(desk, lambda *_: None, patience_s=0.05)
     attendance.begun()
-    attendance.round_made()
+    with attendance.at_work():
+        pass
     assert not waiting()
     assert kinds(desk, name)[-1] is K.INITIALIZED
     attendance.ended()
+    while left := waiting():
+        left[0].join(10)
+    assert kinds(desk, name)[-1] is K.HANDED_OVER
+
+
+def test_what_takes_long_is_no_rest(desk):
+    name = desk.manager.place(request(**STOP)).order_id
+    attendance = attended(desk, lambda *_: None, patience_s=0.05)
+    attendance.ended()
+    with attendance.at_work():
+        # It is looked several times, each time after the patience.
+        for _ in range(3):
+            (looking,) = waiting()
+            looking.join(10)
+        assert kinds(desk, name)[-1] is K.INITIALIZED
     while left := waiting():
         left[0].join(10)
     assert kinds(desk, name)[-1] is K.HANDED_OVER

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import FirstbellError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from firstbell.journal.base import Entry
     from firstbell.oms.orders.trader import Trader
@@ -45,6 +46,7 @@ class Attendance:
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
         self._attended_at = time.monotonic()
+        self._at_work = 0
         self._is_lasting = False
         self._is_closed = False
 
@@ -55,13 +57,22 @@ class Attendance:
     def ended(self) -> None:
         """They make none any more."""
         self._is_lasting = False
-        self.round_made()
+        with self.at_work():
+            pass
 
-    def round_made(self) -> None:
-        """A round has been made, or something been asked for that is followed by rounds as a rule."""
-        self._attended_at = time.monotonic()
-        if not self._is_lasting and self._patience_s is not None:
-            self._wait(self._patience_s)
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """While a round is made, or something is done that is followed by rounds as a rule."""
+        with self._lock:
+            self._at_work += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_work -= 1
+            self._attended_at = time.monotonic()
+            if not self._is_lasting and self._patience_s is not None:
+                self._wait(self._patience_s)
 
     def close(self) -> None:
         """Leave to others at once what is held back here: no round is made any more."""
@@ -89,7 +100,7 @@ class Attendance:
             self._timer = None
             if self._is_lasting or self._is_closed:
                 return
-            left_s = self._attended_at + patience_s - time.monotonic()
+            left_s = patience_s if self._at_work else self._attended_at + patience_s - time.monotonic()
             if left_s > 0:
                 self._look_in(left_s, patience_s)
                 return

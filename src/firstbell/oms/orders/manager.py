@@ -104,7 +104,8 @@ class OrderManager:
         for trader in self._traders.values():
             trader.load()
         self._attendance = Attendance(tuple(self._traders.values()), context.intervene, patience_s)
-        self._attendance.round_made()
+        # What was taken over from dead processes is held back here now.
+        self._attendance.ended()
 
     # --- placing
 
@@ -158,9 +159,8 @@ class OrderManager:
     @contextmanager
     def _placing(self) -> Iterator[None]:
         """Entered while an order is placed: what can wait is not done meanwhile, and what is held back is attended."""
-        with self._context.in_hand:
+        with self._attendance.at_work(), self._context.in_hand:
             yield
-        self._attendance.round_made()
 
     # --- changing
 
@@ -271,9 +271,9 @@ class OrderManager:
         Raises:
             JournalError: Something could not be written down.
         """
-        for rounds in self._rounds.values():
-            rounds.round()
-        self._attendance.round_made()
+        with self._attendance.at_work():
+            for rounds in self._rounds.values():
+                rounds.round()
         self._end_round()
 
     def _end_round(self) -> None:
