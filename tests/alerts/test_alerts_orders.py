@@ -215,7 +215,7 @@ def test_an_order_is_told_with_the_terms_that_it_has_now(alerts, said):
     ("before", "kind"),
     [
         ((), K.INITIALIZED), ((), K.SUBMITTED), (SENT, K.REFUSED), (AT_BROKER, K.PENDING_CANCEL),
-        (AT_BROKER, K.PENDING_REPLACE), ((), K.TAKEN_OVER),
+        (AT_BROKER, K.PENDING_REPLACE), ((), K.TAKEN_OVER), ((), K.HANDED_OVER),
     ],
 )  # fmt: skip
 def test_steps_on_the_way_are_not_told(said, before, kind):

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from journal_orders import intent, report
 
-from firstbell.journal.base import Entry, Owner
+from firstbell.journal.base import HELD_NS, Entry, Owner
 from firstbell.journal.claims import OUT_OF_SIGHT_NS, Decision, decide, stands_against
 from firstbell.model.order import fold
 from firstbell.model.order_status import ReportKind
@@ -73,6 +74,18 @@ def test_what_has_come_to_an_end_has_no_owner(owner, kinds, answer):
 def test_what_has_left_is_never_denied():
     verdict = judge(held(ALSO_HERE, ReportKind.SUBMITTED), BELL_NS - 2 * OUT_OF_SIGHT_NS)
     assert (verdict.answer, verdict.report) == (Decision.TAKEN, ReportKind.UNRESOLVED)
+
+
+@pytest.mark.parametrize("owner", [HERE, ALSO_HERE, ELSEWHERE])
+def test_what_its_owner_has_left_to_others_is_taken_over_though_he_lives(owner):
+    waiting = replace(held(owner, ReportKind.HANDED_OVER), intent=intent(bell_ns=HELD_NS))
+    verdict = judge(waiting, BELL_NS, alive=True)
+    assert (verdict.answer, verdict.report) == (Decision.FREE, ReportKind.TAKEN_OVER)
+    assert not stands_against(waiting, HERE, BELL_NS, lambda _: True)
+
+
+def test_what_is_to_leave_at_a_bell_is_left_to_nobody():
+    assert judge(held(ALSO_HERE, ReportKind.HANDED_OVER), BELL_NS - 1, alive=True).answer is Decision.TAKEN
 
 
 def test_our_own():

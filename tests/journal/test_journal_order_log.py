@@ -181,7 +181,7 @@ def test_a_brackets_exit_counts_what_went_on_for_its_refused_entry(journal, log)
     assert [line["pnl"] for line in log.written if line["event"] == "entry"] == [None] * 4
 
 
-@pytest.mark.parametrize("kind", [K.DENIED, K.WITHDRAWN, K.TAKEN_OVER])
+@pytest.mark.parametrize("kind", [K.DENIED, K.WITHDRAWN, K.TAKEN_OVER, K.HANDED_OVER])
 def test_what_never_left(journal, log, kind):
     claim(journal)
     journal.append([report(kind, reason="why")])
