@@ -77,8 +77,8 @@ class MortalJournal:
         self._journal = journal
         self._deeds = deeds
 
-    def claim(self, *args):
-        return self._deeds.do(self._journal.claim, *args)
+    def claim(self, *args, **options):
+        return self._deeds.do(self._journal.claim, *args, **options)
 
     def append(self, reports, **options):
         return self._deeds.do(self._journal.append, reports, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from decimal import Decimal
 
@@ -9,9 +10,15 @@ import pytest
 from oms_desk import ISIN, request
 
 from firstbell.errors import JournalError
+from firstbell.journal.base import Owner
+from firstbell.journal.owner import _started as started
+from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
+from firstbell.model.instant import instant
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.order_status import OrderStatus, ReportKind
+from firstbell.model.report import ExecutionReport
+from firstbell.oms.cancel import withdraw
 from firstbell.oms.orders.attendance import Attendance
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 
@@ -118,6 +125,67 @@ def test_what_another_process_has_just_taken_back_keeps_nothing_else_from_being_
     here.close()
     assert kinds(desk, names[1])[-1] is K.WITHDRAWN
     assert [kinds(desk, name)[-1] for name in names[::2]] == [K.HANDED_OVER] * 2
+
+
+def two_processes(desk):
+    """Two that live, the later one the desk's own; their managers."""
+    managers = []
+    for owner in (this_process(), Owner(this_process().host, os.getppid(), started(os.getppid()))):
+        desk.reopened(owner=owner)
+        managers.append(desk.manager)
+    return managers
+
+
+def make_rounds(desk, *managers, count=3):
+    for _ in range(count):
+        desk.clock.sleep(2)
+        for manager in managers:
+            manager.poll()
+
+
+@pytest.mark.parametrize("what", ["cancel", "change"])
+def test_what_was_done_to_one_just_before_it_is_taken_over_stands(desk, what):
+    watcher, script = two_processes(desk)
+    name = script.place(request(**STOP)).order_id
+    script.close()
+    (trader,) = watcher.traders
+    look = trader.watch.look
+
+    def meanwhile():
+        # Between what the watcher has heard of and its taking over.
+        trader.watch.look = look
+        if what == "cancel":
+            withdraw(desk.journal.entry(name), desk.journal, desk.clock, "elsewhere")
+        else:
+            at = instant(desk.clock.wall_ns())
+            desk.journal.append([ExecutionReport(name, "elsewhere", K.REPLACED, at, trigger_price=D(4700))])
+
+    trader.watch.look = meanwhile
+    make_rounds(desk, watcher)
+    assert [entry.state.trigger_price for entry in watcher.orders()] == ([] if what == "cancel" else [4700])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_bracket_of_which_two_processes_hold_parts_comes_to_one_of_them(desk, order):
+    managers = two_processes(desk)
+    legs = managers[0].place_bracket(
+        BracketRequest(entry=request(quantity=10, price=4870), take_profit=4950, stop_loss=4845)
+    )
+    exits = [leg.order_id for leg in legs[1:]]
+    ((first,), (second,)) = (manager.traders for manager in managers)
+    first.holding.hand_over()
+    # Each is quicker than the other with one of them.
+    for trader, name in zip((first, second)[::order], exits, strict=True):
+        trader.holding.hold_anew(desk.journal.entry(name))
+    first.hear()
+    second.hear()
+    assert len(first.holding.ours) == len(second.holding.ours) == 1
+    make_rounds(desk, *managers)
+    falls(desk)
+    make_rounds(desk, *managers, count=8)
+    assert desk.held() == 0
+    assert sum(row.filled_qty for row in desk.at_venue() if row.side == "sell") == 10
+    assert desk.interventions == []
 
 
 def test_a_group_of_a_closed_manager_is_looked_after_as_a_whole(desk):

@@ -468,11 +468,11 @@ def test_what_was_never_claimed_of_a_group_comes_to_it_when_it_is_asked_for_agai
     asked = exits_of(desk)
     claim, claimed = desk.journal.claim, []
 
-    def die(*args):
+    def die(*args, **options):
         if claimed:
             raise Killed
         claimed.append(args)
-        return claim(*args)
+        return claim(*args, **options)
 
     desk.journal.claim = die
     with pytest.raises(Killed):

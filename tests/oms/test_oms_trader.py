@@ -269,7 +269,9 @@ def test_one_that_cannot_be_held_anew_is_told_so(desk):
     # It is ours, and held already.
     assert not trader.holding.hold_anew(entry)
     desk.manager.cancel(name)
-    assert trader.holding.hold_anew(entry)
+    # By what was known before it was taken back nothing is held.
+    assert not trader.holding.hold_anew(entry)
+    assert trader.holding.hold_anew(desk.manager.entry(name))
     assert desk.manager.entry(f"{name}-r2").is_held_back
     assert not desk.manager.entry(f"{name}-r2").state.triggered
 

@@ -86,6 +86,12 @@ class Entry:
         return self.state.known_ids if has_waited else self.intent.known_ids
 
     @property
+    def round(self) -> int:
+        """Which order of its plan it is: 1 for the first."""
+        name, plan_id = self.intent.order.client_order_id, self.intent.plan_id
+        return 1 if name == plan_id else int(name.rpartition("-r")[2])
+
+    @property
     def is_held_back(self) -> bool:
         """Whether it is one that we hold back, and nothing of it has left."""
         return self.intent.bell_ns == HELD_NS and self.state.status is OrderStatus.INITIALIZED
@@ -188,9 +194,7 @@ def newest_round(entry: Entry, lookup: Callable[[ClientOrderId], Entry | None]) 
         lookup: Finds orders by name.
     """
     while entry.state.status in NEVER_PLACED:
-        plan_id, name = entry.intent.plan_id, entry.intent.order.client_order_id
-        round_ = 2 if name == plan_id else int(name.rpartition("-r")[2]) + 1
-        later = lookup(ClientOrderId(f"{plan_id}-r{round_}"))
+        later = lookup(ClientOrderId(f"{entry.intent.plan_id}-r{entry.round + 1}"))
         if later is None:
             break
         entry = later
@@ -229,8 +233,19 @@ class Journal(Protocol):
         """The run begun last."""
         ...
 
-    def claim(self, intent: Intent, run_id: RunId, owner: Owner) -> ClaimAnswer:
-        """Claim a plan, durably, against every other process: the one door through which an order becomes sendable."""
+    def claim(self, intent: Intent, run_id: RunId, owner: Owner, *, where: OrderState | None = None) -> ClaimAnswer:
+        """Claim a plan, durably, against every other process: the one door through which an order becomes sendable.
+
+        Args:
+            intent: The order.
+            run_id: Under which name it is written.
+            owner: Who claims it.
+            where: How the plan's newest order has to stand, where the claim goes on for it and it may not stand
+                otherwise.
+
+        Raises:
+            ReportMisfit: It does not, and nothing was written.
+        """
         ...
 
     def append(self, reports: Sequence[ExecutionReport], *, where: OrderState | None = None) -> None:

@@ -127,11 +127,11 @@ class SqlJournal:
         rows = self._rows("SELECT * FROM runs ORDER BY seq DESC LIMIT 1")
         return read_run(rows[0]) if rows else None
 
-    def claim(self, intent: Intent, run_id: RunId, owner: Owner) -> ClaimAnswer:
+    def claim(self, intent: Intent, run_id: RunId, owner: Owner, *, where: OrderState | None = None) -> ClaimAnswer:
         """Claim a plan, durably. Processes that claim plans of one login at once are served one after another."""
         with self._noticing():
             answer, told, left = self._store.write(
-                lambda session: self._claim(session, intent, run_id, owner), (intent.plan_id, intent.login)
+                lambda session: self._claim(session, intent, run_id, owner, where), (intent.plan_id, intent.login)
             )
             if isinstance(answer, Claimed):
                 self._known.put(answer.order.client_order_id, Known(intent.plan_id, 1, OrderState(answer.order)))
@@ -199,12 +199,14 @@ class SqlJournal:
         return seq, tuple(_read_report(row) for row in rows if row["run_id"] != but_of)
 
     def _claim(
-        self, session: Session, intent: Intent, run_id: RunId, owner: Owner
+        self, session: Session, intent: Intent, run_id: RunId, owner: Owner, where: OrderState | None
     ) -> tuple[ClaimAnswer, Told, Entry | None]:
         """The answer, what was written, and the order that was taken over, if one was."""
         told: Told = []
         newest = session.rows("SELECT * FROM orders WHERE plan_id = ? ORDER BY round DESC LIMIT 1", (intent.plan_id,))
         held = _read(session, newest)[0] if newest else None
+        if where is not None and (held is None or held.state != where):
+            raise ReportMisfit(f"{intent.plan_id} does not stand any more as it did")
         now_ns, out_of_sight_ns = self._clock.wall_ns(), self._store.out_of_sight_ns
         here = this_process().host
         verdict = decide(held, owner, now_ns, session.alive, out_of_sight_ns=out_of_sight_ns, here=here)

@@ -123,7 +123,10 @@ class Blotter:
         _keep(self._unresolved, name, entry, needs_asking(entry))
         _keep(self._held_back, name, entry, entry.is_held_back)
         _keep(self._in_hand, name, entry, entry.state.status in IN_HAND and not entry.is_held_back)
-        self._plans[entry.intent.plan_id] = name
+        newest = self.known(self._plans.get(entry.intent.plan_id, name))
+        if newest is None or newest.round <= entry.round:
+            # An earlier round may be heard of after a later one.
+            self._plans[entry.intent.plan_id] = name
         family = family_of(entry)
         if family is not None and name not in (members := self._families.setdefault(family, [])):
             members.append(name)
@@ -334,8 +337,10 @@ def never_came(entry: Entry) -> bool:
 
 
 def entries_by_plan(entries: Iterable[Entry]) -> dict[ClientOrderId, Entry]:
-    """The newest order of each plan: a plan that was claimed again goes on under its later round."""
+    """The newest order of each plan, by whatever order: one that was claimed again goes on under its later round."""
     newest: dict[ClientOrderId, Entry] = {}
     for entry in entries:
-        newest[entry.intent.plan_id] = entry
+        known = newest.get(entry.intent.plan_id)
+        if known is None or known.round <= entry.round:
+            newest[entry.intent.plan_id] = entry
     return newest

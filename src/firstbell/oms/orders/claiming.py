@@ -51,13 +51,19 @@ class Claiming:
         self._watch = watch
         self._failed_writes = context.journal.failed_writes
 
-    def claim(self, order: Order, *, held: bool) -> Entry | OrderResponse:
+    def claim(self, order: Order, *, held: bool, where: OrderState | None = None) -> Entry | OrderResponse:
         """Claim an order, durably: the one door through which it becomes sendable.
+
+        Args:
+            order: The order.
+            held: Whether it is held back.
+            where: How its plan's newest order has to stand, where this one goes on for it.
 
         Returns:
             The order in the journal; or, where it may not be sent, how its plan stands.
 
         Raises:
+            ReportMisfit: The plan's newest order does not stand like that any more.
             JournalError: The journal cannot be read or written.
         """
         context = self._context
@@ -71,7 +77,7 @@ class Claiming:
             bell_ns=HELD_NS if held else context.clock.wall_ns(),
             known_ids=self.known_ids(),
         )
-        answer = self._claimed(intent)
+        answer = self._claimed(intent, where)
         if not isinstance(answer, Claimed):
             return self._not_claimed(answer, order.client_order_id)
         if answer.order is not order:
@@ -91,11 +97,11 @@ class Claiming:
             return frozenset()
         return self._watch.known_ids(_LIST_AGE_NS)
 
-    def _claimed(self, intent: Intent) -> ClaimAnswer:
+    def _claimed(self, intent: Intent, where: OrderState | None) -> ClaimAnswer:
         """Claim; where another process has an order of the login in hand just now, wait a moment until it has not."""
         context = self._context
         for _ in range(_TRIES):
-            answer = context.journal.claim(intent, context.run_id, context.owner)
+            answer = context.journal.claim(intent, context.run_id, context.owner, where=where)
             if not isinstance(answer, Held) or answer.ours or not self.is_in_hand(answer.entry) or self._wait():
                 break
         return answer

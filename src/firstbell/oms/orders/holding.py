@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from firstbell.journal.base import ReportMisfit
 from firstbell.model.identifiers import request_order_id
 from firstbell.model.order_status import ReportKind
+from firstbell.oms.orders.blotter import family_of
 from firstbell.oms.orders.response import OrderResponse
 from firstbell.oms.recovery import recover
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from decimal import Decimal
 
     from firstbell.journal.base import Entry
@@ -83,17 +84,27 @@ class Holding:
     def take_over(self) -> None:
         """Hold back anew what dead processes held, and what living ones have left to others.
 
+        Orders that belong together are held back by one process: where another one that lives holds an earlier one of
+        them, they are left to it, those of this process too.
+
         Raises:
             JournalError: The journal cannot be read or written.
         """
         self._judge_left_behind()
-        orphans = [entry for entry in self._blotter.held_back() if not entry.is_held_by(self._context.owner)]
-        if orphans and self._blotter.unresolved():
+        owner, held = self._context.owner, self._blotter.held_back()
+        others = [entry for entry in held if not entry.is_held_by(owner)]
+        if not others or self._blotter.unresolved():
             # Nothing of this login is claimed before it is known what became of that.
             return
-        alive = {owner: self._context.journal.alive(owner) for owner in {entry.owner for entry in orphans}}
-        for entry in orphans:
-            if entry.is_handed_over or not alive[entry.owner]:
+        alive = {each: self._context.journal.alive(each) for each in {entry.owner for entry in others}}
+        adrift = [entry for entry in others if entry.is_handed_over or not alive[entry.owner]]
+        theirs = _first_of_families(e for e in others if not e.is_handed_over and alive[e.owner])
+        ours = _first_of_families(self.ours)
+        elsewhere = {name for name, first in theirs.items() if name not in ours or first < ours[name]}
+        if lost := {each.intent.order.client_order_id for each in self.ours if _family(each) in elsewhere}:
+            self.hand_over(lost)
+        for entry in adrift:
+            if _family(entry) not in elsewhere:
                 self.hold_anew(entry)
 
     def _judge_left_behind(self) -> None:
@@ -120,7 +131,13 @@ class Holding:
             quantity=state.quantity,
             instructions=replace(entry.intent.order.instructions, trigger_price=state.trigger_price),
         )
-        taken = self._claiming.claim(order, held=True)
+        try:
+            taken = self._claiming.claim(order, held=True, where=state)
+        except ReportMisfit as error:
+            # Somebody has taken it back, changed it, or taken it over just now.
+            _log.info("%s", error)
+            self._blotter.refresh(entry.intent.order.client_order_id)
+            return False
         if isinstance(taken, OrderResponse):
             _log.warning("%s could not be taken over: %s", entry.intent.plan_id, taken.message)
             return False
@@ -156,6 +173,20 @@ class Holding:
             return False
         _log.warning("%s more shares were bought after %s had traded: %s is held back", quantity, plan_id, name)
         return True
+
+
+def _family(entry: Entry) -> str:
+    """The name under which an order, an entry with its exits, or a group is held back by one process."""
+    return family_of(entry) or entry.intent.plan_id
+
+
+def _first_of_families(entries: Iterable[Entry]) -> dict[str, ClientOrderId]:
+    """Of what is held back the first of each family, by the plans' names: the same for every process."""
+    first: dict[str, ClientOrderId] = {}
+    for entry in entries:
+        name, plan_id = _family(entry), entry.intent.plan_id
+        first[name] = min(plan_id, first.get(name, plan_id))
+    return first
 
 
 def _own_price(state: OrderState) -> Decimal:
