@@ -249,6 +249,42 @@ def test_while_threads_make_rounds_nothing_is_left_to_others(desk):
     assert kinds(desk, name)[-1] is K.HANDED_OVER
 
 
+def test_what_could_not_be_left_to_others_is_as_soon_as_it_can_be_and_a_person_is_told_once(desk, monkeypatch):
+    name = desk.manager.place(request(**STOP)).order_id
+    told, tries, append = [], threading.Semaphore(0), desk.journal.append
+
+    def fails(*args, **options):
+        tries.release()
+        return _fails(*args, **options)
+
+    monkeypatch.setattr(desk.journal, "append", fails)
+    attendance = attended(desk, lambda *words: told.append(words), patience_s=0.05)
+    attendance.ended()
+    assert all(tries.acquire(timeout=10) for _ in range(3))
+    monkeypatch.setattr(desk.journal, "append", append)
+    while left := waiting():
+        left[0].join(10)
+    assert kinds(desk, name)[-1] is K.HANDED_OVER
+    assert [each for each, _ in told] == [name, name]
+    assert "could not be left to others: the disk is full" in told[0][1]
+    assert "it is left to `firstbell orders watch`" in told[1][1]
+
+
+def test_who_makes_no_rounds_is_told_of_orders_as_they_stand(desk):
+    watcher, script = two_processes(desk)
+    names = [script.place(request(**STOP)).order_id for _ in range(4)]
+    (trader,) = script.traders
+    trader.holding.hand_over()
+    make_rounds(desk, watcher)
+    assert script.track(names[0]).order_id == f"{names[0]}-r2"
+    assert script.cancel(names[1]).status is S.DENIED
+    assert script.replace(names[2], trigger_price=4800).is_success
+    assert len(script.orders()) == 3
+    assert len(script.cancel_all()) == 3
+    make_rounds(desk, watcher)
+    assert watcher.orders() == ()
+
+
 def test_what_takes_long_is_no_rest(desk):
     name = desk.manager.place(request(**STOP)).order_id
     attendance = attended(desk, lambda *_: None, patience_s=0.05)
@@ -269,6 +305,9 @@ def test_a_journal_that_cannot_be_written_keeps_no_manager_from_closing(desk, mo
     monkeypatch.setattr(desk.journal, "append", _fails)
     desk.manager.close()
     assert "could not be left to others: the disk is full" in caplog.text
+    assert [why.rpartition(": ")[2] for _, why in desk.interventions] == [
+        "it protects nothing until this process has ended, and `firstbell orders watch` runs"
+    ]
 
 
 def _fails(*_args, **_options):

@@ -541,8 +541,10 @@ def test_one_that_has_just_been_let_go_is_not_taken_back_as_if_it_had_not(desk, 
     desk.quote(4830, 4840)
     desk.trade(4835, 10)
     desk.rounds()
+    (trader,) = other.manager.traders
     with pytest.raises(RunError, match="has just been let go"):
-        other.manager.cancel(name)
+        # By what has been heard of it here.
+        trader.cancel(trader.blotter.known(name))
     assert other.manager.entry(name).state.status in {S.ACCEPTED, S.FILLED}
     other.close()
 

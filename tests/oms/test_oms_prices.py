@@ -105,7 +105,7 @@ def test_an_instrument_is_asked_for_once_however_many_accounts_hold_it(stepped_c
     assert sorted(venue.asked[4:]) == [FOLD, MHRN]
     stepped_clock.sleep(24 * 3600)
     feed.read([("A", FOLD)])
-    assert venue.asked[6:] == [f"described {FOLD}", FOLD]
+    assert venue.asked[6:] == [FOLD, f"described {FOLD}"]
 
 
 def test_a_login_without_a_token_is_not_asked_and_another_of_the_broker_is(stepped_clock):

@@ -455,15 +455,27 @@ def test_trades_that_cannot_be_read_now_are_read_later(desk, fail):
     assert desk.manager.entry(name).state.avg_px == 4860
 
 
-def test_trades_that_are_never_named_are_asked_for_thirty_times(desk):
+@pytest.mark.parametrize("pause_s", [0.5, 2, 5])
+def test_trades_that_are_never_named_are_asked_for_longer_than_lists_lag_and_not_for_ever(desk, pause_s):
     name = desk.manager.place(request()).order_id
     asked = []
     desk.broker.fills = lambda _day: asked.append(1) or ()
     desk.trade(4860, 1000)
-    desk.rounds(50)
+    desk.rounds(400, pause_s=pause_s)
     state = desk.manager.entry(name).state
     assert (state.status, state.filled_qty, state.avg_px) == (S.FILLED, 1000, None)
-    assert len(asked) == 30
+    assert len(asked) * pause_s == pytest.approx(150, abs=2 * pause_s)
+
+
+def test_trades_that_are_told_as_late_as_lists_may_lag_are_counted(desk):
+    name, told = desk.manager.place(request()).order_id, desk.broker.fills
+    desk.broker.fills = lambda _day: ()
+    desk.trade(4860, 1000)
+    desk.rounds(37)
+    assert desk.manager.entry(name).state.avg_px is None
+    desk.broker.fills = told
+    desk.rounds()
+    assert desk.manager.entry(name).state.avg_px == 4860
 
 
 def test_once_every_trade_is_known_none_is_asked_for(desk):

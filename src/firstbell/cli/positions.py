@@ -113,9 +113,8 @@ class _Look:
             self._remember()
             now = exchange_now(self._office.clock, self._office.calendar.tz)
         stale_after = self._office.settings.positions.stale_after
-        has_opened = self._hours.on(now).has_opened(now)
         marks = DayMarks.load(self._office.state_dir, now.date())
-        marks = marks.seeing(standings, prices, now, has_opened=has_opened, stale_after=stale_after)
+        marks = marks.seeing(standings, prices, now, opened=self._hours.had_opened, stale_after=stale_after)
         views = [self._viewer.view(each, prices.get(each.key), marks.opening(each.key), now) for each in standings]
         holdings = {} if self._offline else self._holdings()
         if self._shell.json:

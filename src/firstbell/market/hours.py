@@ -77,6 +77,14 @@ class Hours:
         """The market's code."""
         return self.calendar.market
 
+    def had_opened(self, at: datetime) -> bool:
+        """Whether the market had begun to take orders by an aware instant, on that day.
+
+        Raises:
+            ValueError: As for `on`.
+        """
+        return self.on(at).has_opened(at)
+
     def on(self, now: datetime) -> MarketDay:
         """The day of an aware instant.
 

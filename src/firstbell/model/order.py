@@ -37,6 +37,8 @@ _CHANGE_ENDS: Final = frozenset({ReportKind.REPLACED, ReportKind.REPLACE_REJECTE
 
 LISTS_LAG: Final = timedelta(seconds=75)
 """So long after a cancel or a change a list may still show an order as before: lists are known to lag by 62 s."""
+LISTS_LAG_NS: Final = LISTS_LAG // timedelta(microseconds=1) * 1_000
+"""The same in ns."""
 
 
 @dataclass(frozen=True, slots=True)

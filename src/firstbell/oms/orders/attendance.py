@@ -49,10 +49,16 @@ class Attendance:
         self._at_work = 0
         self._is_lasting = False
         self._is_closed = False
+        self._failed: dict[str, str] = {}
 
     def begun(self) -> None:
         """From now on threads make rounds, until `ended`."""
         self._is_lasting = True
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether threads make rounds."""
+        return self._is_lasting
 
     def ended(self) -> None:
         """They make none any more."""
@@ -80,8 +86,13 @@ class Attendance:
             self._is_closed = True
             if self._timer is not None:
                 self._timer.cancel()
-        if held := self._hand_over():
+        held, failed = self._hand_over()
+        if held:
             _log.warning("%s stays held back, %s", held[0].intent.order.client_order_id, _left(held))
+        for name, why in failed.items():
+            self._tell(
+                name, f"{why}: it protects nothing until this process has ended, and `firstbell orders watch` runs"
+            )
 
     def _wait(self, patience_s: float) -> None:
         """Look once the patience is over, where nothing looks yet and anything is held back here."""
@@ -104,19 +115,30 @@ class Attendance:
             if left_s > 0:
                 self._look_in(left_s, patience_s)
                 return
-        if held := self._hand_over():
+        held, failed = self._hand_over()
+        if held:
             why = f"it is held back, and this process makes no rounds: it is {_left(held)}"
             self._tell(held[0].intent.order.client_order_id, why)
+        for name, why in failed.items():
+            if name not in self._failed:
+                self._tell(name, f"{why}: it protects nothing until that has been done, which is tried again")
+        self._failed = failed
+        if failed:
+            self._wait(patience_s)
 
-    def _hand_over(self) -> list[Entry]:
+    def _hand_over(self) -> tuple[list[Entry], dict[str, str]]:
+        """Leave to others what is held back; what that was, and by an order's name why some of it could not be."""
         held: list[Entry] = []
+        failed: dict[str, str] = {}
         for trader in self._traders:
             try:
                 with trader.lock:
                     held += trader.holding.hand_over()
             except FirstbellError as error:
-                _log.error("what is held back could not be left to others: %s", error)
-        return held
+                why = f"it is held back, this process makes no rounds, and it could not be left to others: {error}"
+                _log.error("login %s: %s", trader.login.key, why)
+                failed |= {trader.holding.ours[0].intent.order.client_order_id: why} if trader.holding.ours else {}
+        return held, failed
 
 
 def _left(held: Sequence[Entry]) -> str:

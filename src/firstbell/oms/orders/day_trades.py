@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError
+from firstbell.model.order import LISTS_LAG_NS
 from firstbell.model.order_status import DONE
 from firstbell.oms.lists import has_grown, listed_on
 from firstbell.oms.orders.loose_trades import is_alone, may_be_of, sum_of
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_TRIES: Final = 30
-"""So many rounds the trades of an order are asked for whose sum alone is known; some brokers never name them."""
+_ASKED_FOR_NS: Final = 2 * LISTS_LAG_NS
+"""For so long, in ns, the trades of an order are asked for whose sum alone is known: lists lag by less than half of it,
+and some brokers never name them."""
 
 
 class DayTrades:
@@ -58,6 +60,7 @@ class DayTrades:
         self._reports = reports
         self._has_price = has_price
         self._unpriced: dict[ClientOrderId, int] = {}
+        """Since when, on the monotonic clock, each is asked for."""
         self._tried: set[ClientOrderId] = set()
         self._names_orders: bool | None = None
         """Whether the broker says of its trades which order they are of; None until there is one."""
@@ -69,7 +72,8 @@ class DayTrades:
 
     def are_wanted_of(self, name: ClientOrderId, *, anew: bool = False) -> None:
         """More of an order has traded than has a price; `anew`: it has just been told."""
-        self._unpriced[name] = 0 if anew else self._unpriced.get(name, 0)
+        now_ns = self._context.clock.monotonic_ns()
+        self._unpriced[name] = now_ns if anew else self._unpriced.get(name, now_ns)
 
     def count(self, entries: Sequence[Entry], rows: Sequence[VenueOrder]) -> bool:
         """Write down the trades themselves where the list of orders tells of more: told once, with their prices.
@@ -114,7 +118,7 @@ class DayTrades:
             JournalError: They could not be written down.
         """
         self._find_unpriced()
-        self._unpriced = {name: tries for name, tries in self._unpriced.items() if self._is_unpriced(name)}
+        self._unpriced = {name: since for name, since in self._unpriced.items() if self._is_unpriced(name)}
         if not self._unpriced or (fills := self._read()) is None:
             return
         entries = [entry for name in self._unpriced if (entry := self._blotter.entry(name)) is not None]
@@ -123,8 +127,9 @@ class DayTrades:
         self._write_new(orders, of_order)
         self._price_sums(orders, of_order)
         self._price_loose(fills, list_of_today)
+        until_ns = self._context.clock.monotonic_ns() - _ASKED_FOR_NS
         self._unpriced = {
-            name: tries + 1 for name, tries in self._unpriced.items() if tries + 1 < _TRIES and self._is_unpriced(name)
+            name: since for name, since in self._unpriced.items() if since > until_ns and self._is_unpriced(name)
         }
 
     def _read(self) -> tuple[VenueFill, ...] | None:
@@ -157,7 +162,7 @@ class DayTrades:
             unpriced = entry.state.filled_qty > entry.state.priced_qty and name not in self._tried
             if unpriced and self._is_of_today(entry):
                 self._tried.add(name)
-                self._unpriced.setdefault(name, 0)
+                self._unpriced.setdefault(name, self._context.clock.monotonic_ns())
 
     def _price_sums(self, orders: Mapping[VenueOrderId, Entry], of_order: OfOrder) -> None:
         """Count what rows tell that name their order and are no single trades: they may be sums that grow."""

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from firstbell.config.order_settings import TradingMode
-from firstbell.errors import FirstbellError, RunError
+from firstbell.errors import FirstbellError, JournalError, RunError
 from firstbell.journal.base import newest_round
 from firstbell.model.broker_codes import PAPER
 from firstbell.model.identifiers import AccountName, ClientOrderId
@@ -237,6 +237,11 @@ class OrderManager:
 
     def orders(self, *, account: AccountName | None = None) -> tuple[Entry, ...]:
         """What is open, of an account, a section or all: at a broker, held back, or unresolved; the oldest first."""
+        if not self._attendance.is_lasting:
+            # Nobody else hears here of what other processes have written.
+            for trader in self._traders.values():
+                with trader.lock:
+                    trader.hear()
         found = [entry for trader in self._traders.values() for entry in trader.blotter.open()]
         wanted = None if account is None else {account, *self._sections.get(account, ())}
         return tuple(entry for entry in found if wanted is None or entry.intent.order.account in wanted)
@@ -354,8 +359,14 @@ class OrderManager:
             # As of a response that was denied. What is held back has no name of its broker's either, and is not meant.
             raise RunError("there is no order without a name: it was denied before it got one")
         for trader in self._traders.values():
-            if (entry := trader.blotter.known(ClientOrderId(order_id))) is not None:
-                return trader, newest_round(entry, trader.blotter.entry)
+            if (known := trader.blotter.known(ClientOrderId(order_id))) is not None:
+                try:
+                    # As it stands now: another process may have taken it over.
+                    now = trader.blotter.refresh(known.intent.order.client_order_id) or known
+                    return trader, newest_round(now, trader.blotter.refresh)
+                except JournalError as error:
+                    _log.warning("as it was known last: %s", error)
+                    return trader, newest_round(known, trader.blotter.known)
         found = [
             (trader, entry)
             for trader in self._traders.values()

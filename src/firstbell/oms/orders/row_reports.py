@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from firstbell.model.order import LISTS_LAG
+from firstbell.model.order import LISTS_LAG, LISTS_LAG_NS
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.lists import reading, reason_of
@@ -28,8 +27,7 @@ _ASKED: Final = {
     OrderStatus.PENDING_REPLACE: (ReportKind.REPLACE_REJECTED, "the list shows its old terms, long after the change"),
 }
 _LOOKS: Final = 4
-_LONG_NS: Final = LISTS_LAG // timedelta(microseconds=1) * 1_000
-"""So many looks over so long a time, in ns, and what was asked for has not been heard: lists lag by less."""
+"""So many looks, over as long a time as lists may lag, and what was asked for has not been heard."""
 
 
 @dataclass(slots=True)
@@ -47,7 +45,7 @@ class Waiting:
         if before != asked_at:
             looks, since_ns = 0, at_ns
         self._since[name] = (looks + 1, since_ns, asked_at)
-        return looks + 1 >= _LOOKS and at_ns - since_ns >= _LONG_NS
+        return looks + 1 >= _LOOKS and at_ns - since_ns >= LISTS_LAG_NS
 
     def ended(self, name: ClientOrderId) -> None:
         """Nothing is being waited for any more."""

@@ -12,7 +12,7 @@ from firstbell.model.identifiers import AccountName, InstrumentId
 from firstbell.oms import small_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import date, datetime, timedelta
     from pathlib import Path
     from typing import Self
@@ -56,7 +56,7 @@ class DayMarks:
         prices: Mapping[PositionKey, MarketPrice],
         now: datetime,
         *,
-        has_opened: bool,
+        opened: Callable[[datetime], bool],
         stale_after: timedelta,
     ) -> Self:
         """The marks once positions have been looked at.
@@ -69,7 +69,8 @@ class DayMarks:
             standings: The positions.
             prices: What they are worth now.
             now: The time, aware.
-            has_opened: Whether the market has begun to take orders on this day.
+            opened: Whether the market had begun to take orders by an instant. A price that was read before that says
+                nothing of the close of the day before, however fresh it is.
             stale_after: From which age on a price is stale, and says nothing.
         """
         openings, before = dict(self.openings), dict(self.before)
@@ -78,7 +79,7 @@ class DayMarks:
             if each.opening.is_flat or each.key in openings or price is None or price.is_stale(now, stale_after):
                 continue
             seen = before.setdefault(each.key, price.price)
-            if has_opened:
+            if opened(now) and opened(price.at):
                 openings[each.key] = seen if price.reference is None else price.reference
         return replace(self, openings=openings, before=before)
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from firstbell.model.order import LISTS_LAG
+from firstbell.model.order import LISTS_LAG_NS
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
-
-LAG_NS: Final = LISTS_LAG // timedelta(microseconds=1) * 1000
-"""In ns."""
 
 
 class Lasting:
@@ -24,7 +20,7 @@ class Lasting:
     def has_lasted(self, what: Hashable, at_ns: int) -> bool:
         """Whether it has been so for as long as lists lag; it is so now, at an instant of the monotonic clock."""
         since = self._now[what] = self._since.get(what, at_ns)
-        return at_ns - since >= LAG_NS
+        return at_ns - since >= LISTS_LAG_NS
 
     def end_round(self) -> None:
         """All that is so now has been said."""

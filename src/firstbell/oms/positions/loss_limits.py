@@ -17,7 +17,7 @@ from firstbell.risk.trading_state import Halt, HaltFile, TradingState, trading_s
 from firstbell.risk.verdict import ErrorCode, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import date, datetime
     from pathlib import Path
 
@@ -172,11 +172,7 @@ class LossLimits:
             self._resumed_by_guess = False
         marks = replace(marks, peak=max(marks.peak, profit - found.downside))
         self.keep(marks)
-        about = "~" if found.estimated else ""
-        breach = self._breach(profit, about)
-        if breach is not None and found.upside and self._breach(profit + found.upside, about) is None:
-            breach = breach if self._lasting.has_lasted(breach.rule, at_ns) else None
-        breach = self._unwritten or breach
+        breach = self._unwritten or self._decided(found, at_ns)
         if breach is not None and self._call(breach, now):
             self.keep(replace(marks, called=breach.rule))
 
@@ -187,15 +183,26 @@ class LossLimits:
             return marks
         return replace(marks, called=there.called, counted_from=there.counted_from, peak=there.peak)
 
-    def _breach(self, profit: Decimal, about: str) -> Verdict | None:
+    def _decided(self, found: DayProfit, at_ns: int) -> Verdict | None:
+        """The limit that is reached: for certain, or by a guess and for so long that it is acted by."""
+        about = "~" if found.estimated else ""
+        certain = {each.rule for each in self._breaches(found.profit + found.upside, about)}
+        # Each is asked of, for each has a time of its own.
+        decided = [
+            each
+            for each in self._breaches(found.profit, about)
+            if self._lasting.has_lasted(each.rule, at_ns) or each.rule in certain
+        ]
+        return next(iter(decided), None)
+
+    def _breaches(self, profit: Decimal, about: str) -> Iterator[Verdict]:
         for rule, found, allowed in (
             ("max_daily_loss", self.loss(profit), self._settings.max_daily_loss),
             ("max_drawdown", self.drawdown(profit), self._settings.max_drawdown),
         ):
             if allowed is not None and found >= allowed:
                 told = f"{about}{grouped(found)}"
-                return Verdict(ErrorCode.RISK_LIMIT_BREACH, rule, told, f"less than {grouped(allowed)}")
-        return None
+                yield Verdict(ErrorCode.RISK_LIMIT_BREACH, rule, told, f"less than {grouped(allowed)}")
 
     def _call(self, breach: Verdict, now: datetime) -> bool:
         """Take trading down, durably; whether that could be written."""

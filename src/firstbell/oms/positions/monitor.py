@@ -252,8 +252,8 @@ class PositionMonitor:
     def _see(self, standings: Sequence[Standing], marks: DayMarks) -> datetime:
         """See every position at the prices that are known; returns when that was: asking may have taken a while."""
         now = instant(self._clock.wall_ns())
-        has_opened = self._hours.on(now).has_opened(now)
-        marks = marks.seeing(standings, self._known, now, has_opened=has_opened, stale_after=self._settings.stale_after)
+        stale_after = self._settings.stale_after
+        marks = marks.seeing(standings, self._known, now, opened=self._hours.had_opened, stale_after=stale_after)
         self.limits.keep(marks)
         self._views = tuple(
             self._viewer.view(each, self._known.get(each.key), marks.opening(each.key), now) for each in standings

@@ -169,27 +169,21 @@ class BrokerPrices:
                     self._known[key] = price
 
     def _price(self, broker: Broker, instrument: InstrumentId) -> MarketPrice | None:
-        key, now = (broker.code, instrument), instant(self._clock.wall_ns())
-        today = self._hours.on(now)
+        quote = None if getattr(broker, "quote", None) is None else broker.quote(instrument)
+        # Only now: what describes the day must not be older than the price.
+        now = instant(self._clock.wall_ns())
+        described = self._describe(broker, instrument, now, anew=quote is None)
+        if quote is None:
+            last, at = described.last_price, now
+        else:
+            # Where nothing has traded today it is worth what it closed at.
+            last, at = quote.last_price or described.reference_price, quote.at
+        return None if last is None else MarketPrice(last, at, described.reference_price, described.band)
+
+    def _describe(self, broker: Broker, instrument: InstrumentId, now: datetime, *, anew: bool) -> Instrument:
+        key, today = (broker.code, instrument), self._hours.on(now)
         when = (today.day, today.has_opened(now))
         read = self._described.get(key)
-        last = None
-        if read is None or read[0] != when:
+        if read is None or read[0] != when or anew:
             read = self._described[key] = (when, broker.instrument(instrument, fresh=True))
-            if getattr(broker, "quote", None) is None and read[1].last_price is not None:
-                last = (read[1].last_price, now)
-        described = read[1]
-        last = last or self._last(broker, described, now)
-        return None if last is None else MarketPrice(*last, described.reference_price, described.band)
-
-    @staticmethod
-    def _last(broker: Broker, described: Instrument, now: datetime) -> tuple[Decimal, datetime] | None:
-        if getattr(broker, "quote", None) is None:
-            price = broker.instrument(described.id, fresh=True).last_price
-            return None if price is None else (price, now)
-        quote = broker.quote(described.id)
-        if quote.last_price is None:
-            # Nothing has traded today: what it closed at is what it is worth.
-            reference = described.reference_price
-            return None if reference is None else (reference, quote.at)
-        return quote.last_price, quote.at
+        return read[1]

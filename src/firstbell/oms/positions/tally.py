@@ -82,7 +82,7 @@ class Tally:
     """The prices that it had at its broker before, and until when each was its own."""
 
     def take(self, report: ExecutionReport, fee_of: FeeOf, place: datetime) -> bool:
-        """Take in a report; whether it told of something that had traded.
+        """Take in a report; whether it changed what has traded, or what is made of it.
 
         Args:
             report: The report.
@@ -94,12 +94,14 @@ class Tally:
         """
         if report.kind is ReportKind.SUBMITTED and self.left_at is None:
             self.left(report.at)
+        tells = False
         if report.price is not None and report.price != self.price:
             if self.left_at is not None:
+                # Once there are several prices, no average of the others is made for what has none.
+                tells = not self._former and bool(self._sums)
                 self._former.append((self.price, report.at))
             self.price = report.price
         self.quantity = self.quantity if report.quantity is None else report.quantity
-        tells = False
         if report.fill is not None and report.fill.trade_id not in self._told:
             fill, order = report.fill, self.order
             fee = fee_of(order.broker_code, order.side, fill.last_qty * fill.last_px) if fill.fee is None else fill.fee
