@@ -181,9 +181,11 @@ def test_what_was_sold_is_not_asked_for_any_more(desk):
     desk.clock.sleep(10)
     monitor.poll()
     assert asked == [[("A", FOLD), ("A", MHRN)], [("A", MHRN)]]
-    # Bought anew it has no price until one is asked for: the old one is forgotten.
+    # The old price is forgotten: bought anew, one is asked for at once, and then when prices are due.
     desk.trade("d", Side.BUY, 100, 1000)
-    assert monitor.poll()[0].last_price is None
+    desk.feed.now[FOLD] = 1001
+    assert [monitor.poll()[0].last_price for _ in range(3)] == [1001] * 3
+    assert asked[2:] == [[("A", FOLD)]]
 
 
 # --- the thread

@@ -229,7 +229,10 @@ class Position:
         )
 
     def _closed_by(self, trade: Trade) -> Position:
-        """The position after a sale of all of it, or of more: what is more is left out, but for its fee."""
+        """The position after a sale of all of it, or of more: what is more is left out, but for its fee.
+
+        At what price that traded changes nothing, so no guess at it counts as one.
+        """
         if self.quantity:
             return self.after(replace(trade, quantity=self.quantity))
         return replace(
@@ -238,7 +241,6 @@ class Position:
             before=_EXACT.subtract(self.before, trade.fee),
             last_trade_at=trade.at if self.last_trade_at is None else max(trade.at, self.last_trade_at),
             estimated=self.estimated or trade.estimated,
-            guesses=self._guesses_with(trade),
         )
 
     def _guesses_with(self, trade: Trade) -> tuple[Guess, ...]:

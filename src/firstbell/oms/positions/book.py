@@ -213,6 +213,8 @@ class PositionBook:
                         self._tell(tally, report, report.at)
                 # What cannot be counted is missing here for good: reading it anew once is enough.
                 self._is_behind = self._is_behind or (entry is not None and _is_unknown(entry.state, tally))
+                # So is what another process had told a moment before this one did.
+                self._is_behind = self._is_behind or (tally is not None and any(map(tally.had_heard, reports_of_one)))
 
     def begin_day(self, moment: datetime) -> None:
         """Let the trading day begin at a moment: what was held then is what the day's profit is measured from."""

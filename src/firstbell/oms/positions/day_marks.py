@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from firstbell.model.facts import Facts, day_of, number_of
 from firstbell.model.identifiers import AccountName, InstrumentId
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
+    from firstbell.model.position import Position
     from firstbell.oms.positions.book import PositionKey, Standing
     from firstbell.oms.positions.prices import MarketPrice
 
@@ -24,6 +25,23 @@ _log = logging.getLogger(__name__)
 
 FILE: Final = "day_profit.json"
 _NOTHING: Final = Decimal(0)
+
+
+class Guessed(NamedTuple):
+    """A position as far as it rests on prices that nobody has told.
+
+    Attributes:
+        quantity: What is held.
+        net: What its sales have brought less what its purchases have taken, all fees taken off.
+    """
+
+    quantity: Decimal
+    net: Decimal
+
+    @classmethod
+    def of(cls, position: Position) -> Self:
+        """A position as it stands."""
+        return cls(position.quantity, position.cash - position.fees)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +55,7 @@ class DayMarks:
         counted_from: The day's profit from which the limits count: zero, or where it stood when a person resumed.
         peak: The best profit since.
         called: The limit that was reached; None while none has been, or since a person resumed.
+        guessed: Of the positions whose prices were not all told when a person resumed, how each stands.
     """
 
     day: date
@@ -45,6 +64,7 @@ class DayMarks:
     peak: Decimal = _NOTHING
     called: str | None = None
     before: Mapping[PositionKey, Decimal] = field(default_factory=dict)
+    guessed: Mapping[PositionKey, Guessed] = field(default_factory=dict)
 
     def opening(self, key: PositionKey) -> Decimal | None:
         """What one share was worth as the day began, as far as that is known by now."""
@@ -83,6 +103,35 @@ class DayMarks:
                 openings[each.key] = seen if price.reference is None else price.reference
         return replace(self, openings=openings, before=before)
 
+    def moved(self, by: Decimal) -> Self:
+        """The marks once the day's profit is known to be another one than it was taken for: so were they."""
+        if not by:
+            return self
+        counted_from = self.counted_from + by if self.counted_from else self.counted_from
+        return replace(self, counted_from=counted_from, peak=max(self.peak + by, counted_from))
+
+    def resumed(self, profit: Decimal, standings: Iterable[Standing]) -> Self:
+        """The marks once a person has resumed: the limits count anew, from there."""
+        guessed = {each.key: Guessed.of(each.position) for each in standings if each.position.estimated}
+        return replace(self, called=None, counted_from=profit, peak=profit, guessed=guessed)
+
+    def told(self, standings: Iterable[Standing]) -> Self:
+        """The marks once prices have been told that were not when a person resumed: they count from what was true then.
+
+        Where a position trades in the same moment, what the price has changed cannot be told from what that has.
+        """
+        if not self.guessed:
+            return self
+        by = _NOTHING
+        guessed: dict[PositionKey, Guessed] = {}
+        for each in standings:
+            if (before := self.guessed.get(each.key)) is not None:
+                now = Guessed.of(each.position)
+                by += now.net - before.net if now.quantity == before.quantity else _NOTHING
+                if each.position.estimated:
+                    guessed[each.key] = now
+        return replace(self, counted_from=self.counted_from + by, peak=self.peak + by, guessed=guessed)
+
     @classmethod
     def load(cls, state_dir: Path, day: date) -> Self:
         """The marks of a day. Where they cannot be read, or are another day's, the day is measured from now on."""
@@ -113,6 +162,10 @@ class DayMarks:
                 "counted_from": str(self.counted_from),
                 "peak": str(self.peak),
                 "called": self.called,
+                "guessed": [
+                    [account, instrument, str(each.quantity), str(each.net)]
+                    for (account, instrument), each in self.guessed.items()
+                ],
             },
         )
 
@@ -123,7 +176,8 @@ class DayMarks:
         numbers = facts.number("counted_from"), facts.number("peak")
         # An older firstbell wrote openings alone.
         openings, before = _prices(facts.list("openings")), _prices(facts.list("before", unsaid=[]))
-        return cls(day, openings, *numbers, facts.maybe_text("called"), before)
+        guessed = _guesses(facts.list("guessed", unsaid=[]))
+        return cls(day, openings, *numbers, facts.maybe_text("called"), before, guessed)
 
 
 def _rows(prices: Mapping[PositionKey, Decimal]) -> list[list[str]]:
@@ -139,3 +193,14 @@ def _prices(rows: Iterable[object]) -> dict[PositionKey, Decimal]:
             case _:
                 raise ValueError("the day's marks are damaged")
     return prices
+
+
+def _guesses(rows: Iterable[object]) -> dict[PositionKey, Guessed]:
+    guesses: dict[PositionKey, Guessed] = {}
+    for row in rows:
+        match row:
+            case [str(account), str(instrument), quantity, net]:
+                guesses[AccountName(account), InstrumentId(instrument)] = Guessed(number_of(quantity), number_of(net))
+            case _:
+                raise ValueError("the day's marks are damaged")
+    return guesses

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from firstbell.config import PositionSettings
     from firstbell.model.identifiers import AccountName, InstrumentId
+    from firstbell.oms.positions.book import Standing
 
     Alert = Callable[["PositionAlert"], None]
     """Told of what a person should know. It must be quick and must not raise."""
@@ -60,17 +61,14 @@ class DayProfit:
         upside: By how much at most it may be more, for guesses that may be gone in a moment.
         downside: By how much at most it may be less, likewise.
         estimated: Whether some price in it was not told.
+        standings: The positions that have earned it.
     """
 
     profit: Decimal
     upside: Decimal = _NOTHING
     downside: Decimal = _NOTHING
     estimated: bool = False
-
-    @property
-    def is_guessed(self) -> bool:
-        """Whether it rests on a guess that may be gone in a moment."""
-        return bool(self.upside or self.downside)
+    standings: tuple[Standing, ...] = ()
 
 
 class LossLimits:
@@ -96,7 +94,6 @@ class LossLimits:
         self.marks: DayMarks | None = None
         self._written: DayMarks | None = None
         self._lasting = Lasting()
-        self._resumed_by_guess = False
 
     @property
     def is_set(self) -> bool:
@@ -129,6 +126,9 @@ class LossLimits:
         """The marks of a day, those that were written down earlier on it."""
         if self.marks is None or self.marks.day != day:
             self.marks = self._written = DayMarks.load(self._state_dir, day)
+        else:
+            # Before anything is written down here: what others have written stands.
+            self.marks = self._with_others(self.marks)
         return self.marks
 
     def keep(self, marks: DayMarks) -> None:
@@ -163,13 +163,9 @@ class LossLimits:
         if marks.called is not None:
             if trading_state(self._state_dir) is not TradingState.ACTIVE:
                 return
-            # A person has resumed: the limits count anew, from here.
-            marks = replace(marks, called=None, counted_from=profit, peak=profit)
-            self._resumed_by_guess = found.is_guessed
-        elif self._resumed_by_guess and not found.is_guessed:
-            # What was lost by then is known now; where it was less than it was taken for, nothing is let off for it.
-            marks = replace(marks, counted_from=max(marks.counted_from, profit))
-            self._resumed_by_guess = False
+            marks = marks.resumed(profit, found.standings)
+        else:
+            marks = marks.told(found.standings)
         marks = replace(marks, peak=max(marks.peak, profit - found.downside))
         self.keep(marks)
         breach = self._unwritten or self._decided(found, at_ns)
@@ -181,7 +177,10 @@ class LossLimits:
         there = DayMarks.written(self._state_dir, marks.day)
         if there is None or there == self._written:
             return marks
-        return replace(marks, called=there.called, counted_from=there.counted_from, peak=there.peak)
+        self._written = there
+        return replace(
+            marks, called=there.called, counted_from=there.counted_from, peak=there.peak, guessed=there.guessed
+        )
 
     def _decided(self, found: DayProfit, at_ns: int) -> Verdict | None:
         """The limit that is reached: for certain, or by a guess and for so long that it is acted by."""

@@ -14,6 +14,7 @@ from firstbell.model.instant import instant
 from firstbell.oms.positions.closing import Closing, Levels
 from firstbell.oms.positions.lasting import Lasting
 from firstbell.oms.positions.loss_limits import DayProfit, LossLimits, PositionAlert
+from firstbell.oms.positions.openings import Openings
 from firstbell.oms.positions.view import Viewer, summary
 from firstbell.risk.verdict import ErrorCode
 
@@ -94,9 +95,11 @@ class PositionMonitor:
         self.limits = LossLimits(settings, state_dir, self._alert)
         self._closing = Closing(closer, book.uncovered, self.limits.state, self._alert, clock)
         self._lasting = Lasting()
+        self._openings = Openings(self._viewer)
         self._usual = _levels_of(settings)
         self._levels: dict[PositionKey, Levels] = {}
         self._known: dict[PositionKey, MarketPrice] = {}
+        self._asked_for: frozenset[PositionKey] = frozenset()
         self._unpriced: set[PositionKey] = set()
         self._views: tuple[PositionView, ...] = ()
         self._turn = threading.Lock()
@@ -238,7 +241,9 @@ class PositionMonitor:
             standings = self._book.standings()
             if self._prices_are_due():
                 self._update_prices(standings)
-            self._judge(self._see(standings, marks))
+            else:
+                self._ask_for_new(standings)
+            self._judge(standings, self._see(standings, marks))
         for call in self._after_round:
             call(self._views)
         return self._views
@@ -254,6 +259,7 @@ class PositionMonitor:
         now = instant(self._clock.wall_ns())
         stale_after = self._settings.stale_after
         marks = marks.seeing(standings, self._known, now, opened=self._hours.had_opened, stale_after=stale_after)
+        marks = marks.moved(self._openings.moved(standings, marks, self._known, now))
         self.limits.keep(marks)
         self._views = tuple(
             self._viewer.view(each, self._known.get(each.key), marks.opening(each.key), now) for each in standings
@@ -285,12 +291,20 @@ class PositionMonitor:
         return True
 
     def _update_prices(self, standings: Sequence[Standing]) -> None:
-        wanted = [each.key for each in standings if not each.position.is_flat or not each.opening.is_flat]
+        wanted = [each.key for each in standings if _needs_price(each)]
         # What is not held any more is forgotten.
         kept = {key: self._known[key] for key in wanted if key in self._known}
         self._known = {**kept, **self._prices.read(wanted)}
+        self._asked_for = frozenset(wanted)
 
-    def _judge(self, now: datetime) -> None:
+    def _ask_for_new(self, standings: Sequence[Standing]) -> None:
+        """Ask for the prices of what has just been bought: they have never been asked for, and are no old ones."""
+        wanted = {each.key for each in standings if _needs_price(each)} - self._asked_for
+        if wanted:
+            self._asked_for |= wanted
+            self._known = {**self._known, **self._prices.read(wanted)}
+
+    def _judge(self, standings: Sequence[Standing], now: datetime) -> None:
         open_ = [view for view in self._views if view.is_open]
         self._tell_unpriced(open_)
         self._closing.forget_all_but(open_)
@@ -308,7 +322,7 @@ class PositionMonitor:
         downside = sum((view.downside for view in self._views), _NOTHING)
         estimated = any(view.estimated for view in self._views)
         at_ns = self._clock.monotonic_ns()
-        found = DayProfit(profit, upside, downside, estimated=estimated)
+        found = DayProfit(profit, upside, downside, estimated=estimated, standings=tuple(standings))
         self.limits.judge(None if blind else found, now, at_ns)
 
     def _reached(self, view: PositionView, levels: Levels, now: datetime) -> tuple[Reason, ...]:
@@ -330,6 +344,12 @@ class PositionMonitor:
             _log.warning("%s", text)
             self._alert(PositionAlert(text, ErrorCode.PRICE_UPDATE_ERROR))
         self._unpriced = stale
+
+
+def _needs_price(standing: Standing) -> bool:
+    # Also of what is not held any more, but rests on a guess: the day's band bounds that.
+    position = standing.position
+    return not position.is_flat or not standing.opening.is_flat or bool(position.guesses)
 
 
 def _levels_of(settings: PositionSettings) -> Levels:

@@ -129,6 +129,12 @@ class Tally:
         if at is not None and self.order.time_in_force not in LASTING and (end := self.end_of(at)) is not None:
             self._ends_at = end - timedelta(microseconds=1)
 
+    def had_heard(self, report: ExecutionReport) -> bool:
+        """Whether a report tells earlier of something that has been counted from when another one told of it."""
+        return report.cum_qty is not None and any(
+            each.cum_qty == report.cum_qty and each.at > report.at for each in self._sums
+        )
+
     def knows(self, trade_id: str) -> bool:
         """Whether a trade has been told."""
         return trade_id in self._told
