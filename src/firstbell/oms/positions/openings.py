@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
+    from datetime import date, datetime
 
     from firstbell.oms.positions.book import PositionKey, Standing
     from firstbell.oms.positions.day_marks import DayMarks
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from firstbell.oms.positions.view import Viewer
 
 _NOTHING: Final = Decimal(0)
+
+
+class _Seen(NamedTuple):
+    """A position, what one share of it was worth as the day began, and what it is worth."""
+
+    standing: Standing
+    opening_price: Decimal | None
+    price: MarketPrice | None
 
 
 class Openings:
@@ -26,7 +34,8 @@ class Openings:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
-        self._seen: dict[PositionKey, tuple[Standing, Decimal | None]] = {}
+        self._day: date | None = None
+        self._seen: dict[PositionKey, _Seen] = {}
 
     def moved(
         self, standings: Iterable[Standing], marks: DayMarks, prices: Mapping[PositionKey, MarketPrice], now: datetime
@@ -34,20 +43,25 @@ class Openings:
         """By how much the day's profit is another one than it was taken for, at the very same prices.
 
         That is so where a trade of the day before is told of only now, or the close of the day before is.
+
+        Args:
+            standings: The positions.
+            marks: What the day is measured from.
+            prices: What they are worth now.
+            now: The time, aware.
         """
+        before = self._seen if self._day == marks.day else {}
+        self._day, self._seen = marks.day, {}
         moved = _NOTHING
-        seen: dict[PositionKey, tuple[Standing, Decimal | None]] = {}
         for each in standings:
-            opening = marks.opening(each.key)
-            before, was = self._seen.get(each.key, (each, opening))
-            seen[each.key] = (each, opening)
-            if (before.opening, was) == (each.opening, opening):
-                continue
-            price = prices.get(each.key)
-            profits = [
-                self._viewer.view(*one, now).day_profit for one in ((before, price, was), (each, price, opening))
-            ]
-            if None not in profits:
-                moved += (profits[1] or _NOTHING) - (profits[0] or _NOTHING)
-        self._seen = seen
+            seen = self._seen[each.key] = _Seen(each, marks.opening(each.key), prices.get(each.key))
+            was = before.pop(each.key, seen)
+            if (was.standing.opening, was.opening_price) != (each.opening, seen.opening_price):
+                moved += self._profit(seen, seen.price, now) - self._profit(was, seen.price, now)
+        for gone in before.values():
+            # It has not been held on the day at all.
+            moved -= self._profit(gone, gone.price, now)
         return moved
+
+    def _profit(self, seen: _Seen, price: MarketPrice | None, now: datetime) -> Decimal:
+        return self._viewer.view(seen.standing, price, seen.opening_price, now).day_profit or _NOTHING
