@@ -60,6 +60,11 @@ class Attendance:
         """Whether threads make rounds."""
         return self._is_lasting
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether no round is made any more, ever."""
+        return self._is_closed
+
     def ended(self) -> None:
         """They make none any more."""
         self._is_lasting = False
@@ -97,7 +102,7 @@ class Attendance:
     def _wait(self, patience_s: float) -> None:
         """Look once the patience is over, where nothing looks yet and anything is held back here."""
         with self._lock:
-            if self._timer is None and not self._is_closed and any(each.holding.ours for each in self._traders):
+            if self._timer is None and not self._is_closed and any(each.holding.own for each in self._traders):
                 self._look_in(patience_s, patience_s)
 
     def _look_in(self, seconds: float, patience_s: float) -> None:
@@ -137,7 +142,7 @@ class Attendance:
             except FirstbellError as error:
                 why = f"it is held back, this process makes no rounds, and it could not be left to others: {error}"
                 _log.error("login %s: %s", trader.login.key, why)
-                failed |= {trader.holding.ours[0].intent.order.client_order_id: why} if trader.holding.ours else {}
+                failed |= {each.intent.order.client_order_id: why for each in trader.holding.own[:1]}
         return held, failed
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.errors import BrokerError, CaptchaError
 from firstbell.model.order import LISTS_LAG_NS
 from firstbell.model.order_status import DONE
-from firstbell.oms.lists import has_grown, listed_on
+from firstbell.oms.lists import LASTING, has_grown, listed_on
 from firstbell.oms.orders.loose_trades import is_alone, may_be_of, sum_of
 from firstbell.oms.orders.summed_trades import Traded, beyond
 
@@ -181,7 +181,7 @@ class DayTrades:
                 continue
             has_price = self._has_price(entry.intent.order)
             # Numbers of trades may begin anew each day.
-            of_today = [e for e in (*self._blotter.open(), *self._blotter.done()) if self._is_of_today(e)]
+            of_today = [e for e in (*self._blotter.open(), *self._blotter.done()) if self._may_trade_today(e)]
             found = may_be_of(entry, of_today, fills, has_price=has_price)
             found = found or sum_of(entry, of_today, fills, has_price=has_price)
             if not found:
@@ -200,6 +200,11 @@ class DayTrades:
 
     def _is_of_today(self, entry: Entry) -> bool:
         return listed_on(entry) == self._context.today()
+
+    def _may_trade_today(self, entry: Entry) -> bool:
+        """Whether one has trades among today's, or may: of earlier days those that work on, or did."""
+        lasts = entry.state.status not in DONE or entry.intent.order.time_in_force in LASTING
+        return lasts or self._is_of_today(entry)
 
     def _is_unpriced(self, name: ClientOrderId) -> bool:
         entry = self._blotter.entry(name)

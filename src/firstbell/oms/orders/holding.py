@@ -55,16 +55,21 @@ class Holding:
         """What this process holds back, and has not left to others."""
         return tuple(entry for entry in self._blotter.held_back() if entry.is_held_by(self._context.owner))
 
+    @property
+    def own(self) -> tuple[Entry, ...]:
+        """What of it was claimed by this very manager, and not by another one of the process."""
+        return tuple(entry for entry in self.ours if entry.run_id == self._context.run_id)
+
     def hand_over(self, names: Collection[ClientOrderId] | None = None) -> tuple[Entry, ...]:
-        """Leave to others what this process holds back, for it makes no rounds any more; what that was.
+        """Leave to others what this manager holds back, for it makes no rounds any more; what that was.
 
         Args:
-            names: Which of it; None: all.
+            names: Which of what the process holds back; None: all that is the manager's own.
 
         Raises:
             JournalError: It could not be written down.
         """
-        held = tuple(e for e in self.ours if names is None or e.intent.order.client_order_id in names)
+        held = self.own if names is None else tuple(e for e in self.ours if e.intent.order.client_order_id in names)
         reports = [self._sender.report(each.intent.order.client_order_id, ReportKind.HANDED_OVER) for each in held]
         try:
             self._context.journal.append(reports)

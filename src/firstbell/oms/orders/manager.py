@@ -158,7 +158,13 @@ class OrderManager:
 
     @contextmanager
     def _placing(self) -> Iterator[None]:
-        """Entered while an order is placed: what can wait is not done meanwhile, and what is held back is attended."""
+        """Entered while an order is placed: what can wait is not done meanwhile, and what is held back is attended.
+
+        Raises:
+            RunError: The manager is closed: nobody would look after it.
+        """
+        if self._attendance.is_closed:
+            raise RunError("this desk is closed, and looks after nothing any more: open another one")
         with self._attendance.at_work(), self._context.in_hand:
             yield
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError
+from firstbell.journal.base import newest_round
 from firstbell.market.fees import fee_rate
 from firstbell.model.identifiers import request_order_id
 from firstbell.model.instant import instant
@@ -215,7 +216,11 @@ class Placing:
         now = instant(trader.context.clock.wall_ns())
         for day in trader.days.ended_before(now):
             earlier = trader.blotter.entry(self._name_on(day, key))
-            if earlier is not None and trader.days.is_one(earlier.claimed_at, now):
+            if earlier is None:
+                continue
+            newest = newest_round(earlier, trader.blotter.entry)
+            # What was held back leaves later than it is claimed.
+            if trader.days.is_one(newest.state.submitted_at or newest.claimed_at, now):
                 return earlier.intent.plan_id
         return name
 

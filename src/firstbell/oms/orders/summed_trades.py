@@ -71,6 +71,9 @@ def beyond(state: OrderState, traded: Traded, *, has_price: bool) -> list[Fill]:
     if not parts or (has_price and any(_is_worse(price, state) for _, price in parts)):
         return []
     fee = None if traded.fee is None or traded.fee < state.fees else traded.fee - state.fees
+    if state.priced_qty and not state.fees:
+        # What was priced before had none that was told, and was reckoned with the market's: that is not taken twice.
+        fee = None
     # The whole fee is told with the first part.
     fees = [fee, *[None if fee is None else _NOTHING] * (len(parts) - 1)]
     name = f"sum {plain(traded.quantity)}"

@@ -237,7 +237,7 @@ class PositionBook:
             order, account = trade.client_order_id, self.holder_of(trade.account)
             key = ((account, trade.instrument), trade.name)
             tally = None if order is None else self._working.get(order) or self._done.get(order)
-            if key in self._added or (tally is not None and tally.knows(trade.trade_id)):
+            if key in self._added or (tally is not None and tally.has(trade)):
                 return
             name = f"added {order or ''} {trade.trade_id}"
             own = replace(trade, account=account, trade_id=name, client_order_id=None)
@@ -337,6 +337,8 @@ class PositionBook:
             trades.setdefault(ledger.key, {})[own.trade_id] = [own]
         for key, told_by_order in trades.items():
             self._ledgers[key].load(told_by_order)
+        # Before anything is forgotten: how the day began is read from the trades.
+        self._mark()
         for tally in tallies:
             self._keep(tally)
 

@@ -137,6 +137,15 @@ class DayMarks:
         """The marks of a day. Where they cannot be read, or are another day's, the day is measured from now on."""
         return cls.written(state_dir, day) or cls(day)
 
+    @staticmethod
+    def called_last(state_dir: Path) -> str | None:
+        """The limit that was reached on the day whose marks were written down last; None where none was."""
+        try:
+            written = small_file.read(state_dir / FILE)
+            return None if written is None else Facts(written).maybe_text("called")
+        except ValueError:
+            return None
+
     @classmethod
     def written(cls, state_dir: Path, day: date) -> Self | None:
         """The marks of a day as they were written down; None where they were not, or cannot be read."""

@@ -80,6 +80,10 @@ class Ledger:
         self._of[order] = now
         if self._began is not None and earliest < self._began:
             # Told of only now, it had traded on the day before.
+            if self._has_forgotten(self._began):
+                for each in now:
+                    if each not in before and each.key[0] < self._began:
+                        self.opening = self.opening.after(each, short=self._short)
             self.mark(self._began)
 
     def settle(self, order: str) -> None:
@@ -100,12 +104,14 @@ class Ledger:
     def mark(self, moment: datetime) -> None:
         """Let the trading day begin at a moment: what was held then is its opening position."""
         self._began = moment
+        if self._has_forgotten(moment):
+            # What is remembered begins on the day itself, and tells nothing any more of how it began.
+            return
         count = self._place_of(moment)
-        if count:
-            self.opening = self._placed[count - 1].after
-        elif self._forgotten_to is None or self._forgotten_to < moment:
-            self.opening = self._base
-        # Else what is remembered begins on the day itself, and nothing can be told any more of how it began.
+        self.opening = self._placed[count - 1].after if count else self._base
+
+    def _has_forgotten(self, moment: datetime) -> bool:
+        return self._forgotten_to is not None and self._forgotten_to >= moment
 
     def _place_of(self, moment: datetime) -> int:
         return bisect_left(self._placed, moment, key=lambda each: each.key[0])

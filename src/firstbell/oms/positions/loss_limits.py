@@ -126,6 +126,9 @@ class LossLimits:
         """The marks of a day, those that were written down earlier on it."""
         if self.marks is None or self.marks.day != day:
             self.marks = self._written = DayMarks.load(self._state_dir, day)
+            if self.marks.called is None and trading_state(self._state_dir) is not TradingState.ACTIVE:
+                # One that was reached on an earlier day stands until a person resumes.
+                self.marks = replace(self.marks, called=DayMarks.called_last(self._state_dir))
         else:
             # Before anything is written down here: what others have written stands.
             self.marks = self._with_others(self.marks)

@@ -139,6 +139,10 @@ class Tally:
         """Whether a trade has been told."""
         return trade_id in self._told
 
+    def has(self, trade: Trade) -> bool:
+        """Whether a trade of the order is counted: as such, or in a sum whose trades have not been told."""
+        return self.knows(trade.trade_id) or self.filled - self.priced >= trade.quantity
+
     @property
     def leaves(self) -> Decimal:
         """What may still trade of it."""
@@ -177,6 +181,7 @@ class Tally:
 
     def _trade(self, name: str, quantity: Decimal, price: Decimal, fee: Decimal, *, heard: _Sum) -> Trade:
         order, at, place = self.order, heard.at, heard.place
+        told_at = at
         if self._ends_at is not None:
             # Whatever is heard of it later had traded by then.
             at, place = min(at, self._ends_at), min(place, self._ends_at)
@@ -192,6 +197,7 @@ class Tally:
             client_order_id=order.client_order_id,
             since=self._earliest(at, heard.since),
             place=place,
+            told_at=told_at,
         )
 
     def _earliest(self, at: datetime, unseen: datetime | None) -> datetime | None:
