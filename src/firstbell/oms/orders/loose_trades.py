@@ -80,6 +80,9 @@ def is_alone(entry: Entry, entries: Sequence[Entry], rows: Sequence[VenueOrder])
         for each in alike
         if each.intent.order.client_order_id != entry.intent.order.client_order_id
     )
+    if any(row.working and row.venue_order_id not in priced for row in rows if (row.instrument, row.side) == key):
+        # Somebody's own order that works may have traded since its row was made: rows are not all of one moment.
+        return False
     others_known = all(priced.get(each, _NOTHING) == quantity for each, quantity in traded.items())
     return name in traded and ours_known and others_known
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from firstbell.model.order import Order, OrderState
     from firstbell.model.position import Position, Trade
     from firstbell.model.report import ExecutionReport
+    from firstbell.oms.positions.ledger import Worth
     from firstbell.oms.positions.tally import FeeOf
 
     PositionKey = tuple[AccountName, InstrumentId]
@@ -266,6 +267,17 @@ class PositionBook:
         with self._lock:
             ledger = self._ledgers.get((self.holder_of(account), instrument))
             return None if ledger is None else ledger.position
+
+    def guessed(self) -> dict[str, Worth]:
+        """Of the orders whose prices have not all been told, what each has come to; by our names for them."""
+        with self._lock:
+            return {order: worth for ledger in self._ledgers.values() for order, worth in ledger.guessed().items()}
+
+    def worth(self, order: str) -> Worth | None:
+        """What the trades of an order have come to; None where that is not remembered."""
+        with self._lock:
+            found = (ledger.worth(order) for ledger in self._ledgers.values())
+            return next((each for each in found if each is not None), None)
 
     def uncovered(self, account: AccountName, instrument: InstrumentId) -> Decimal:
         """How much of a position no open order ends, as the journal has it now, whichever process has written there.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from firstbell.model.facts import Facts, day_of, number_of
 from firstbell.model.identifiers import AccountName, InstrumentId
 from firstbell.oms import small_file
+from firstbell.oms.positions.ledger import Worth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from firstbell.model.position import Position
     from firstbell.oms.positions.book import PositionKey, Standing
     from firstbell.oms.positions.prices import MarketPrice
 
@@ -25,23 +25,6 @@ _log = logging.getLogger(__name__)
 
 FILE: Final = "day_profit.json"
 _NOTHING: Final = Decimal(0)
-
-
-class Guessed(NamedTuple):
-    """A position as far as it rests on prices that nobody has told.
-
-    Attributes:
-        quantity: What is held.
-        net: What its sales have brought less what its purchases have taken, all fees taken off.
-    """
-
-    quantity: Decimal
-    net: Decimal
-
-    @classmethod
-    def of(cls, position: Position) -> Self:
-        """A position as it stands."""
-        return cls(position.quantity, position.cash - position.fees)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +38,7 @@ class DayMarks:
         counted_from: The day's profit from which the limits count: zero, or where it stood when a person resumed.
         peak: The best profit since.
         called: The limit that was reached; None while none has been, or since a person resumed.
-        guessed: Of the positions whose prices were not all told when a person resumed, how each stands.
+        guessed: Of the orders whose prices were not all told when a person resumed, what each had come to.
     """
 
     day: date
@@ -64,7 +47,7 @@ class DayMarks:
     peak: Decimal = _NOTHING
     called: str | None = None
     before: Mapping[PositionKey, Decimal] = field(default_factory=dict)
-    guessed: Mapping[PositionKey, Guessed] = field(default_factory=dict)
+    guessed: Mapping[str, Worth] = field(default_factory=dict)
 
     def opening(self, key: PositionKey) -> Decimal | None:
         """What one share was worth as the day began, as far as that is known by now."""
@@ -110,26 +93,32 @@ class DayMarks:
         counted_from = self.counted_from + by if self.counted_from else self.counted_from
         return replace(self, counted_from=counted_from, peak=max(self.peak + by, counted_from))
 
-    def resumed(self, profit: Decimal, standings: Iterable[Standing]) -> Self:
-        """The marks once a person has resumed: the limits count anew, from there."""
-        guessed = {each.key: Guessed.of(each.position) for each in standings if each.position.estimated}
-        return replace(self, called=None, counted_from=profit, peak=profit, guessed=guessed)
+    def resumed(self, profit: Decimal, guessed: Mapping[str, Worth]) -> Self:
+        """The marks once a person has resumed: the limits count anew, from there.
 
-    def told(self, standings: Iterable[Standing]) -> Self:
+        Args:
+            profit: The day's profit.
+            guessed: The orders whose prices have not all been told.
+        """
+        return replace(self, called=None, counted_from=profit, peak=profit, guessed=dict(guessed))
+
+    def told(self, worth: Callable[[str], Worth | None]) -> Self:
         """The marks once prices have been told that were not when a person resumed: they count from what was true then.
 
-        Where a position trades in the same moment, what the price has changed cannot be told from what that has.
+        Where an order goes on trading in the same moment, what its price has changed cannot be told from what that has.
+
+        Args:
+            worth: What an order has come to by now; None where that is not known any more.
         """
         if not self.guessed:
             return self
         by = _NOTHING
-        guessed: dict[PositionKey, Guessed] = {}
-        for each in standings:
-            if (before := self.guessed.get(each.key)) is not None:
-                now = Guessed.of(each.position)
+        guessed: dict[str, Worth] = {}
+        for order, before in self.guessed.items():
+            if (now := worth(order)) is not None:
                 by += now.net - before.net if now.quantity == before.quantity else _NOTHING
-                if each.position.estimated:
-                    guessed[each.key] = now
+                if now.estimated:
+                    guessed[order] = now
         return replace(self, counted_from=self.counted_from + by, peak=self.peak + by, guessed=guessed)
 
     @classmethod
@@ -171,10 +160,7 @@ class DayMarks:
                 "counted_from": str(self.counted_from),
                 "peak": str(self.peak),
                 "called": self.called,
-                "guessed": [
-                    [account, instrument, str(each.quantity), str(each.net)]
-                    for (account, instrument), each in self.guessed.items()
-                ],
+                "guessed": [[order, str(each.quantity), str(each.net)] for order, each in self.guessed.items()],
             },
         )
 
@@ -204,12 +190,12 @@ def _prices(rows: Iterable[object]) -> dict[PositionKey, Decimal]:
     return prices
 
 
-def _guesses(rows: Iterable[object]) -> dict[PositionKey, Guessed]:
-    guesses: dict[PositionKey, Guessed] = {}
+def _guesses(rows: Iterable[object]) -> dict[str, Worth]:
+    guesses: dict[str, Worth] = {}
     for row in rows:
         match row:
-            case [str(account), str(instrument), quantity, net]:
-                guesses[AccountName(account), InstrumentId(instrument)] = Guessed(number_of(quantity), number_of(net))
+            case [str(order), quantity, net]:
+                guesses[order] = Worth(number_of(quantity), number_of(net), estimated=True)
             case _:
                 raise ValueError("the day's marks are damaged")
     return guesses

@@ -7,22 +7,49 @@ are told. Whatever the order in which they come, the position is that of the tra
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Final
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from firstbell.model.identifiers import BrokerCode
 from firstbell.model.position import Position
 from firstbell.model.trade_order import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
+    from typing import Self
 
     from firstbell.model.identifiers import AccountName, InstrumentId
     from firstbell.model.position import Trade
     from firstbell.model.trade_order import Placed
 
+_NOTHING: Final = Decimal(0)
 _KEPT: Final = 64
 """So many trades stay in sight, however long they have been settled: one that comes late still finds its place."""
+
+
+class Worth(NamedTuple):
+    """What the trades of one order have come to.
+
+    Attributes:
+        quantity: How much has traded.
+        net: What its sales have brought less what its purchases have taken, all fees taken off.
+        estimated: Whether some price of them was not told.
+    """
+
+    quantity: Decimal
+    net: Decimal
+    estimated: bool
+
+    @classmethod
+    def of(cls, trades: Iterable[Trade]) -> Self:
+        """What trades have come to."""
+        told = tuple(trades)
+        return cls(
+            sum((each.quantity for each in told), _NOTHING),
+            sum((-each.signed * each.price - each.fee for each in told), _NOTHING),
+            any(each.estimated for each in told),
+        )
 
 
 class Ledger:
@@ -85,6 +112,15 @@ class Ledger:
                     if each not in before and each.key[0] < self._began:
                         self.opening = self.opening.after(each, short=self._short)
             self.mark(self._began)
+
+    def worth(self, order: str) -> Worth | None:
+        """What the trades of an order have come to; None where they are not remembered."""
+        trades = self._of.get(order)
+        return None if trades is None else Worth.of(trades)
+
+    def guessed(self) -> dict[str, Worth]:
+        """Of the orders whose prices have not all been told, what each has come to."""
+        return {order: Worth.of(trades) for order, trades in self._of.items() if any(each.estimated for each in trades)}
 
     def settle(self, order: str) -> None:
         """Nothing more of this order is expected: its trades may be forgotten, and what they came to stays."""

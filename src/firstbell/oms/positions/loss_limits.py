@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from firstbell.config.position_settings import OnLoss
 from firstbell.errors import RunError
@@ -17,13 +17,13 @@ from firstbell.risk.trading_state import Halt, HaltFile, TradingState, trading_s
 from firstbell.risk.verdict import ErrorCode, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import date, datetime
     from pathlib import Path
 
     from firstbell.config import PositionSettings
     from firstbell.model.identifiers import AccountName, InstrumentId
-    from firstbell.oms.positions.book import Standing
+    from firstbell.oms.positions.ledger import Worth
 
     Alert = Callable[["PositionAlert"], None]
     """Told of what a person should know. It must be quick and must not raise."""
@@ -61,14 +61,24 @@ class DayProfit:
         upside: By how much at most it may be more, for guesses that may be gone in a moment.
         downside: By how much at most it may be less, likewise.
         estimated: Whether some price in it was not told.
-        standings: The positions that have earned it.
     """
 
     profit: Decimal
     upside: Decimal = _NOTHING
     downside: Decimal = _NOTHING
     estimated: bool = False
-    standings: tuple[Standing, ...] = ()
+
+
+class Worths(Protocol):
+    """What orders have come to: what a `firstbell.oms.positions.book.PositionBook` knows."""
+
+    def guessed(self) -> Mapping[str, Worth]:
+        """Of the orders whose prices have not all been told, what each has come to."""
+        ...
+
+    def worth(self, order: str) -> Worth | None:
+        """What an order has come to; None where that is not remembered."""
+        ...
 
 
 class LossLimits:
@@ -82,10 +92,12 @@ class LossLimits:
         settings: The limits.
         state_dir: Where halts and marks are written down.
         alert: Told when a limit is reached, and when it cannot be judged.
+        worths: What orders have come to.
     """
 
-    def __init__(self, settings: PositionSettings, state_dir: Path, alert: Alert) -> None:
+    def __init__(self, settings: PositionSettings, state_dir: Path, alert: Alert, worths: Worths) -> None:
         self._settings = settings
+        self._worths = worths
         self._state_dir = state_dir
         self._alert = alert
         self._is_blind = False
@@ -166,9 +178,9 @@ class LossLimits:
         if marks.called is not None:
             if trading_state(self._state_dir) is not TradingState.ACTIVE:
                 return
-            marks = marks.resumed(profit, found.standings)
+            marks = marks.resumed(profit, self._worths.guessed())
         else:
-            marks = marks.told(found.standings)
+            marks = marks.told(self._worths.worth)
         marks = replace(marks, peak=max(marks.peak, profit - found.downside))
         self.keep(marks)
         breach = self._unwritten or self._decided(found, at_ns)

@@ -92,7 +92,7 @@ class PositionMonitor:
         self._tz = hours.calendar.tz
         self._alert: Alert = alert or (lambda _alert: None)
         self._viewer = Viewer(fee_of, settings.stale_after)
-        self.limits = LossLimits(settings, state_dir, self._alert)
+        self.limits = LossLimits(settings, state_dir, self._alert, book)
         self._closing = Closing(closer, book.uncovered, self.limits.state, self._alert, clock)
         self._lasting = Lasting()
         self._openings = Openings(self._viewer)
@@ -243,7 +243,7 @@ class PositionMonitor:
                 self._update_prices(standings)
             else:
                 self._ask_for_new(standings)
-            self._judge(standings, self._see(standings, marks))
+            self._judge(self._see(standings, marks))
         for call in self._after_round:
             call(self._views)
         return self._views
@@ -304,7 +304,7 @@ class PositionMonitor:
             self._asked_for |= wanted
             self._known = {**self._known, **self._prices.read(wanted)}
 
-    def _judge(self, standings: Sequence[Standing], now: datetime) -> None:
+    def _judge(self, now: datetime) -> None:
         open_ = [view for view in self._views if view.is_open]
         self._tell_unpriced(open_)
         self._closing.forget_all_but(open_)
@@ -322,7 +322,7 @@ class PositionMonitor:
         downside = sum((view.downside for view in self._views), _NOTHING)
         estimated = any(view.estimated for view in self._views)
         at_ns = self._clock.monotonic_ns()
-        found = DayProfit(profit, upside, downside, estimated=estimated, standings=tuple(standings))
+        found = DayProfit(profit, upside, downside, estimated=estimated)
         self.limits.judge(None if blind else found, now, at_ns)
 
     def _reached(self, view: PositionView, levels: Levels, now: datetime) -> tuple[Reason, ...]:

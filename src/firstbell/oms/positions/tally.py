@@ -131,6 +131,9 @@ class Tally:
 
     def had_heard(self, report: ExecutionReport) -> bool:
         """Whether a report tells earlier of something that has been counted from when another one told of it."""
+        told = None if report.fill is None else self._told.get(report.fill.trade_id)
+        if told is not None and told.told_at is not None and told.told_at > report.at:
+            return True
         return report.cum_qty is not None and any(
             each.cum_qty == report.cum_qty and each.at > report.at for each in self._sums
         )
