@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from decimal import Decimal
 
 import pytest
@@ -246,6 +247,22 @@ def test_while_threads_make_rounds_nothing_is_left_to_others(desk):
     attendance.ended()
     while left := waiting():
         left[0].join(10)
+    assert kinds(desk, name)[-1] is K.HANDED_OVER
+
+
+def test_whoever_makes_rounds_more_seldom_is_waited_for_longer(desk):
+    name = desk.manager.place(request(**STOP)).order_id
+    attendance = attended(desk, lambda *_: None, patience_s=0.2)
+    for _ in range(2):
+        attendance.round_begins()
+        # The pause that he makes.
+        assert not threading.Event().wait(0.15)
+    with attendance.at_work():
+        pass
+    began = time.monotonic()
+    while left := waiting():
+        left[0].join(10)
+    assert time.monotonic() - began > 0.4
     assert kinds(desk, name)[-1] is K.HANDED_OVER
 
 

@@ -24,6 +24,10 @@ _log = logging.getLogger(__name__)
 
 PATIENCE_S: Final = 15.0
 """So long, in seconds, no round may be made before what is held back is left to others."""
+_PAUSES: Final = 3
+"""Where rounds are made more seldom, they are missed after so many times the pause between two of them."""
+_LONGEST_S: Final = 600.0
+"""Rounds that are made more seldom than this are none, in seconds."""
 
 
 class Attendance:
@@ -46,6 +50,8 @@ class Attendance:
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
         self._attended_at = time.monotonic()
+        self._round_at: float | None = None
+        self._pause_s = 0.0
         self._at_work = 0
         self._is_lasting = False
         self._is_closed = False
@@ -71,6 +77,13 @@ class Attendance:
         with self.at_work():
             pass
 
+    def round_begins(self) -> None:
+        """Somebody makes a round by hand; the pause between two of them is his to choose."""
+        now = time.monotonic()
+        if self._round_at is not None:
+            self._pause_s = now - self._round_at
+        self._round_at = now
+
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """While a round is made, or something is done that is followed by rounds as a rule."""
@@ -83,7 +96,7 @@ class Attendance:
                 self._at_work -= 1
             self._attended_at = time.monotonic()
             if not self._is_lasting and self._patience_s is not None:
-                self._wait(self._patience_s)
+                self._wait(min(max(self._patience_s, _PAUSES * self._pause_s), max(_LONGEST_S, self._patience_s)))
 
     def close(self) -> None:
         """Leave to others at once what is held back here: no round is made any more."""

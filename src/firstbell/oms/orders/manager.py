@@ -282,6 +282,7 @@ class OrderManager:
         Raises:
             JournalError: Something could not be written down.
         """
+        self._attendance.round_begins()
         with self._attendance.at_work():
             for rounds in self._rounds.values():
                 rounds.round()
