@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 from oms_desk import ISIN, request
 
-from firstbell.errors import JournalError
+from firstbell.errors import JournalError, RunError
 from firstbell.journal.base import Owner
 from firstbell.journal.owner import _started as started
 from firstbell.journal.owner import this_process
@@ -329,3 +329,26 @@ def test_a_journal_that_cannot_be_written_keeps_no_manager_from_closing(desk, mo
 
 def _fails(*_args, **_options):
     raise JournalError("the disk is full")
+
+
+def test_a_closed_desk_places_nothing(desk):
+    asked = request(**STOP)
+    desk.manager.close()
+    bracket = BracketRequest(entry=request(quantity=10, price=4870), take_profit=4950, stop_loss=4845)
+    for place, what in ((desk.manager.place, asked), (desk.manager.place_bracket, bracket)):
+        with pytest.raises(RunError, match="this desk is closed"):
+            place(what)
+    assert desk.journal.entries() == ()
+
+
+def test_another_desk_of_the_same_process_leaves_only_what_is_its_own(desk):
+    owner = this_process()
+    desk.reopened(owner=owner)
+    first, name = desk.manager, desk.manager.place(request(**STOP)).order_id
+    desk.reopened(owner=owner)
+    own = desk.manager.place(request(**STOP)).order_id
+    desk.manager.close()
+    assert kinds(desk, name)[-1] is K.INITIALIZED
+    assert kinds(desk, own)[-1] is K.HANDED_OVER
+    make_rounds(desk, first)
+    assert {each.intent.plan_id for each in first.orders()} == {name, own}

@@ -549,3 +549,48 @@ def test_a_key_is_one_order_of_the_day_that_it_is_for(tmp_path, asked, again, is
     assert (second.order_id == first.order_id) is is_one
     assert len(desk.journal.entries()) == (1 if is_one else 2)
     desk.close()
+
+
+@pytest.mark.parametrize("kind", ["limit", "stop"])
+def test_a_key_that_came_to_nothing_in_a_session_is_the_next_ones_once_it_is_taken_in_the_evening(tmp_path, kind):
+    at = datetime(2026, 11, 23, 10, tzinfo=TEHRAN)
+    clock = SteppedClock(int(at.timestamp()) * 1_000_000_000)
+    desk = Desk(tmp_path, clock, calendar=calendar("XTEH"))
+    desk.quote(4860, 4870)
+    asked = request(key="k")
+    if kind == "stop":
+        asked = request(key="k", order_type="stop", price=None, trigger_price=4900)
+        desk.manager.cancel(desk.manager.place(asked).order_id)
+    else:
+        desk.refuse(Reason.UNKNOWN_ORDER, only=1)
+        assert desk.manager.place(asked).status is S.REJECTED
+        desk.refuse()
+    clock.suspend(6 * 3600)
+    desk.quote(4860, 4870)
+    evening = desk.manager.place(asked)
+    assert evening.is_success
+    clock.suspend(17.5 * 3600)
+    desk.quote(4860, 4870)
+    again = desk.manager.place(asked)
+    assert (again.order_id, again.message) == (evening.order_id, BEFORE)
+    assert len(desk.journal.entries()) == 2
+    desk.close()
+
+
+def test_a_stop_that_left_in_the_evening_is_the_next_sessions(tmp_path):
+    at = datetime(2026, 11, 23, 10, tzinfo=TEHRAN)
+    clock = SteppedClock(int(at.timestamp()) * 1_000_000_000)
+    desk = Desk(tmp_path, clock, calendar=calendar("XTEH"))
+    desk.quote(4860, 4870)
+    asked = request(key="k", order_type="stop_limit", price=4890, trigger_price=4880, quantity=10)
+    first = desk.manager.place(asked)
+    clock.suspend(6 * 3600)
+    desk.quote(4884, 4895)
+    desk.trade(4885, 10)
+    desk.rounds(2)
+    assert desk.manager.track(first.order_id).status is S.ACCEPTED
+    clock.suspend(17.5 * 3600)
+    desk.quote(4860, 4870)
+    assert desk.manager.place(asked).order_id == first.order_id
+    assert len(desk.journal.entries()) == 1
+    desk.close()

@@ -260,3 +260,27 @@ def test_what_was_filled_before_a_restart_is_priced_after_it_and_not_asked_for_f
     Loose(desk)
     desk.rounds()
     assert state(desk, name).avg_px == 4862
+
+
+def test_beside_an_order_by_hand_that_works_nobody_knows_whose_a_trade_is(desk):
+    loose = Loose(desk, named=True)
+    name = desk.manager.place(request(price=4862, quantity=100)).order_id
+    row = by_hand(desk, name, 4855)
+    desk.trade(4862, 100)
+    desk.rounds(2)
+    assert (state(desk, name).filled_qty, state(desk, name).priced_qty) == (100, 0)
+    desk.broker.cancel(row.venue_order_id)
+    desk.rounds(2)
+    assert state(desk, name).priced_qty == 100
+    assert loose.asked
+
+
+def test_what_lasts_for_days_is_priced_on_each_of_them(desk):
+    Loose(desk, named=True)
+    name = desk.manager.place(request(price=4862, quantity=600, time_in_force="gtc")).order_id
+    desk.clock.sleep(86_400)
+    for quantity in (100, 200, 300):
+        desk.trade(4862, quantity)
+        desk.rounds(2)
+        assert state(desk, name).priced_qty == state(desk, name).filled_qty
+    assert state(desk, name).status is S.FILLED

@@ -111,3 +111,9 @@ def test_the_price_that_one_that_was_held_back_had_before_it_left_is_none_that_i
     for price, worst in ((4800, 4900), (4950, 4950), (4700, 4950)):
         state = state.after(ExecutionReport("a", "run", ReportKind.REPLACED, AT, price=D(price)))
         assert state.worst_price == worst
+
+
+def test_what_was_reckoned_with_the_markets_fee_has_no_part_in_a_fee_that_is_told_later():
+    state = told(traded("1", 400, 4950), filled(600))
+    (found,) = beyond(state, Traded(D(600), D(400 * 4950 + 200 * 4980), D(100)), has_price=True)
+    assert found.fee is None
