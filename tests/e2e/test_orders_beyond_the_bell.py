@@ -124,7 +124,7 @@ def test_a_bracket_trades_once_and_no_more_than_it_bought_whenever_its_watcher_d
 
     def until(condition):
         # Where it died right before an exit's bytes left, 75 seconds pass until the list tells that they did not.
-        wait(lambda: condition(venue.seen()), lambda: deaths.strike(venue, watcher), patience_s=120)
+        wait(lambda: condition(venue.seen()), lambda: deaths.strike(venue, watcher), patience_s=180)
 
     zahra.sell(1000, 4865)
     until(lambda seen: resting(seen) == [1000])
@@ -139,7 +139,7 @@ def test_a_bracket_trades_once_and_no_more_than_it_bought_whenever_its_watcher_d
     wait(
         lambda: all(each["status"] in {"FILLED", "CANCELED", "DENIED"} for each in listed(venue)),
         lambda: deaths.strike(venue, watcher),
-        patience_s=120,
+        patience_s=180,
         pause_s=2,
     )
     # Asked for once more under the same key, it is the same order.
