@@ -129,8 +129,11 @@ class Watch:
 
     def _day_of(self, entry: Entry) -> date:
         """The day in whose list an order is looked for: today's, where it was sent after a session and is for today."""
+        day, today = listed_on(entry), self._context.today()
+        if day >= today:
+            return day
         left_at, now = entry.state.submitted_at or entry.claimed_at, instant(self._context.clock.wall_ns())
-        return self._context.today() if self._days.is_one(left_at, now) else listed_on(entry)
+        return today if self._days.is_one(left_at, now) else day
 
     def _read(self, day: date) -> tuple[VenueOrder, ...]:
         self._broker.login()
