@@ -12,9 +12,10 @@ import pytest
 from journal_orders import AT, DAY, DEAD, PLAN, SQL_ERRORS, accepted, intent, order, report
 
 from firstbell.errors import JournalDamaged, JournalError
-from firstbell.journal.base import AlreadyPlaced, Claimed, Held, Note, Owner, RunLine, RunRecord
+from firstbell.journal.base import HELD_NS, AlreadyPlaced, Claimed, Held, Note, Owner, ReportMisfit, RunLine, RunRecord
 from firstbell.journal.digest import with_digest
 from firstbell.journal.owner import _started, this_process
+from firstbell.model.order import OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import Fill
 from firstbell.model.terms import OrderOutcome, Side
@@ -96,6 +97,31 @@ def test_a_dead_owners_claim_is_unresolved_after_its_bell(journal):
     assert answer.entry.state.unresolved
     assert answer.entry.state.outcome is OrderOutcome.UNRESOLVED
     assert [e.intent.order.client_order_id for e in journal.open_entries()] == [order().client_order_id]
+
+
+def test_what_a_living_owner_has_left_to_others_is_taken_over_as_it_stands(journal):
+    name = order().client_order_id
+    journal.claim(intent(bell_ns=HELD_NS), "other", our_parent())
+    left = journal.entry(name)
+    assert isinstance(journal.claim(intent(bell_ns=HELD_NS), "run", this_process()), Held)
+    journal.append([report(ReportKind.HANDED_OVER)])
+    assert journal.entry(name).is_handed_over
+    with pytest.raises(ReportMisfit):
+        # By how it stood before.
+        journal.claim(intent(bell_ns=HELD_NS), "run", this_process(), where=left.state)
+    assert journal.entry(name).is_handed_over
+    answer = journal.claim(intent(bell_ns=HELD_NS), "run", this_process(), where=journal.entry(name).state)
+    assert isinstance(answer, Claimed)
+    assert [each.kind for each in journal.reports(name)][1:] == [ReportKind.HANDED_OVER, ReportKind.TAKEN_OVER]
+    later = journal.entry(answer.order.client_order_id)
+    assert (later.round, later.is_held_by(this_process())) == (2, True)
+
+
+def test_nothing_is_claimed_in_place_of_what_never_was(journal):
+    with pytest.raises(ReportMisfit):
+        journal.claim(intent(), "run", this_process(), where=OrderState(order()))
+    assert journal.entries() == ()
+    assert journal.failed_writes == 0
 
 
 def test_a_placed_plan_is_never_claimed_again(journal):
