@@ -49,7 +49,7 @@ class Trade:
         since: When it can have traded at the earliest, where that is not when we heard of it: lists tell some trades
             later than others. None: not before `at`.
         worst: Of one whose price nobody said, the worst that it can have been, where its order had a limit.
-        told_at: When it was told of, where that is later than `at`: what is told of a day that is over traded on it.
+        told_at: When it was told of, which is later than `at` where its day was over by then. None: `at`.
         place: What it is ordered by in place of `at`: later than that where the clock was set back meanwhile, so that
             what was heard of later counts later. None: `at`.
 
@@ -248,12 +248,9 @@ class Position:
     def _guesses_with(self, trade: Trade) -> tuple[Guess, ...]:
         if not (self.guesses or trade.estimated):
             return ()
-        kept = tuple(each for each in self.guesses if trade.at - each.at < LISTS_LAG)
-        return (
-            (*kept, Guess(trade.told_at or trade.at, trade.signed, trade.price, trade.worst))
-            if trade.estimated
-            else kept
-        )
+        told_at = trade.told_at or trade.at
+        kept = tuple(each for each in self.guesses if told_at - each.at < LISTS_LAG)
+        return (*kept, Guess(told_at, trade.signed, trade.price, trade.worst)) if trade.estimated else kept
 
     def _basis_after(self, trade: Trade, quantity: Decimal, *, crossed: bool) -> Fraction:
         if not quantity:

@@ -16,16 +16,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from firstbell.config.order_settings import TradingMode
-from firstbell.errors import FirstbellError, JournalError, RunError
-from firstbell.journal.base import newest_round
-from firstbell.model.broker_codes import PAPER
-from firstbell.model.identifiers import AccountName, ClientOrderId
+from firstbell.errors import FirstbellError, RunError
 from firstbell.model.money import exact
 from firstbell.model.order import Changed
 from firstbell.oms.garbage import keep_out_of_the_way
 from firstbell.oms.orders.attendance import PATIENCE_S, Attendance
 from firstbell.oms.orders.changing import Changing
+from firstbell.oms.orders.finding import Finding
 from firstbell.oms.orders.placing import Placing
 from firstbell.oms.orders.placing_together import PlacingTogether
 from firstbell.oms.orders.response import OrderResponse, response_of
@@ -38,8 +35,9 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from firstbell.brokers.base import HttpBroker
-    from firstbell.config import AccountSettings
+    from firstbell.config.order_settings import TradingMode
     from firstbell.journal.base import Entry, Subscriber
+    from firstbell.model.identifiers import AccountName
     from firstbell.model.order_request import OrderRequest
     from firstbell.oms.carrier import Interrupt
     from firstbell.oms.logins import Login
@@ -86,13 +84,7 @@ class OrderManager:
         self.mode = mode
         self._every_s = every_s
         self._traders = {login.key: Trader(context, login, broker) for login, broker in brokers.items()}
-        self._accounts: dict[AccountName, tuple[Trader, AccountSettings]] = {
-            account.name: (trader, account) for trader in self._traders.values() for account in trader.login.accounts
-        }
-        # A section with several instruments is several accounts; it may be called by its own name.
-        self._sections: dict[str, list[AccountName]] = {}
-        for name, (_, account) in self._accounts.items():
-            self._sections.setdefault(account.section, []).append(name)
+        self._finding = Finding(self._traders, context.journal, mode)
         self._rounds = {key: Rounds(trader, stale_after) for key, trader in self._traders.items()}
         self._threads: list[threading.Thread] = []
         self._ended = threading.Event()
@@ -120,7 +112,7 @@ class OrderManager:
             JournalError: It could not be written down: without a claim no order leaves.
             RunError: Nobody knows its account, or the account trades with real money and the mode is paper.
         """
-        trader, account = self._account(request.account, request)
+        trader, account = self._finding.account(request.account, request)
         with self._placing():
             return Placing(trader, account).place(request)
 
@@ -137,7 +129,7 @@ class OrderManager:
             JournalError: It could not be written down.
             RunError: As for `place`.
         """
-        trader, account = self._account(request.entry.account, request.entry)
+        trader, account = self._finding.account(request.entry.account, request.entry)
         placing = PlacingTogether(trader, account)
         with self._placing(), trader.lock:
             return placing.bracket(request, request.entry.key or uuid.uuid4().hex)
@@ -149,7 +141,7 @@ class OrderManager:
             JournalError: It could not be written down.
             RunError: As for `place`.
         """
-        trader, account = self._account(request.orders[0].account, request.orders[0])
+        trader, account = self._finding.account(request.orders[0].account, request.orders[0])
         placing = PlacingTogether(trader, account)
         with self._placing(), trader.lock:
             responses = placing.group(request.orders, uuid.uuid4().hex)
@@ -172,7 +164,7 @@ class OrderManager:
 
     def cancel(self, order_id: str | None) -> OrderResponse:
         """Take an order back; see `firstbell.oms.orders.changing.Changing.cancel`."""
-        trader, entry = self._find(order_id)
+        trader, entry = self._finding.order(order_id)
         with self._context.in_hand:
             return Changing(trader).cancel(entry)
 
@@ -183,7 +175,7 @@ class OrderManager:
             RunError: There is no such account: nothing is taken for canceled that was never looked at.
         """
         if account is not None:
-            self._account(account)
+            self._finding.account(account)
         responses = []
         for entry in self.orders(account=account):
             try:
@@ -205,7 +197,7 @@ class OrderManager:
         Raises:
             ValueError: A number is not positive, or cannot be read exactly.
         """
-        trader, entry = self._find(order_id)
+        trader, entry = self._finding.order(order_id)
         terms = {"price": price, "quantity": quantity, "trigger_price": trigger_price}
         wanted = {name: _positive(name, value) for name, value in terms.items()}
         with self._context.in_hand:
@@ -219,7 +211,7 @@ class OrderManager:
         """
         if request.key is None or request.role is None:
             raise RunError("an order that ends a position needs a key and a role")
-        trader, settings = self._account(account, request)
+        trader, settings = self._finding.account(account, request)
         with self._context.in_hand:
             return Placing(trader, settings).place(request, checked=False)
 
@@ -231,7 +223,7 @@ class OrderManager:
         Raises:
             RunError: There is no such order.
         """
-        return response_of(self._find(order_id)[1])
+        return response_of(self._finding.order(order_id)[1])
 
     def entry(self, order_id: str | None) -> Entry:
         """An order as the journal has it, by our name or its broker's.
@@ -239,7 +231,7 @@ class OrderManager:
         Raises:
             RunError: There is no such order.
         """
-        return self._find(order_id)[1]
+        return self._finding.order(order_id)[1]
 
     def orders(self, *, account: AccountName | None = None) -> tuple[Entry, ...]:
         """What is open, of an account, a section or all: at a broker, held back, or unresolved; the oldest first."""
@@ -249,7 +241,7 @@ class OrderManager:
                 with trader.lock:
                     trader.hear()
         found = [entry for trader in self._traders.values() for entry in trader.blotter.open()]
-        wanted = None if account is None else {account, *self._sections.get(account, ())}
+        wanted = None if account is None else self._finding.meant(account)
         return tuple(entry for entry in found if wanted is None or entry.intent.order.account in wanted)
 
     def statuses(self) -> Mapping[str, int]:
@@ -258,7 +250,7 @@ class OrderManager:
 
     def health(self) -> Mapping[AccountName, HealthReport]:
         """How the brokers of all accounts do; nobody is asked."""
-        return {name: trader.health.report() for name, (trader, _) in self._accounts.items()}
+        return {name: trader.health.report() for name, (trader, _) in self._finding.accounts.items()}
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Have every report of this process handed on, once it is durable; see `firstbell.journal.base.Subscriber`."""
@@ -339,55 +331,6 @@ class OrderManager:
                 _log.error("login %s: %s", key, error)
             if self._ended.wait(self._every_s):
                 return
-
-    # --- finding
-
-    def _account(self, name: AccountName | None, request: OrderRequest | None = None) -> tuple[Trader, AccountSettings]:
-        """An account by its name, or by its section's: of a section, the one for a request's instrument, if any is."""
-        if name is None:
-            if len(self._sections) != 1:
-                raise RunError(f"say which account: {', '.join(self._sections) or 'none is configured'}")
-            name = AccountName(next(iter(self._sections)))
-        if lines := () if name in self._accounts else self._sections.get(name, ()):
-            fitting = [each for each in lines if request and self._accounts[each][1].isin == request.instrument]
-            name = (fitting or lines)[0]
-        if name not in self._accounts:
-            raise RunError(f"there is no account {name}; there are {', '.join(self._accounts)}")
-        trader, account = self._accounts[name]
-        if account.broker_code != PAPER and self.mode is not TradingMode.LIVE:
-            raise RunError(
-                f"{name} trades with real money at {account.broker_code}, and this is paper trading: write mode = live "
-                "into [orders] of the config and call with --live"
-            )
-        return trader, account
-
-    def _find(self, order_id: str | None) -> tuple[Trader, Entry]:
-        if not order_id:
-            # As of a response that was denied. What is held back has no name of its broker's either, and is not meant.
-            raise RunError("there is no order without a name: it was denied before it got one")
-        for trader in self._traders.values():
-            if (known := trader.blotter.known(ClientOrderId(order_id))) is not None:
-                try:
-                    # As it stands now: another process may have taken it over.
-                    now = trader.blotter.refresh(known.intent.order.client_order_id) or known
-                    return trader, newest_round(now, trader.blotter.refresh)
-                except JournalError as error:
-                    _log.warning("as it was known last: %s", error)
-                    return trader, newest_round(known, trader.blotter.known)
-        found = [
-            (trader, entry)
-            for trader in self._traders.values()
-            for entry in trader.blotter.open()
-            if entry.state.venue_order_id == order_id
-        ]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise RunError(f"several brokers call an order {order_id}: name ours")
-        entry = self._context.journal.entry(ClientOrderId(order_id))
-        if entry is None or entry.intent.login not in self._traders:
-            raise RunError(f"there is no order {order_id}")
-        return self._traders[entry.intent.login], newest_round(entry, self._context.journal.entry)
 
     def _again(self, response: OrderResponse) -> OrderResponse:
         # What stands for other terms says so, however its order stands by now.

@@ -10,7 +10,6 @@ import logging
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +19,7 @@ from firstbell.model.order_status import DONE, ReportKind
 from firstbell.model.terms import Side
 from firstbell.oms.logins import logins_of
 from firstbell.oms.positions.cover import covered
+from firstbell.oms.positions.hearing import Places, changes_only, is_unknown, matters
 from firstbell.oms.positions.ledger import Ledger
 from firstbell.oms.positions.tally import Tally
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from firstbell.config import AccountSettings, Settings
     from firstbell.journal.base import Entry, Journal
     from firstbell.model.identifiers import AccountName, BrokerCode, ClientOrderId, InstrumentId
-    from firstbell.model.order import Order, OrderState
+    from firstbell.model.order import Order
     from firstbell.model.position import Position, Trade
     from firstbell.model.report import ExecutionReport
     from firstbell.oms.positions.ledger import Worth
@@ -46,8 +46,6 @@ _log = logging.getLogger(__name__)
 _NOTHING: Final = Decimal(0)
 _REMEMBERED: Final = 500
 """So many done orders are kept: a trade of one that comes late is counted without asking the journal."""
-_SET_BACK: Final = timedelta(hours=1)
-"""A clock that is set back by more had gone wrong before: what was heard of then is not gone by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +66,6 @@ class Standing:
     def key(self) -> PositionKey:
         """Account and instrument."""
         return self.position.account, self.position.instrument
-
-
-@dataclass(slots=True)
-class _Places:
-    """What trades are ordered by: never before what was heard of earlier, though the clock was set back meanwhile."""
-
-    newest: datetime | None = None
-
-    def of(self, report: ExecutionReport) -> datetime:
-        """The place of what a report tells of; to be asked in the order in which reports were written."""
-        at = report.at
-        if report.fill is None and report.cum_qty is None:
-            return at
-        if self.newest is not None and at < self.newest <= at + _SET_BACK:
-            at = self.newest + timedelta(microseconds=1)
-        self.newest = at
-        return at
 
 
 def fees_of(market: str) -> FeeOf:
@@ -143,7 +124,7 @@ class PositionBook:
         self._added: dict[tuple[PositionKey, tuple[str, str]], Trade] = {}
         self._meanwhile: list[tuple[ExecutionReport, Order]] | None = None
         self._day_began: datetime | None = None
-        self._places = _Places()
+        self._places = Places()
         self._seq = 0
         self._is_behind = True
 
@@ -173,7 +154,7 @@ class PositionBook:
                 self._meanwhile = []
             try:
                 self._seq = self._journal.last_seq()
-                places = _Places()
+                places = Places()
                 tallies = self._read(places)
                 with self._lock:
                     self._places = places
@@ -202,7 +183,7 @@ class PositionBook:
             self._seq, reports = self._journal.reports_after(self._seq)
             if not reports:
                 break
-            for report in filter(_matters, reports):
+            for report in filter(matters, reports):
                 told.setdefault(report.client_order_id, []).append(report)
         for name, reports_of_one in told.items():
             entry = self._journal.entry(name)
@@ -210,10 +191,10 @@ class PositionBook:
                 tally = self._working.get(name) or self._done.get(name)
                 if tally is not None and not tally.filled:
                     # As long as nothing has traded of it, its changes change nothing else.
-                    for report in filter(_changes_only, reports_of_one):
+                    for report in filter(changes_only, reports_of_one):
                         self._tell(tally, report, report.at)
                 # What cannot be counted is missing here for good: reading it anew once is enough.
-                self._is_behind = self._is_behind or (entry is not None and _is_unknown(entry.state, tally))
+                self._is_behind = self._is_behind or (entry is not None and is_unknown(entry.state, tally))
                 # So is what another process had told a moment before this one did.
                 self._is_behind = self._is_behind or (tally is not None and any(map(tally.had_heard, reports_of_one)))
 
@@ -307,7 +288,7 @@ class PositionBook:
         if self._is_behind:
             self.rebuild()
 
-    def _read(self, places: _Places) -> list[Tally]:
+    def _read(self, places: Places) -> list[Tally]:
         """All orders of which something has traded or may still trade, as the journal tells of them."""
         tallies: list[Tally] = []
         wanted: dict[ClientOrderId, Tally] = {}
@@ -325,7 +306,7 @@ class PositionBook:
         self._tell_all(wanted, places)
         return tallies
 
-    def _tell_all(self, tallies: Mapping[ClientOrderId, Tally], places: _Places) -> None:
+    def _tell_all(self, tallies: Mapping[ClientOrderId, Tally], places: Places) -> None:
         """Have orders told of all their reports, in the order in which these were written."""
         seq = 0
         while tallies:
@@ -417,20 +398,3 @@ class PositionBook:
         if self._day_began is not None:
             for ledger in self._ledgers.values():
                 ledger.mark(self._day_began)
-
-
-def _matters(report: ExecutionReport) -> bool:
-    """Whether a report changes a position, or what is made of the next one on its order."""
-    return report.fill is not None or not (report.cum_qty is report.price is report.quantity is None)
-
-
-def _changes_only(report: ExecutionReport) -> bool:
-    return report.fill is None and report.cum_qty is None
-
-
-def _is_unknown(state: OrderState, tally: Tally | None) -> bool:
-    """Whether a tally does not stand as its order does in the journal."""
-    if tally is None:
-        return state.filled_qty > 0
-    counted = (tally.filled, tally.priced, tally.price, tally.quantity)
-    return counted != (state.filled_qty, state.priced_qty, state.price, state.quantity)
