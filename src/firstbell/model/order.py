@@ -191,6 +191,10 @@ class OrderState:
         """The worst price that it has had at its broker: nothing of a limit order has traded at a worse one."""
         return self.price if self.worst is None else self.worst
 
+    def is_worse(self, price: Decimal) -> bool:
+        """Whether a price is worse than any limit that it has had at its broker: then it is none of its own."""
+        return price != self.worst_price and self.order.side.worst((price, self.worst_price)) == price
+
     @property
     def quantity(self) -> Decimal:
         """Its quantity now, what has traded of it included (FIX 38)."""
@@ -278,7 +282,7 @@ def _worst(state: OrderState, price: Decimal) -> Decimal | None:
     """The worst price since an order left, once it has another one; before that none counts."""
     if state.status is OrderStatus.INITIALIZED:
         return None
-    return (max if state.order.side is Side.BUY else min)(price, state.worst_price)
+    return state.order.side.worst((price, state.worst_price))
 
 
 def _former(state: OrderState, report: ExecutionReport) -> tuple[Former, ...]:

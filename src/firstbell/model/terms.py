@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from decimal import Decimal
 
 
 class Side(StrEnum):
@@ -16,6 +20,14 @@ class Side(StrEnum):
     def opposite(self) -> Side:
         """The side that undoes it."""
         return Side.SELL if self is Side.BUY else Side.BUY
+
+    def worst(self, prices: Iterable[Decimal]) -> Decimal:
+        """The worst of some prices for whoever trades on this side: the highest that is paid, the lowest that is got.
+
+        Raises:
+            ValueError: There are none.
+        """
+        return max(prices) if self is Side.BUY else min(prices)
 
 
 class OrderType(StrEnum):

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order_status import DONE
-from firstbell.model.terms import Side
 from firstbell.oms.orders.summed_trades import Traded, beyond
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import InstrumentId
     from firstbell.model.report import Fill
+    from firstbell.model.terms import Side
 
 _NOTHING: Final = Decimal(0)
 
@@ -39,7 +39,7 @@ def may_be_of(entry: Entry, entries: Sequence[Entry], fills: Sequence[VenueFill]
     if not all(each.named for each in loose) and (state.status not in DONE or state.priced_qty):
         # A row without a name of the broker's own may be a sum that grows.
         return []
-    if has_price and any(_is_worse(each.fill, entry) for each in loose):
+    if has_price and any(state.is_worse(each.fill.last_px) for each in loose):
         return []
     whole = sum((each.fill.last_qty for each in loose), _NOTHING) == state.filled_qty - state.priced_qty
     return [each.fill for each in loose] if whole else []
@@ -89,8 +89,3 @@ def is_alone(entry: Entry, entries: Sequence[Entry], rows: Sequence[VenueOrder])
 
 def _key(entry: Entry) -> tuple[InstrumentId, Side]:
     return entry.intent.order.instrument, entry.intent.order.side
-
-
-def _is_worse(fill: Fill, entry: Entry) -> bool:
-    limit = entry.state.worst_price
-    return fill.last_px > limit if entry.intent.order.side is Side.BUY else fill.last_px < limit

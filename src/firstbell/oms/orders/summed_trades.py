@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from firstbell.model.money import plain
 from firstbell.model.report import Fill
-from firstbell.model.terms import Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,7 +67,7 @@ def beyond(state: OrderState, traded: Traded, *, has_price: bool) -> list[Fill]:
     if traded.quantity != state.filled_qty or quantity <= 0 or value <= 0:
         return []
     parts = _parts(quantity, value)
-    if not parts or (has_price and any(_is_worse(price, state) for _, price in parts)):
+    if not parts or (has_price and any(state.is_worse(price) for _, price in parts)):
         return []
     fee = None if traded.fee is None or traded.fee < state.fees else traded.fee - state.fees
     if state.priced_qty and not state.fees:
@@ -94,7 +93,3 @@ def _parts(quantity: Decimal, value: Decimal) -> list[tuple[Decimal, Decimal]]:
     low = (price // tick) * tick
     higher = (value - low * quantity) / tick
     return [(quantity - higher, low), (higher, low + tick)] if 0 < higher < quantity else []
-
-
-def _is_worse(price: Decimal, state: OrderState) -> bool:
-    return price > state.worst_price if state.order.side is Side.BUY else price < state.worst_price

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from firstbell.model.order import LISTS_LAG
 from firstbell.model.order_status import DONE, TRANSITIONS, ReportKind
 from firstbell.model.position import Trade
-from firstbell.model.terms import Side
 from firstbell.oms.lists import LASTING
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import AccountName, BrokerCode
     from firstbell.model.order import Order
     from firstbell.model.report import ExecutionReport
+    from firstbell.model.terms import Side
 
     FeeOf = Callable[[BrokerCode, Side, Decimal], Decimal]
     """The fee on a trade whose fee nobody said: of its broker, its side and its value."""
@@ -121,7 +121,7 @@ class Tally:
         """The worst price at which it can have traded that a list tells of now and did not show then."""
         heard = None if unseen is None else unseen - LISTS_LAG
         prices = [price for price, until in self._former if heard is None or until >= heard]
-        return (max if self.order.side is Side.BUY else min)(self.price, *prices) if prices else self.price
+        return self.order.side.worst((self.price, *prices))
 
     def left(self, at: datetime | None) -> None:
         """It was first on its way to its broker: from then on it is for that day, unless it lasts."""
