@@ -34,7 +34,7 @@ from firstbell.oms.policies.partial_fills import PartialFillConfig
 from firstbell.oms.policies.retry import RetryConfig
 from firstbell.oms.run_budget import RateBudget
 from firstbell.risk.checks import Limits
-from firstbell.risk.trading_state import trading_state
+from firstbell.risk.trading_state import in_force, trading_state
 from stepped_clock import SteppedClock
 
 D = Decimal
@@ -187,6 +187,7 @@ class Desk:
             partial_fills=self.options.get("partial_fills", PartialFillConfig()),
             interrupt=self.interrupt,
             state=lambda: trading_state(self.folder),
+            called=lambda: in_force(self.folder),
             budget=RateBudget(10_000, self.clock),
             intervene=lambda name, why: self.interventions.append((name, why)),
             observe=lambda name, took_ns: self.observed.append((name, took_ns)),

@@ -160,7 +160,10 @@ def fire(tmp_path, stepped_clock):
             budget=budget,
             run_budget=run_budget,
             check=FinalCheck(
-                {} if around is None else {NAME: around}, state if callable(state) else lambda: state, pacer
+                {} if around is None else {NAME: around},
+                state if callable(state) else lambda: state,
+                pacer,
+                lambda: None,
             ),
             interrupt=interrupt,
             halt=broker.halts.append,

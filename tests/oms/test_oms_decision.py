@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -16,7 +17,7 @@ from firstbell.oms.decision import Budget, Next, Step, after_not_sent, next_step
 from firstbell.oms.final_check import FinalCheck
 from firstbell.oms.pacing import Pacer
 from firstbell.risk.checks import Limits, Surroundings
-from firstbell.risk.trading_state import TradingState
+from firstbell.risk.trading_state import Halt, TradingState
 
 BUDGET = Budget(3, 1000, 2000)
 CLOSED = Outcome(AttemptOutcome.REJECTED, 1017, "closed", again=True)
@@ -116,8 +117,8 @@ AROUND = Surroundings(
 )
 
 
-def checked(prepared_for=ORDER, around=AROUND, state=TradingState.ACTIVE):
-    check = FinalCheck({} if around is None else {"a": around}, lambda: state, Pacer(350_000_000, 0))
+def checked(prepared_for=ORDER, around=AROUND, state=TradingState.ACTIVE, halt=None):
+    check = FinalCheck({} if around is None else {"a": around}, lambda: state, Pacer(350_000_000, 0), lambda: halt)
     return check.why_not(ORDER, PreparedOrder(prepared_for, "POST", "http://127.0.0.1", "/", {}, b""), 350_000_000)
 
 
@@ -135,4 +136,15 @@ def test_without_anything_to_judge_it_against_nothing_leaves():
 def test_every_reason_stands_in_one_line():
     assert checked(OTHER, state=TradingState.HALTED) == (
         "trading state: HALTED, allowed cancels only; final check: bytes of b, allowed this order's"
+    )
+
+
+def test_who_halted_and_why_is_said():
+    halt = Halt(datetime(2026, 1, 5, 5, 15, tzinfo=UTC), "the trader", "wrong price")
+    assert checked(state=TradingState.HALTED, halt=halt) == (
+        "trading state: HALTED since 2026-01-05 08:45:00+03:30 by the trader (wrong price), allowed cancels only"
+    )
+    assert checked(halt=halt) is None, "it was ended between the two looks"
+    assert checked(state=TradingState.HALTED, halt=replace(halt, state=TradingState.REDUCING)) == (
+        "trading state: HALTED, allowed cancels only"
     )

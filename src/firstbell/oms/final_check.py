@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from firstbell.risk.checks import FINAL_CHECKS, Denial, Sending, deny
+from firstbell.risk.trading_state import TradingState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from firstbell.model.order import Order
     from firstbell.oms.pacing import Pacer
     from firstbell.risk.checks import Surroundings
-    from firstbell.risk.trading_state import TradingState
+    from firstbell.risk.trading_state import Halt
 
 
 class FinalCheck:
@@ -28,14 +29,20 @@ class FinalCheck:
         around: Each order's surroundings, as its plan was judged by. An order that has none may not leave.
         state: What may leave at all, now.
         pacer: The login's interval.
+        halt: Who took from what may leave, and why; asked only where something was taken.
     """
 
     def __init__(
-        self, around: Mapping[ClientOrderId, Surroundings], state: Callable[[], TradingState], pacer: Pacer
+        self,
+        around: Mapping[ClientOrderId, Surroundings],
+        state: Callable[[], TradingState],
+        pacer: Pacer,
+        halt: Callable[[], Halt | None],
     ) -> None:
         self._around = around
         self._state = state
         self._pacer = pacer
+        self._halt = halt
 
     def why_not(self, order: Order, prepared: PreparedOrder, at_ns: int) -> str | None:
         """Why an attempt may not be made, naming every rule and both numbers; None where it may.
@@ -48,7 +55,9 @@ class FinalCheck:
         around = self._around.get(order.client_order_id)
         if around is None:
             return str(Denial("final check", "nothing to judge it against", "a known instrument and known limits"))
-        sending = Sending(self._state(), at_ns, self._pacer.last_ns, self._pacer.interval_ns)
+        state = self._state()
+        halt = None if state is TradingState.ACTIVE else self._halt()
+        sending = Sending(state, at_ns, self._pacer.last_ns, self._pacer.interval_ns, halt)
         denials = [str(each) for each in deny(order, replace(around, sending=sending), FINAL_CHECKS)]
         if prepared.order != order:
             denials.append(str(Denial("final check", f"bytes of {prepared.order.client_order_id}", "this order's")))

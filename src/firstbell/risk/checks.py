@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from firstbell.model.instrument import Instrument
     from firstbell.model.order import Order
+    from firstbell.risk.trading_state import Halt
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,14 @@ class Sending:
         at_ns: When it is to leave, on the monotonic clock.
         last_ns: When this login's last order left, on the monotonic clock; None where none has.
         interval_ns: The broker's shortest time between two orders of one login, in ns.
+        halt: Who took the rest away and why, where that is known.
     """
 
     state: TradingState
     at_ns: int
     last_ns: int | None
     interval_ns: int
+    halt: Halt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +173,10 @@ def trading_allowed(order: Order, around: Surroundings) -> Denial | None:
     state = around.sending.state
     if state is TradingState.ACTIVE or (state is TradingState.REDUCING and order.side is Side.SELL):
         return None
-    return Denial("trading state", str(state), "sells only" if state is TradingState.REDUCING else "cancels only")
+    # A halt may have been called, or ended, between the two looks.
+    halt = around.sending.halt
+    found = f"{state} {halt.call}" if halt is not None and halt.state is state else str(state)
+    return Denial("trading state", found, "sells only" if state is TradingState.REDUCING else "cancels only")
 
 
 def interval_kept(order: Order, around: Surroundings) -> Denial | None:

@@ -53,9 +53,14 @@ class Halt:
     state: TradingState = TradingState.HALTED
 
     def __str__(self) -> str:
+        return f"{self.state.value.lower()} {self.call}"
+
+    @property
+    def call(self) -> str:
+        """Since when, by whom and why, in words."""
         at = None if self.since is None else self.since.astimezone(TEHRAN)
-        since = "" if at is None else f" since {at.isoformat(sep=' ', timespec='seconds')}"
-        return f"{self.state.value.lower()}{since} by {self.by} ({self.why})"
+        since = "" if at is None else f"since {at.isoformat(sep=' ', timespec='seconds')} "
+        return f"{since}by {self.by} ({self.why})"
 
     @classmethod
     def unreadable(cls, why: str, state: TradingState = TradingState.HALTED) -> Self:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from firstbell.journal.base import RunLine, RunRecord
 from firstbell.model.instant import epoch_ns
 from firstbell.risk.checks import Limits
-from firstbell.risk.trading_state import TradingState, trading_state
+from firstbell.risk.trading_state import TradingState, in_force, trading_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from firstbell.oms.carrier import Interrupt
     from firstbell.oms.pace_file import PaceFile
     from firstbell.oms.run_budget import RunBudget
+    from firstbell.risk.trading_state import Halt
 
     class OpenBroker(Protocol):
         """Opens the broker of an account."""
@@ -91,6 +92,10 @@ class RunContext:
     def state(self) -> TradingState:
         """What may leave now."""
         return TradingState.HALTED if self.interrupt.is_halt else trading_state(self.settings.firstbell.state_dir)
+
+    def called(self) -> Halt | None:
+        """Who took from what may leave now, and why, as it is written down."""
+        return in_force(self.settings.firstbell.state_dir)
 
     def monotonic_of(self, wall_ns: int) -> int:
         """An instant of our wall clock on the monotonic clock, by which all waiting is done."""

@@ -210,7 +210,7 @@ class LoginRun:
             pacer=pacer,
             budget=budget,
             run_budget=context.run_budget,
-            check=FinalCheck(armed.around, context.state, pacer),
+            check=FinalCheck(armed.around, context.state, pacer, context.called),
             interrupt=context.interrupt,
             halt=context.halt,
             aim=aim,

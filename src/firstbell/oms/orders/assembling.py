@@ -28,7 +28,7 @@ from firstbell.oms.policies.partial_fills import PartialFillConfig
 from firstbell.oms.policies.retry import RetryConfig
 from firstbell.oms.run_budget import RateBudget
 from firstbell.risk.checks import Limits
-from firstbell.risk.trading_state import trading_state
+from firstbell.risk.trading_state import in_force, trading_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,6 +134,7 @@ def order_context(
         partial_fills=PartialFillConfig.of(settings.partial_fills),
         interrupt=interrupt or ThreadInterrupt(state_dir),
         state=state or (lambda: trading_state(state_dir)),
+        called=partial(in_force, state_dir),
         budget=RateBudget(settings.orders.max_attempts_per_minute, clock),
         observe=_nothing if metrics is None else metrics.observe,
         denied=office.denied,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from firstbell.oms.policies.retry import RetryConfig
     from firstbell.oms.run_budget import AttemptBudget
     from firstbell.risk.checks import Limits
-    from firstbell.risk.trading_state import TradingState
+    from firstbell.risk.trading_state import Halt, TradingState
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class OrderContext:
         partial_fills: What becomes of orders that have traded in part.
         interrupt: Stops new attempts; set by a halt.
         state: What may leave at all, now.
+        called: Who took from what may leave, and why; None where nobody did.
         budget: How much may be sent in all.
         observe: Told how long something took, by its name, in ns: ``overhead`` of one order, the broker's time left
             out, and ``validation``.
@@ -79,6 +80,7 @@ class OrderContext:
     partial_fills: PartialFillConfig
     interrupt: Interrupt
     state: Callable[[], TradingState]
+    called: Callable[[], Halt | None]
     budget: AttemptBudget
     observe: Callable[[str, int], None] = field(default=lambda _name, _ns: None)
     denied: Callable[[AccountSettings, OrderRequest, str], None] = field(default=lambda _account, _request, _why: None)

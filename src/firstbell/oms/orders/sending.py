@@ -218,7 +218,7 @@ class Sender:
             pacer=self._pacer,
             budget=budget,
             run_budget=context.budget,
-            check=FinalCheck({order.client_order_id: around}, context.state, self._pacer),
+            check=FinalCheck({order.client_order_id: around}, context.state, self._pacer, context.called),
             interrupt=context.interrupt,
             # A person has to look, but the other orders go on: what repeats itself is this one alone.
             halt=lambda why: context.intervene(order.client_order_id, why),
