@@ -89,7 +89,8 @@ def test_which_limit_was_reached_is_told_until_a_person_resumes(desk, watch):
     assert monitor.get_position_summary()["limit_reached"] is None
 
 
-def test_that_limits_cannot_be_judged_is_told_once_each_time(desk, watch, caplog):
+@pytest.mark.parametrize(("pause_s", "times"), [(208, 1), (209, 2)])
+def test_that_limits_cannot_be_judged_is_told_once_while_it_comes_and_goes(desk, watch, caplog, pause_s, times):
     monitor = bought(desk, max_daily_loss=5000)
     watch(monitor, 1000)
     with caplog.at_level(logging.INFO):
@@ -100,10 +101,12 @@ def test_that_limits_cannot_be_judged_is_told_once_each_time(desk, watch, caplog
                 assert watch(monitor, 1000) is TradingState.REDUCING
             desk.feed.stopped = False
             assert watch(monitor, 1000) is TradingState.ACTIVE
+            desk.clock.sleep(pause_s)
+            assert watch(monitor, 1000) is TradingState.ACTIVE
     assert {each.code for each in desk.told} == {ErrorCode.PRICE_UPDATE_ERROR}
     stale = "prices are not up to date, so nothing is closed by them: A IRO1FOLD0001"
     blind = "the limits on losses cannot be judged, for prices are stale: trading only reduces meanwhile"
-    assert [each.text for each in desk.told] == [stale, blind] * 2
+    assert [each.text for each in desk.told] == [stale, blind] * times
     assert caplog.text.count("can be judged again") == 2
 
 

@@ -12,6 +12,7 @@ from firstbell.errors import RunError
 from firstbell.model.money import grouped
 from firstbell.oms.engines import Engines
 from firstbell.oms.positions.day_marks import DayMarks
+from firstbell.oms.positions.episodes import Episodes
 from firstbell.oms.positions.lasting import Lasting
 from firstbell.risk.trading_state import Halt, HaltFile, TradingState, trading_state
 from firstbell.risk.verdict import ErrorCode, Verdict
@@ -101,6 +102,7 @@ class LossLimits:
         self._state_dir = state_dir
         self._alert = alert
         self._is_blind = False
+        self._blind: Episodes[str] = Episodes()
         self._unwritten: Verdict | None = None
         self._halts = settings.on_daily_loss is OnLoss.HALTED
         self.marks: DayMarks | None = None
@@ -167,7 +169,7 @@ class LossLimits:
         """
         if self.marks is None or not self.is_set:
             return
-        self._see(is_blind=found is None)
+        self._see(at_ns, is_blind=found is None)
         if found is not None:
             self._judge(self.marks, found, now, at_ns)
         self._lasting.end_round()
@@ -239,13 +241,11 @@ class LossLimits:
             self._alert(PositionAlert(text, breach.code))
         return not failure
 
-    def _see(self, *, is_blind: bool) -> None:
-        if is_blind is self._is_blind:
-            return
+    def _see(self, at_ns: int, *, is_blind: bool) -> None:
+        if self._is_blind and not is_blind:
+            _log.info("the limits on losses can be judged again")
         self._is_blind = is_blind
-        if self._is_blind:
+        if self._blind.begun(("blind",) if is_blind else (), at_ns):
             text = "the limits on losses cannot be judged, for prices are stale: trading only reduces meanwhile"
             _log.warning("%s", text)
             self._alert(PositionAlert(text, ErrorCode.PRICE_UPDATE_ERROR))
-        else:
-            _log.info("the limits on losses can be judged again")

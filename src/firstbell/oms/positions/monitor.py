@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from firstbell.errors import FirstbellError, RunError
 from firstbell.model.instant import instant
 from firstbell.oms.positions.closing import Closing, Levels
+from firstbell.oms.positions.episodes import Episodes
 from firstbell.oms.positions.lasting import Lasting
 from firstbell.oms.positions.loss_limits import DayProfit, LossLimits, PositionAlert
 from firstbell.oms.positions.openings import Openings
@@ -100,7 +101,7 @@ class PositionMonitor:
         self._levels: dict[PositionKey, Levels] = {}
         self._known: dict[PositionKey, MarketPrice] = {}
         self._asked_for: frozenset[PositionKey] = frozenset()
-        self._unpriced: set[PositionKey] = set()
+        self._unpriced: Episodes[PositionKey] = Episodes()
         self._views: tuple[PositionView, ...] = ()
         self._turn = threading.Lock()
         self._priced_ns: int | None = None
@@ -306,7 +307,8 @@ class PositionMonitor:
 
     def _judge(self, now: datetime) -> None:
         open_ = [view for view in self._views if view.is_open]
-        self._tell_unpriced(open_)
+        at_ns = self._clock.monotonic_ns()
+        self._tell_unpriced(open_, at_ns)
         self._closing.forget_all_but(open_)
         for view in open_:
             levels = self._levels.get(view.key, self._usual)
@@ -321,7 +323,6 @@ class PositionMonitor:
         upside = sum((view.upside for view in self._views), _NOTHING)
         downside = sum((view.downside for view in self._views), _NOTHING)
         estimated = any(view.estimated for view in self._views)
-        at_ns = self._clock.monotonic_ns()
         found = DayProfit(profit, upside, downside, estimated=estimated)
         self.limits.judge(None if blind else found, now, at_ns)
 
@@ -334,16 +335,14 @@ class PositionMonitor:
         lasting = {each for each in guessed if self._lasting.has_lasted((view.key, view.opened_at, each), at_ns)}
         return tuple(each for each in guessed if each in certain or each in lasting)
 
-    def _tell_unpriced(self, open_: Sequence[PositionView]) -> None:
+    def _tell_unpriced(self, open_: Sequence[PositionView], at_ns: int) -> None:
         """Say once, of all together, which prices have become stale."""
-        stale = {view.key for view in open_ if view.stale}
-        if new := sorted(stale - self._unpriced):
+        if new := sorted(self._unpriced.begun((view.key for view in open_ if view.stale), at_ns)):
             named = ", ".join(f"{account} {instrument}" for account, instrument in new[:_NAMED])
             more = f" and {len(new) - _NAMED} more" if len(new) > _NAMED else ""
             text = f"prices are not up to date, so nothing is closed by them: {named}{more}"
             _log.warning("%s", text)
             self._alert(PositionAlert(text, ErrorCode.PRICE_UPDATE_ERROR))
-        self._unpriced = stale
 
 
 def _needs_price(standing: Standing) -> bool:
