@@ -89,7 +89,7 @@ def _time_checks(rounds: int) -> tuple[float, float]:
     limits = Limits(order.value, order.quantity, order.value * 2, 5)
     pacer = Pacer(350_000_000, 0)
     around = Surroundings(instrument, Decimal(10), limits, order.value, 1)
-    check = FinalCheck({order.client_order_id: around}, lambda: TradingState.ACTIVE, pacer)
+    check = FinalCheck({order.client_order_id: around}, lambda: TradingState.ACTIVE, pacer, lambda: None)
     prepared = PreparedOrder(order, "POST", "https://127.0.0.1", "/", {}, b"{}")
     taken = []
     for _ in range(rounds):
