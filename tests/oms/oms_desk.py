@@ -171,6 +171,7 @@ class Desk:
         hours = self.options.get("hours", Hours(always_open(market="XTEH")))
         account = self.options.get("account", ACCOUNT)
         settings = Settings(file=Path("config.ini"), accounts=(account,))
+        self.calendar = self.options.get("calendar", hours.calendar)
         context = OrderContext(
             journal=MortalJournal(self.journal, deeds),
             clock=self.clock,
@@ -178,8 +179,8 @@ class Desk:
             owner=self.options.get("owner") or Owner(here.host, next(_PIDS), 1.0),
             market="XTEH",
             hours_of=lambda _code: hours,
-            calendar_of=lambda _code: self.options.get("calendar", hours.calendar),
-            today=lambda: instant(self.clock.wall_ns()).date(),
+            calendar_of=lambda _code: self.calendar,
+            today=self.today,
             limits=self.options.get("limits", Limits()),
             validator=OrderValidator(settings, hours),
             retry=self.options.get("retry", RetryConfig(base_delay=0.5)),
@@ -221,7 +222,10 @@ class Desk:
 
     def at_venue(self):
         """The venue's own list."""
-        return self.broker.orders(instant(self.clock.wall_ns()).date())
+        return self.broker.orders(self.today())
+
+    def today(self):
+        return instant(self.clock.wall_ns()).astimezone(self.calendar.tz).date()
 
     def refuse(self, reason=None, *, first=0, only=1_000):
         """Have the broker refuse orders for a reason, the first ones apart; None: it takes what comes again."""

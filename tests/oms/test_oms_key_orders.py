@@ -594,3 +594,45 @@ def test_a_stop_that_left_in_the_evening_is_the_next_sessions(tmp_path):
     assert desk.manager.place(asked).order_id == first.order_id
     assert len(desk.journal.entries()) == 1
     desk.close()
+
+
+@pytest.mark.parametrize("claims_last", ["the one before midnight", "the one after midnight"])
+def test_while_midnight_passes_two_processes_place_one_order_of_a_key(tmp_path, monkeypatch, claims_last):
+    """Each names the order by its own day, and looks before the other has claimed it."""
+    before = datetime(2026, 11, 23, 23, 59, 59, tzinfo=TEHRAN)
+    clock = SteppedClock(int(before.timestamp()) * 1_000_000_000)
+    desk = Desk(tmp_path, clock, calendar=calendar("XTEH"))
+    desk.quote(4860, 4870)
+    other = Desk(tmp_path, clock, desk.market, owner=this_process(), calendar=calendar("XTEH"))
+
+    def deed():
+        step = 2 if claims_last == "the one before midnight" else -2
+        clock.suspend(step)
+        placed = desk.manager.place(request(key="k"))
+        clock.suspend(max(-step, 0))
+        return placed
+
+    done = between_its_look_and_its_claim(other, monkeypatch, deed)
+    if claims_last == "the one after midnight":
+        clock.suspend(2)
+    denied = other.manager.place(request(key="k"))
+    assert done[0].is_success
+    assert denied.status is S.DENIED
+    assert "exposure: 1,000 more of 1,000" in denied.message
+    assert denied.order_id != done[0].order_id, "they have named it by two days"
+    assert [each.state.status for each in desk.journal.entries() if each.state.attempts] == [S.ACCEPTED]
+    other.close()
+    desk.close()
+
+
+def test_the_day_before_is_another_order_of_a_key_also_right_after_midnight(tmp_path):
+    at = datetime(2026, 11, 23, 11, tzinfo=TEHRAN)
+    clock = SteppedClock(int(at.timestamp()) * 1_000_000_000)
+    desk = Desk(tmp_path, clock, calendar=calendar("XTEH"))
+    desk.quote(4860, 4870)
+    first = desk.manager.place(request(key="k"))
+    clock.sleep(13 * 3600 + 60)
+    desk.quote(4860, 4870)
+    second = desk.manager.place(request(key="k"))
+    assert (second.is_success, second.order_id == first.order_id) == (True, False)
+    desk.close()

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError
-from firstbell.journal.base import newest_round
 from firstbell.market.fees import fee_rate
-from firstbell.model.identifiers import request_order_id
-from firstbell.model.instant import instant
 from firstbell.model.instructions import Instructions
 from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderOutcome, OrderRole, OrderType, Side
+from firstbell.oms.orders.key_names import KeyNames
 from firstbell.oms.orders.key_orders import ASKED_BEFORE, MOST_ORDERS, KeyOrders, other_terms, part_key
 from firstbell.oms.orders.queue_position import volume_ahead
 from firstbell.oms.orders.readiness import Readiness
@@ -31,7 +28,6 @@ from firstbell.risk.verdict import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
 
     from firstbell.config import AccountSettings
     from firstbell.journal.base import Entry
@@ -93,8 +89,8 @@ class Placing:
         self._trader = trader
         self._account = account
         self._readiness = Readiness(trader)
-        self._keys = KeyOrders(trader.blotter, self.name_of)
-        self._names: dict[str, ClientOrderId] = {}
+        self._names = KeyNames(trader, account)
+        self._keys = KeyOrders(trader.blotter, self._names.of)
 
     def place(self, request: OrderRequest, *, is_entry: bool = False, checked: bool = True) -> OrderResponse:
         """Place a request.
@@ -117,7 +113,7 @@ class Placing:
                 # Whoever closes positions asks again and again, and tells of it himself.
                 return self._told(request, ready) if checked else ready
             began_ns, broker_ns = time.perf_counter_ns(), trader.sender.broker_ns
-            key = request.key or self._new_key()
+            key = request.key or self._names.new_key()
             order = self._order(request, key, ALONE, ready)
             bracket = order.client_order_id if is_entry else None
             asked = _Asked(key, order, request.key is not None, is_told_of=not checked, bracket=bracket)
@@ -141,7 +137,7 @@ class Placing:
             if isinstance(ready, OrderResponse):
                 # What it would be denied for now does not undo it.
                 return self._held_before(request) or self._told(request, ready)
-            order = self._order(request, request.key or self._new_key(), belonging, ready)
+            order = self._order(request, request.key or self._names.new_key(), belonging, ready)
             try:
                 response = self._trader.place(order, ready.market.instrument, hold=True)
             except Denied as against:
@@ -192,41 +188,6 @@ class Placing:
             self._trader.context.denied(self._account, request, response.message)
         return response
 
-    def name_of(self, key: str) -> ClientOrderId:
-        """The name that an order of a key has, or would get.
-
-        A key is one order of the day, and of the day that an order is for: what was sent once a session had ended is
-        for the next one, so in the morning it has its name from the evening before.
-        """
-        if (name := self._names.get(key)) is None:
-            name = self._names[key] = self._found_name(key)
-        return name
-
-    def _new_key(self) -> str:
-        """A key that nobody has used: no order of it is looked for."""
-        key = uuid.uuid4().hex
-        self._names[key] = self._name_on(self._trader.context.today(), key)
-        return key
-
-    def _found_name(self, key: str) -> ClientOrderId:
-        trader, today = self._trader, self._trader.context.today()
-        name = self._name_on(today, key)
-        if trader.blotter.entry(name) is not None:
-            return name
-        now = instant(trader.context.clock.wall_ns())
-        for day in trader.days.ended_before(now):
-            earlier = trader.blotter.entry(self._name_on(day, key))
-            if earlier is None:
-                continue
-            newest = newest_round(earlier, trader.blotter.entry)
-            # What was held back leaves later than it is claimed.
-            if trader.days.is_one(newest.state.submitted_at or newest.claimed_at, now):
-                return earlier.intent.plan_id
-        return name
-
-    def _name_on(self, day: date, key: str) -> ClientOrderId:
-        return request_order_id(day, self._account.broker_code, self._account.username, key)
-
     def _pursue(self, asked: _Asked, order: Order, market: Market) -> OrderResponse:
         """Place an order, and what may be tried instead where it is refused for certain."""
         response = self._coded(self._one(asked, order, market))
@@ -260,7 +221,7 @@ class Placing:
             if len(asked.made) >= MOST_ORDERS:
                 context.intervene(str(refused.order_id), f"it has come to {MOST_ORDERS} orders")
                 break
-            named = replace(other, client_order_id=self.name_of(part_key(asked.key, len(asked.made))))
+            named = replace(other, client_order_id=self._names.of(part_key(asked.key, len(asked.made))))
             if named.price != asked.order.price:
                 named = replace(named, instructions=replace(named.instructions, asked_price=asked.order.price))
             if asked.bracket is not None:
@@ -275,7 +236,7 @@ class Placing:
         """Place what ends a position and is more than one order may be for, in orders as large as may be."""
         left, largest, responses = asked.order.quantity, market.instrument.max_quantity, list[OrderResponse]()
         while left > 0 and len(asked.made) < MOST_ORDERS:
-            name = self.name_of(part_key(asked.key, len(asked.made)))
+            name = self._names.of(part_key(asked.key, len(asked.made)))
             part = replace(asked.order, client_order_id=name, quantity=min(left, largest))
             responses.append(self._pursue(asked, part, market))
             if not responses[-1].is_success:
@@ -321,9 +282,10 @@ class Placing:
 
     def _why_no_more(self, asked: _Asked, entry: Entry) -> str | None:
         """Why an order that has been claimed may not leave: for what another process has made of the same key."""
-        name = entry.intent.order.client_order_id
-        others = [e.state for e in self._keys.all(asked.key) if e.intent.order.client_order_id != name]
-        return Exposure.of(asked.order.quantity, others).why_not(entry.intent.order.quantity)
+        order = entry.intent.order
+        rivals = {e.intent.order.client_order_id: e.state for e in self._names.rivals(asked.key)}
+        rivals.pop(order.client_order_id, None)
+        return Exposure.of(asked.order.quantity, rivals.values()).why_not(order.quantity)
 
     def _order(self, request: OrderRequest, key: str, belonging: Belonging, ready: Ready) -> Order:
         market, price, trigger = ready.market, ready.price, request.trigger_price
@@ -337,7 +299,7 @@ class Placing:
             away = request.trailing_offset if request.side is Side.BUY else -request.trailing_offset
             trigger = max(price + away, market.instrument.band.low)
         return Order(
-            client_order_id=self.name_of(key),
+            client_order_id=self._names.of(key),
             account=self._account.name,
             broker_code=self._account.broker_code,
             instrument=market.instrument.id,

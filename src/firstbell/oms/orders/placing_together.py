@@ -37,7 +37,7 @@ class PlacingTogether(Placing):
             entry = replace(request.entry, key=key, role=request.entry.role or OrderRole.ENTRY)
             if isinstance(ready := self._readiness.of(entry, checked=True), OrderResponse):
                 return (self._told(entry, ready),)
-            belonging = Belonging(parent_id=self.name_of(key))
+            belonging = Belonging(parent_id=self._names.of(key))
             exits = [self.hold(replace(leg, key=f"{key}/{leg.role}"), belonging, checked=False) for leg in request.legs]
             lost = [each for each in exits if not self._is_ours(each)]
             if lost:
@@ -137,7 +137,7 @@ class PlacingTogether(Placing):
 
         The one that was asked for now may have been denied while an earlier one of the same key is at its broker.
         """
-        blotter, name = self._trader.blotter, self.name_of(key)
+        blotter, name = self._trader.blotter, self._names.of(key)
         if (parent := blotter.plan(name)) is None:
             return False
         entry = entered(parent, blotter.family(name))
