@@ -20,6 +20,7 @@ from firstbell.model.order_status import OrderStatus
 from firstbell.oms.orders.key_orders import KeyOrders
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.oms.policies.fallback import FallbackConfig
+from firstbell.risk.verdict import ErrorCode
 from firstbell.simulator.rules import Reason
 from stepped_clock import SteppedClock
 
@@ -617,7 +618,7 @@ def test_while_midnight_passes_two_processes_place_one_order_of_a_key(tmp_path, 
         clock.suspend(2)
     denied = other.manager.place(request(key="k"))
     assert done[0].is_success
-    assert denied.status is S.DENIED
+    assert (denied.status, denied.error) == (S.DENIED, ErrorCode.RISK_LIMIT_BREACH)
     assert "exposure: 1,000 more of 1,000" in denied.message
     assert denied.order_id != done[0].order_id, "they have named it by two days"
     assert [each.state.status for each in desk.journal.entries() if each.state.attempts] == [S.ACCEPTED]

@@ -30,6 +30,7 @@ from firstbell.oms.orders.terms_at_broker import as_taken, has_limit_there, is_s
 from firstbell.oms.orders.watching import Watch
 from firstbell.oms.pacing import Pacer
 from firstbell.oms.unwritten import may_have_come
+from firstbell.risk.verdict import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -157,8 +158,8 @@ class Trader:
                 return entry if isinstance(entry, OrderResponse) else response_of(entry)
             if why_not is not None and (why := why_not(entry)) is not None:
                 self.sender.write(entry.intent.order.client_order_id, ReportKind.DENIED, reason=why)
-            else:
-                self.send(entry, instrument)
+                return replace(response_of(self._now(entry)), error=ErrorCode.RISK_LIMIT_BREACH)
+            self.send(entry, instrument)
             return response_of(self._now(entry))
 
     @contextmanager
