@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 import pytest
 from journal_orders import intent, report
 
-from firstbell.journal.base import HELD_NS, Entry, Owner
+from firstbell.journal.base import AT_ONCE_NS, HELD_NS, Entry, Owner
 from firstbell.journal.claims import OUT_OF_SIGHT_NS, Decision, decide, stands_against
+from firstbell.model.instant import instant
 from firstbell.model.order import fold
 from firstbell.model.order_status import ReportKind
 
@@ -74,6 +75,21 @@ def test_what_has_come_to_an_end_has_no_owner(owner, kinds, answer):
 def test_what_has_left_is_never_denied():
     verdict = judge(held(ALSO_HERE, ReportKind.SUBMITTED), BELL_NS - 2 * OUT_OF_SIGHT_NS)
     assert (verdict.answer, verdict.report) == (Decision.TAKEN, ReportKind.UNRESOLVED)
+
+
+@pytest.mark.parametrize(("bell_ns", "gone_back_ns"), [(AT_ONCE_NS, 0), (AT_ONCE_NS, 10**12), (BELL_NS, 10**9 + 1)])
+def test_a_clock_that_was_set_back_proves_nothing(bell_ns, gone_back_ns):
+    claimed_ns = BELL_NS - 60 * 10**9
+    entry = replace(held(ALSO_HERE), intent=intent(bell_ns=bell_ns), claimed_at=instant(claimed_ns))
+    verdict = judge(entry, claimed_ns - gone_back_ns)
+    assert (verdict.answer, verdict.report) == (Decision.TAKEN, ReportKind.UNRESOLVED)
+    assert verdict.reason.endswith("without a word")
+    assert stands_against(entry, HERE, claimed_ns - gone_back_ns, lambda _: False)
+
+
+def test_what_is_held_back_is_taken_over_whatever_the_clock_says():
+    entry = replace(held(ALSO_HERE), intent=intent(bell_ns=HELD_NS), claimed_at=instant(BELL_NS))
+    assert judge(entry, BELL_NS - 10**12).report is ReportKind.TAKEN_OVER
 
 
 @pytest.mark.parametrize("owner", [HERE, ALSO_HERE, ELSEWHERE])

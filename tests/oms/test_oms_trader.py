@@ -10,7 +10,7 @@ import pytest
 from oms_desk import request
 
 from firstbell.errors import NoAnswer, NotSent, Refused, RunError
-from firstbell.journal.base import HELD_NS, Intent, Owner
+from firstbell.journal.base import AT_ONCE_NS, HELD_NS, Intent, Owner
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
@@ -129,11 +129,11 @@ def test_what_another_process_has_under_way_stands_against_a_claim(desk, monkeyp
     assert len(desk.at_venue()) == 1
 
 
-def test_what_is_held_back_is_claimed_as_such_and_what_is_not_with_its_instant(desk):
+def test_what_is_held_back_is_claimed_as_such_and_what_is_not_as_one_that_leaves_at_once(desk):
     held = desk.manager.entry(desk.manager.place(request(**STOP)).order_id)
     assert held.intent.bell_ns == HELD_NS
     sent = desk.manager.entry(desk.manager.place(request()).order_id)
-    assert sent.intent.bell_ns == desk.clock.wall_ns()
+    assert sent.intent.bell_ns == AT_ONCE_NS
     assert sent.intent.login == trader_of(desk).login.key
     assert sent.intent.plan_id == sent.intent.order.client_order_id
 

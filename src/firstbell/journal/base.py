@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from firstbell.errors import JournalError
 from firstbell.model.identifiers import ClientOrderId
+from firstbell.model.instant import epoch_ns
 from firstbell.model.order_status import NEVER_PLACED, OrderStatus
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ class Owner:
 
 HELD_NS: Final = (1 << 63) - 1
 """The bell of an order that we hold back, in ns: it never rings, so nothing of it can have left by itself."""
+AT_ONCE_NS: Final = 0
+"""The bell of an order that waits for none, in ns: from its claim on it may have left, whatever the clock says."""
+
+_CLOCKS_DIFFER_NS: Final = 1_000_000_000
+"""By so much, in ns, a claim of another machine may be later than our own clock says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,8 @@ class Intent:
         login: The login it belongs to: a digest of broker and user name.
         plan_id: Its name in round 1, whatever the round.
         bell_ns: The instant before which nothing of it can have left, in ns since the epoch, on our clock; `HELD_NS`
-            for one that is held back until the market triggers it, and of which a report tells before it leaves.
+            for one that is held back until the market triggers it, and of which a report tells before it leaves;
+            `AT_ONCE_NS` for one that leaves as soon as it is claimed.
         known_ids: The broker's ids that were in its list of the day before the bell; None where it could not be read.
     """
 
@@ -95,6 +102,23 @@ class Entry:
     def is_held_back(self) -> bool:
         """Whether it is one that we hold back, and nothing of it has left."""
         return self.intent.bell_ns == HELD_NS and self.state.status is OrderStatus.INITIALIZED
+
+    def cannot_have_left(self, now_ns: int) -> bool:
+        """Whether nothing of it can have left yet: its bell has not rung, by a clock that has not been set back since.
+
+        Args:
+            now_ns: Now, in ns since the epoch.
+        """
+        if self.state.status is not OrderStatus.INITIALIZED:
+            return False
+        return self.is_held_back or epoch_ns(self.claimed_at) - _CLOCKS_DIFFER_NS <= now_ns < self.intent.bell_ns
+
+    @property
+    def when_it_may_have_left(self) -> str:
+        """In words: when an owner ended who has left nothing behind that says whether it left."""
+        # What was asked for besides the bell was claimed for at once, or held back.
+        had_bell = epoch_ns(self.claimed_at) < self.intent.bell_ns < HELD_NS
+        return f"{'after the bell' if had_bell else 'when it may have left'} without a word"
 
     @property
     def is_handed_over(self) -> bool:

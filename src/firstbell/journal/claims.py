@@ -95,10 +95,9 @@ def decide(
 
 
 def _left_behind(held: Entry, here: str, now_ns: int, out_of_sight_ns: int) -> Verdict:
-    bell_ns = held.intent.bell_ns
-    if held.state.status is not OrderStatus.INITIALIZED or now_ns >= bell_ns:
-        return Verdict(Decision.TAKEN, ReportKind.UNRESOLVED, f"{held.owner} ended after the bell without a word")
-    if held.owner.host != here and now_ns >= bell_ns - out_of_sight_ns:
+    if not held.cannot_have_left(now_ns):
+        return Verdict(Decision.TAKEN, ReportKind.UNRESOLVED, f"{held.owner} ended {held.when_it_may_have_left}")
+    if held.owner.host != here and now_ns >= held.intent.bell_ns - out_of_sight_ns:
         return Verdict(Decision.TAKEN)
     if held.is_held_back:
         return Verdict(Decision.FREE, ReportKind.TAKEN_OVER, f"{held.owner} ended; what it held back is taken over")
@@ -138,7 +137,7 @@ def stands_against(
     if alive(other.owner) or state.status is not OrderStatus.INITIALIZED:
         return True
     may_live_ns = 0 if other.owner.host == (here or claimant.host) else out_of_sight_ns
-    return now_ns >= other.intent.bell_ns - may_live_ns
+    return not other.cannot_have_left(now_ns) or now_ns >= other.intent.bell_ns - may_live_ns
 
 
 def later_round(intent: Intent, round_: int) -> Order:

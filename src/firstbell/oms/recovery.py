@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from firstbell.journal.base import HELD_NS, ReportMisfit
+from firstbell.journal.base import ReportMisfit
 from firstbell.journal.claims import OUT_OF_SIGHT_NS
 from firstbell.journal.owner import this_process
-from firstbell.model.instant import epoch_ns, instant
+from firstbell.model.instant import instant
 from firstbell.model.order_status import IN_HAND, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 
@@ -73,7 +73,7 @@ def recover(
         if kind is None:
             continue
         denied = kind is ReportKind.DENIED
-        when = f"before the bell; nothing had left{more}" if denied else _when_it_may_have_left(entry)
+        when = f"before the bell; nothing had left{more}" if denied else entry.when_it_may_have_left
         at = instant(clock.wall_ns())
         reports.append(
             ExecutionReport(entry.intent.order.client_order_id, run_id, kind, at, reason=f"{owner} ended {when}")
@@ -81,12 +81,6 @@ def recover(
     if reports:
         _write(journal, reports)
     return tuple(entry for entry in journal.open_entries() if entry.state.unresolved)
-
-
-def _when_it_may_have_left(entry: Entry) -> str:
-    # What was asked for besides the bell was claimed for at once, or held back.
-    had_bell = entry.intent.bell_ns not in {HELD_NS, 0} and epoch_ns(entry.claimed_at) < entry.intent.bell_ns
-    return f"{'after the bell' if had_bell else 'when it may have left'} without a word"
 
 
 def _write(journal: Journal, reports: Sequence[ExecutionReport]) -> None:
@@ -114,7 +108,7 @@ def _judge(entry: Entry, died_ns: int, now_ns: int, *, seen: bool) -> ReportKind
     if entry.state.status is not OrderStatus.INITIALIZED:
         return ReportKind.UNRESOLVED
     if seen:
-        return ReportKind.DENIED if died_ns < bell_ns else ReportKind.UNRESOLVED
+        return ReportKind.DENIED if entry.cannot_have_left(died_ns) else ReportKind.UNRESOLVED
     if now_ns < bell_ns - OUT_OF_SIGHT_NS - _STALL_NS:
         return ReportKind.DENIED
     return None if now_ns < bell_ns else ReportKind.UNRESOLVED

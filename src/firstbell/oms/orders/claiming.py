@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from firstbell.journal.base import HELD_NS, Claimed, Entry, Held, Intent
+from firstbell.journal.base import AT_ONCE_NS, HELD_NS, Claimed, Entry, Held, Intent
 from firstbell.model.instant import instant
 from firstbell.model.order import OrderState
 from firstbell.model.order_status import IN_HAND, OrderStatus, ReportKind
@@ -74,7 +74,7 @@ class Claiming:
             order=order,
             login=self._login.key,
             plan_id=order.client_order_id,
-            bell_ns=HELD_NS if held else context.clock.wall_ns(),
+            bell_ns=HELD_NS if held else AT_ONCE_NS,
             known_ids=self.known_ids(),
         )
         answer = self._claimed(intent, where)
@@ -160,7 +160,8 @@ class Claiming:
         if entry.state.status not in IN_HAND or entry.owner == self._context.owner or entry.is_held_back:
             return False
         since = entry.state.submitted_at or entry.claimed_at
-        return (instant(self._context.clock.wall_ns()) - since < _IN_HAND_FOR) is young
+        # A clock that has been set back makes nothing young.
+        return (abs(instant(self._context.clock.wall_ns()) - since) < _IN_HAND_FOR) is young
 
     def _not_claimed(self, answer: ClaimAnswer, plan_id: ClientOrderId) -> OrderResponse:
         if isinstance(answer, Claimed):
