@@ -18,6 +18,7 @@ from firstbell.config import BrokerSettings
 from firstbell.errors import (
     BrokerError,
     NoAnswer,
+    PartlyUnreadable,
     RateLimited,
     Refused,
     TokenEnded,
@@ -598,6 +599,32 @@ def test_what_traded_may_have_to_be_reckoned() -> None:
 def test_a_row_is_never_guessed(changed: dict[str, object]) -> None:
     with pytest.raises(Unreadable):
         one(**changed)
+
+
+@pytest.mark.parametrize("state", [5, 10, "5"])
+@pytest.mark.parametrize("changed", [{"price": None}, {"price": 0}, {"volume": None}])
+def test_what_was_refused_needs_no_terms(state: object, changed: dict[str, object]) -> None:
+    found = one(state=state, executedVolume=0, remainedVolume=0, **changed)
+    assert (found.refused, found.working, found.filled_qty) == (True, False, 0)
+    with pytest.raises(Unreadable):
+        one(state=2, executedVolume=0, **{"remainedVolume": 0, **changed})
+
+
+def test_a_row_that_cannot_be_read_hides_no_other() -> None:
+    bad = row(5, price=None, state=1)
+    with pytest.raises(PartlyUnreadable, match=r"price is missing \(1 of 3 rows\)") as caught:
+        lists.read_open_orders(answer([row(9), bad, row(8)]), HOST)
+    assert ids(caught.value.rows) == [9, 8]
+    first, second = (
+        {"rows": [row(9), bad], "totalRecords": 4},
+        {"rows": [row(7), row(6, orderSide=7)], "totalRecords": 4},
+    )
+    with pytest.raises(PartlyUnreadable, match=r"price is missing \(2 of 4 rows\)") as caught:
+        lists.whole_list(pages(first, second), HOST)
+    assert ids(caught.value.rows) == [9, 7]
+    with pytest.raises(Unreadable, match="did not come whole") as unread:
+        lists.whole_list(pages(first), HOST)
+    assert not isinstance(unread.value, PartlyUnreadable)
 
 
 def pages(*bodies: object) -> Callable[[int], lists.Page]:

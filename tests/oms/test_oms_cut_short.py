@@ -30,7 +30,9 @@ class Store:
 
     def write(self, work, plans=()):
         fails, self.fails = self.fails, None
-        if fails == "before":
+        if fails == "for long":
+            self.fails = fails
+        if fails in {"before", "for long"}:
             raise JournalError("the database is gone")
         result = self._store.write(work, plans)
         if fails == "after":
@@ -179,6 +181,24 @@ def test_what_may_have_left_is_told_from_what_certainly_has_not(desk, store):
         with pytest.raises(JournalError) as error:
             deed(placed.order_id)
         assert not isinstance(error.value, Unwritten)
+
+
+@pytest.mark.parametrize("deed", ["replace", "cancel"])
+def test_on_a_full_disk_what_never_left_is_not_told_as_what_may_have(desk, store, deed):
+    """Though there is news of it that could not be written down either."""
+    placed = desk.manager.place(request(quantity=7))
+    desk.rounds()
+    desk.trade(4860, 10_000 + 3)
+    store.fails = "for long"
+    before = desk.broker.left
+    with pytest.raises(JournalError) as error:
+        desk.manager.replace(placed.order_id, price=4861) if deed == "replace" else desk.manager.cancel(placed.order_id)
+    assert not isinstance(error.value, Unwritten)
+    assert desk.broker.left == before
+    store.fails = None
+    desk.rounds()
+    state = desk.manager.entry(placed.order_id).state
+    assert (state.status, state.filled_qty) == (OrderStatus.PARTIALLY_FILLED, 3)
 
 
 @pytest.mark.parametrize("deed", ["replace", "cancel"])

@@ -637,3 +637,58 @@ def test_the_day_before_is_another_order_of_a_key_also_right_after_midnight(tmp_
     second = desk.manager.place(request(key="k"))
     assert (second.is_success, second.order_id == first.order_id) == (True, False)
     desk.close()
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("kind", ["stop", "gtc", "bracket"])
+def test_a_key_is_one_order_for_as_long_as_that_lasts(tmp_path, kind, restarted):
+    at = datetime(2026, 11, 23, 10, tzinfo=TEHRAN)
+    clock = SteppedClock(int(at.timestamp()) * 1_000_000_000)
+    desk = Desk(tmp_path, clock, calendar=calendar("XTEH"))
+    desk.quote(4860, 4870)
+    asked = {
+        "stop": request(key="k", side="sell", order_type="stop", price=None, trigger_price=4800),
+        "gtc": request(key="k", price=4840, time_in_force="gtc"),
+        "bracket": BracketRequest(entry=request(key="k", price=4870), take_profit=4950, stop_loss=4800),
+    }[kind]
+
+    def place():
+        return (desk.manager.place_bracket if kind == "bracket" else desk.manager.place)(asked)
+
+    first = place()
+    desk.rounds(3)
+    clock.suspend(24 * 3600)
+    if restarted:
+        desk.open()
+    desk.quote(4860, 4870)
+    desk.rounds(3)
+    made = len(desk.journal.entries())
+    again = place()
+    if kind == "bracket":
+        assert [each.order_id for each in again[:2]] == [each.order_id for each in first[:2]]
+        again, first = again[0], first[0]
+    assert (again.is_success, again.message) == (True, BEFORE)
+    assert again.order_id.startswith(first.order_id)
+    assert len(desk.journal.entries()) == made
+    for entry in desk.manager.orders():
+        desk.manager.cancel(entry.intent.order.client_order_id)
+    desk.rounds(2)
+    assert desk.manager.orders() == ()
+    anew = place()
+    anew = anew[0] if kind == "bracket" else anew
+    assert (anew.is_success, anew.message == BEFORE) == (True, False), "once nothing of it is left it is another order"
+    desk.close()
+
+
+def test_what_may_have_ended_with_its_day_keeps_no_key(tmp_path):
+    at = datetime(2026, 11, 23, 10, tzinfo=TEHRAN)
+    clock = SteppedClock(int(at.timestamp()) * 1_000_000_000)
+    desk = Desk(tmp_path, clock, calendar=calendar("XTEH"))
+    desk.quote(4860, 4870)
+    first = desk.manager.place(request(key="k", price=4840))
+    clock.suspend(23 * 3600)
+    desk.quote(4860, 4870)
+    assert desk.manager.entry(first.order_id).state.status is S.ACCEPTED, "nobody has looked since"
+    second = desk.manager.place(request(key="k", price=4840))
+    assert (second.is_success, second.order_id == first.order_id) == (True, False)
+    desk.close()

@@ -67,8 +67,9 @@ def ordered(journal, name, *kinds, login="one", day=DAY, attempted=True):
     journal.claim(Intent(order, login, name, 0, frozenset()), "run", this_process())
     for kind in kinds:
         outcome = AttemptOutcome.ACCEPTED if kind is ReportKind.ACCEPTED else AttemptOutcome.UNRESOLVED
-        attempt = Attempt(1, AT, 0, None, None, None, None, None, outcome) if attempted else None
-        report = ExecutionReport(name, "run", kind, AT, attempt=None if kind is ReportKind.SUBMITTED else attempt)
+        at = AT - (DAY - day)
+        attempt = Attempt(1, at, 0, None, None, None, None, None, outcome) if attempted else None
+        report = ExecutionReport(name, "run", kind, at, attempt=None if kind is ReportKind.SUBMITTED else attempt)
         journal.append([report])
 
 

@@ -9,7 +9,7 @@ import pytest
 from oms_desk import Desk, request
 
 from firstbell.brokers.base import Outcome
-from firstbell.errors import CaptchaError, NoAnswer, Refused
+from firstbell.errors import CaptchaError, NoAnswer, PartlyUnreadable, Refused
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
@@ -371,19 +371,47 @@ def test_a_day_whose_list_cannot_be_read_hides_no_other_day(desk):
 
 
 @either
-def test_it_is_counted_how_often_in_a_row_the_list_could_not_be_read(desk, fail):
+def test_a_person_is_told_once_each_time_where_the_list_cannot_be_read_for_long(desk, fail):
     name = desk.manager.place(request()).order_id
     watch, listed = trader_of(desk).watch, desk.broker.orders
-    desk.broker.orders = fail
     desk.trade(4860, 400)
-    for failures in (1, 2, 3):
+    for times in (1, 2):
+        desk.broker.orders = fail
+        for pause_s, told in ((0, 0), (74, 0), (2, 1), (300, 1)):
+            desk.clock.sleep(pause_s)
+            watch.look()
+            assert len(desk.interventions) == times - 1 + told
+        assert desk.manager.entry(name).state.filled_qty == (0 if times == 1 else 400)
+        desk.broker.orders = listed
         watch.look()
-        assert watch.failures == failures
-    assert desk.manager.entry(name).state.filled_qty == 0
-    desk.broker.orders = listed
-    watch.look()
-    assert watch.failures == 0
+        assert desk.manager.entry(name).state.filled_qty == 400
+    account, why = desk.interventions[0]
+    assert (account, "nothing is known of them" in why) == ("Order_A", True)
+
+
+def test_a_row_that_cannot_be_read_hides_none_of_the_others_and_no_order_is_absent(desk):
+    name = desk.manager.place(request()).order_id
+    desk.broker.lost = silent
+    unknown = desk.manager.place(request(price=4730)).order_id
+    desk.broker.lost = None
+    listed = desk.broker.orders
+
+    def partly(day):
+        raise PartlyUnreadable("row of an order: price is missing (1 of 2 rows)", listed(day))
+
+    desk.broker.orders = partly
+    desk.trade(4860, 400)
+    desk.rounds(100)
     assert desk.manager.entry(name).state.filled_qty == 400
+    assert desk.manager.entry(unknown).state.unresolved, "it is not taken for absent"
+    ((account, why),) = desk.interventions
+    assert account == "Order_A"
+    assert "what can be read of it counts" in why
+    assert "price is missing" in why
+    assert desk.manager.health()["Order_A"].is_well
+    desk.broker.orders = listed
+    desk.rounds(60)
+    assert desk.manager.entry(unknown).state.status is OrderStatus.REJECTED
 
 
 def nameless(desk, **terms):
@@ -548,8 +576,10 @@ def test_whoever_cannot_log_in_has_read_no_list(desk):
     desk.broker.orders = lambda _day: ()
     desk.broker.login = locked_out
     watch.look()
-    assert watch.failures == 1
     assert watch.known_ids(0) is None
+    desk.clock.sleep(76)
+    watch.look()
+    assert len(desk.interventions) == 1
 
 
 def test_what_another_process_writes_while_the_list_is_read_stops_no_other_orders_reports(desk):

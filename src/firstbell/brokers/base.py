@@ -97,8 +97,8 @@ class VenueOrder:
         venue_order_id: The broker's lasting name for the order.
         instrument: What is traded.
         side: Buy or sell.
-        price: The limit price.
-        quantity: Shares ordered.
+        price: The limit price; of one that was refused it may be zero, where the broker does not say.
+        quantity: Shares ordered; likewise.
         filled_qty: Shares traded.
         working: Whether what is left of it still works.
         refused: Whether the broker or the exchange ended it with an error, so that it was never on the book.

@@ -16,6 +16,7 @@ from firstbell.oms.lists import (
     exchange_day,
     find,
     in_the_way,
+    list_of,
     listed_on,
     names_taken,
     reading,
@@ -95,7 +96,7 @@ class Inquiry:
             return ()
         day = listed_on(entries[0])
         try:
-            rows = self._broker.orders(day) if rows is None else rows
+            rows = list_of(self._broker, entries) if rows is None else rows
         except (BrokerError, CaptchaError) as error:
             _log.warning("the list of the day could not be read: %s", error)
             return tuple(entries)

@@ -10,12 +10,13 @@ from firstbell.journal.base import HELD_NS
 from firstbell.model.instant import TEHRAN, instant
 from firstbell.model.order_status import DONE, PLACED, TRANSITIONS, OrderStatus, ReportKind
 from firstbell.model.terms import TimeInForce
+from firstbell.oms.carrier import ANSWER_WITHIN_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date, datetime
 
-    from firstbell.brokers.base import VenueOrder
+    from firstbell.brokers.base import Broker, VenueOrder
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import VenueOrderId
     from firstbell.model.order import OrderState
@@ -26,14 +27,50 @@ MIN_ABSENCE_NS: Final = 75 * 1_000_000_000
 """How far apart the first and last of those looks must be: 60 s are promised, and lists are known to lag by more."""
 CLOCK_SLACK: Final = timedelta(seconds=5)
 """How much earlier than our sending a row may claim to be: clocks differ, and the broker's times are cut to seconds."""
+_WAITED_FOR: Final = timedelta(seconds=ANSWER_WITHIN_S)
 LASTING: Final = frozenset({TimeInForce.GTC, TimeInForce.GTD})
 """What does not end with its day by itself."""
 
 
+def came_between(entry: Entry) -> tuple[datetime, datetime]:
+    """Between which two instants an order has come to its broker: it was sent, and it was answered.
+
+    Of one that nobody has answered, until it was waited for no more. Of one that has not been sent, both are the
+    instant at which it was let go, or else claimed.
+    """
+    sent = [(each.sent_at, each.answered_at) for each in entry.state.attempts if each.sent_at is not None]
+    if not sent:
+        at = entry.state.submitted_at or entry.claimed_at
+        return at, at
+    # What was refused before the last one is over.
+    sent_at, answered_at = sent[-1]
+    return sent_at, answered_at or sent_at + _WAITED_FOR
+
+
+def days_listed(entry: Entry) -> tuple[date, date]:
+    """The days in whose lists an order may stand; twice the same, but for what was sent just before midnight.
+
+    They are those on which it was sent and answered; of one that has not left, its own.
+    """
+    if not entry.state.attempts and entry.state.submitted_at is None:
+        return entry.intent.order.day, entry.intent.order.day
+    first, last = came_between(entry)
+    return first.astimezone(TEHRAN).date(), last.astimezone(TEHRAN).date()
+
+
 def listed_on(entry: Entry) -> date:
-    """The day in whose list an order stands: its own, or, of one that was held back, the day on which it left."""
-    left_at = entry.state.submitted_at if entry.intent.bell_ns == HELD_NS else None
-    return entry.intent.order.day if left_at is None else left_at.astimezone(TEHRAN).date()
+    """The day in whose list an order stands: that on which it was sent; of one that has not left, its own."""
+    return days_listed(entry)[0]
+
+
+def list_of(broker: Broker, entries: Iterable[Entry]) -> tuple[VenueOrder, ...]:
+    """The list in which orders stand: of those that were sent just before midnight, the lists of both days.
+
+    Raises:
+        BrokerError: One cannot be read.
+    """
+    days = sorted({day for entry in entries for day in days_listed(entry)})
+    return tuple(row for day in days for row in broker.orders(day))
 
 
 def shows_day(day: date, rows: Iterable[VenueOrder], entries: Iterable[Entry]) -> bool:

@@ -12,7 +12,7 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import ASKED, DONE, PLACED
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry, needs_asking
-from firstbell.oms.lists import MIN_ABSENCE_NS, exchange_day, has_grown, listed_on
+from firstbell.oms.lists import MIN_ABSENCE_NS, days_listed, exchange_day, has_grown, list_of
 from firstbell.oms.orders.day_over import DayOver
 from firstbell.oms.orders.late_trades import may_have_traded, why_to_look
 from firstbell.oms.orders.row_reports import of_what_was_asked
@@ -20,6 +20,7 @@ from firstbell.oms.orders.terms_at_broker import has_limit_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import date
 
     from firstbell.brokers.base import Broker, VenueOrder
     from firstbell.clock import Clock
@@ -101,10 +102,10 @@ class Reconciler:
         """
         result = Reconciliation()
         looked: list[ClientOrderId] = []
-        groups: dict[tuple[str, str], list[Entry]] = {}
+        groups: dict[tuple[str, tuple[date, date]], list[Entry]] = {}
         for entry in self._journal.entries(login=only):
             if needs_asking(entry) or entry.state.status in PLACED - DONE:
-                groups.setdefault((entry.intent.login, listed_on(entry).isoformat()), []).append(entry)
+                groups.setdefault((entry.intent.login, days_listed(entry)), []).append(entry)
         for (login, _), entries in groups.items():
             broker = self._brokers.get(login)
             if broker is None:
@@ -113,7 +114,7 @@ class Reconciler:
             names = [entry.intent.order.client_order_id for entry in entries]
             try:
                 broker.login()
-                rows = broker.orders(listed_on(entries[0]))
+                rows = list_of(broker, entries)
                 self._compare(broker, entries, rows)
                 self._inquiry(login, broker).look(names, rows)
                 if self._day_over is not None:
@@ -158,7 +159,7 @@ class Reconciler:
         today = exchange_day(self._clock.wall_ns())
         ended: dict[str, list[Entry]] = {}
         for entry in self._journal.entries(login=only):
-            if may_have_traded(entry) and listed_on(entry) == today:
+            if may_have_traded(entry) and today in days_listed(entry):
                 ended.setdefault(entry.intent.login, []).append(entry)
         for login, entries in ended.items():
             if (broker := self._brokers.get(login)) is None or login in result.unreachable:

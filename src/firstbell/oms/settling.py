@@ -15,7 +15,7 @@ from firstbell.model.order import LISTS_LAG
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry, needs_asking
-from firstbell.oms.lists import find, listed_on, names_taken
+from firstbell.oms.lists import find, list_of, listed_on, names_taken
 
 if TYPE_CHECKING:
     from firstbell.brokers.base import Broker, VenueOrder
@@ -108,7 +108,7 @@ class Settling:
 
     def _rows(self, entry: Entry) -> tuple[VenueOrder, ...]:
         self._broker.login()
-        return self._broker.orders(listed_on(entry))
+        return list_of(self._broker, (entry,))
 
     def _siblings(self, entry: Entry) -> list[Entry]:
         days = sorted({listed_on(entry), entry.intent.order.day})

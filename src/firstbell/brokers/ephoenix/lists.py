@@ -19,14 +19,14 @@ from zoneinfo import ZoneInfo
 from firstbell.brokers.base import VenueFill, VenueOrder
 from firstbell.brokers.ephoenix.answers import document_of, read_isin
 from firstbell.brokers.ephoenix.fields import Fields, number_in, rows_in
-from firstbell.errors import BrokerError, Unreadable
+from firstbell.errors import BrokerError, PartlyUnreadable, Unreadable
 from firstbell.model.identifiers import VenueOrderId
 from firstbell.model.money import plain
 from firstbell.model.report import Fill
 from firstbell.model.terms import Side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from firstbell.brokers.base import Answer
 
@@ -50,12 +50,14 @@ class Page:
     """One page of a list.
 
     Attributes:
-        rows: Its rows.
+        rows: Its rows, as far as they can be read.
         total: How many rows the whole list has.
+        unread: Why each of the others cannot be.
     """
 
     rows: tuple[VenueOrder, ...]
     total: int
+    unread: tuple[Unreadable, ...] = ()
 
 
 def read_page(answer: Answer, host: str) -> Page:
@@ -68,17 +70,37 @@ def read_page(answer: Answer, host: str) -> Page:
     rows = said.get("rows")
     if not isinstance(rows, list):
         raise said.unreadable("rows is missing")
-    return Page(tuple(_order(row, host) for row in rows), int(said.count("totalRecords")))
+    read, unread = _orders(rows, host)
+    return Page(read, int(said.count("totalRecords")), unread)
 
 
 def read_open_orders(answer: Answer, host: str) -> tuple[VenueOrder, ...]:
     """Read the orders that still work.
 
     Raises:
+        PartlyUnreadable: Some rows cannot be read.
         BrokerError: They cannot be read, or are refused.
     """
     document = document_of(answer, "open orders", host)
-    return tuple(_order(row, host) for row in rows_in(document, "list of open orders", host, "rows"))
+    read, unread = _orders(rows_in(document, "list of open orders", host, "rows"), host)
+    if unread:
+        raise _partly(read, unread, host)
+    return read
+
+
+def _orders(rows: Sequence[object], host: str) -> tuple[tuple[VenueOrder, ...], tuple[Unreadable, ...]]:
+    """The orders of rows, and why each of those that are none cannot be read: one of them hides no other."""
+    read, unread = list[VenueOrder](), list[Unreadable]()
+    for row in rows:
+        try:
+            read.append(_order(row, host))
+        except Unreadable as error:
+            unread.append(error)
+    return tuple(read), tuple(unread)
+
+
+def _partly(rows: Sequence[VenueOrder], unread: Sequence[Unreadable], host: str) -> PartlyUnreadable:
+    return PartlyUnreadable(f"{unread[0]} ({len(unread)} of {len(rows) + len(unread)} rows)", rows, host=host)
 
 
 def whole_list(page: Callable[[int], Page], host: str) -> tuple[VenueOrder, ...]:
@@ -91,6 +113,7 @@ def whole_list(page: Callable[[int], Page], host: str) -> tuple[VenueOrder, ...]
         host: Whose list it is.
 
     Raises:
+        PartlyUnreadable: It came to be whole, and some of its rows cannot be read.
         Unreadable: It never came to be whole.
         BrokerError: A page could not be read.
     """
@@ -98,6 +121,8 @@ def whole_list(page: Callable[[int], Page], host: str) -> tuple[VenueOrder, ...]
     for _ in range(_FRESH_STARTS):
         reading = _Reading(page)
         why = reading.read()
+        if not why and reading.unread:
+            raise _partly(reading.rows, reading.unread, host)
         if not why:
             return tuple(reading.rows)
     raise Unreadable(f"{host}: the list of the day's orders did not come whole: {why}", host=host)
@@ -111,6 +136,11 @@ class _Reading:
         self._total = 0
         self._seen: set[VenueOrderId] = set()
         self.rows: list[VenueOrder] = []
+        self.unread: list[Unreadable] = []
+
+    @property
+    def _count(self) -> int:
+        return len(self.rows) + len(self.unread)
 
     def read(self) -> str:
         """Read all pages; why the list is not whole, or an empty text when it is."""
@@ -120,17 +150,17 @@ class _Reading:
             return f"{self._total} rows were announced, more than {_MOST_ROWS}"
         why = self._add(first)
         for number in range(2, _MOST_PAGES):
-            if why or len(self.rows) >= self._total:
+            if why or self._count >= self._total:
                 break
             following = self._page(number)
-            if not following.rows:
+            if not (following.rows or following.unread):
                 break
             why = self._add(following)
-        if not why and len(self.rows) < self._total:
+        if not why and self._count < self._total:
             # Nobody has said that pages are counted from one.
             why = self._add_page_zero()
-        if not why and len(self.rows) != self._total:
-            why = f"{len(self.rows)} rows came, {self._total} were announced"
+        if not why and self._count != self._total:
+            why = f"{self._count} rows came, {self._total} were announced"
         return why
 
     def _add(self, page: Page) -> str:
@@ -140,32 +170,34 @@ class _Reading:
             return "a row came on two pages"
         self._seen |= {row.venue_order_id for row in page.rows}
         self.rows += page.rows
+        self.unread += page.unread
         return ""
 
     def _add_page_zero(self) -> str:
         try:
             return self._add(self._page(0))
         except BrokerError:
-            return f"{len(self.rows)} rows came, {self._total} were announced"
+            return f"{self._count} rows came, {self._total} were announced"
 
 
 def _order(value: Any, host: str) -> VenueOrder:
     row = Fields(value, "row of an order", host)
     state = _state(row)
-    quantity = row.count("volume")
+    quantity = (row.maybe_count("volume") or Decimal(0)) if state in _ERRORS else row.count("volume")
     filled = _filled(row, quantity, state)
     if not 0 <= filled <= quantity:
         raise row.unreadable("more was executed than ordered, or less than nothing")
+    # What has traded was on the book, whatever ended it. What never was may be there for want of a price.
+    refused = state in _ERRORS and filled == 0
     return VenueOrder(
         venue_order_id=_serial(row),
         instrument=read_isin(row),
         side=_side(row, "orderSide", "side"),
-        price=row.positive("price"),
+        price=(row.maybe_number("price") or Decimal(0)) if refused else row.positive("price"),
         quantity=quantity,
         filled_qty=filled,
         working=state not in _DONE,
-        # What has traded was on the book, whatever ended it.
-        refused=state in _ERRORS and filled == 0,
+        refused=refused,
         created_at=_wall_clock(row.text("created")),
         status=state,
     )

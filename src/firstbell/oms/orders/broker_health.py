@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from firstbell.errors import NoAnswer, NotSent, RateLimited
+from firstbell.errors import NoAnswer, NotSent, PartlyUnreadable, RateLimited
 from firstbell.model.instant import instant
 from firstbell.oms.policies.retry import Backoff
 
@@ -95,6 +95,12 @@ class BrokerHealth:
         """A call failed. A refusal is an answer like any other; a pause that it asks for is kept."""
         with self._lock:
             now_ns, self._error = self._clock.monotonic_ns(), (str(error), self._clock.wall_ns())
+            if isinstance(error, PartlyUnreadable):
+                # It answers, and what can be read of it is worth to be asked for.
+                self._calls.append(True)
+                self._in_a_row, self._next_ns = 0, 0
+                self._last_answer_ns = self._clock.wall_ns()
+                return
             if isinstance(error, NotSent | NoAnswer):
                 self._calls.append(False)
                 self._in_a_row += 1

@@ -17,7 +17,7 @@ from firstbell.market.hours import OrderDays
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, PLACED, ReportKind
 from firstbell.model.report import ExecutionReport
-from firstbell.oms.lists import LASTING, Absence, exchange_day, listed_on
+from firstbell.oms.lists import LASTING, Absence, came_between, exchange_day, listed_on
 from firstbell.oms.orders.terms_at_broker import is_supplied
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ class DayOver:
         if order.time_in_force in LASTING and not is_supplied(order, capabilities):
             return False
         now = instant(self._clock.wall_ns())
-        ends = self._days.end_of(entry.state.submitted_at or entry.claimed_at)
+        # Of one that was answered after the session it is not known which day it is for: the list of the first tells.
+        ends = self._days.end_of(came_between(entry)[1])
         return ends is not None and now >= ends
 
     def _end(self, entry: Entry, why: str) -> bool:

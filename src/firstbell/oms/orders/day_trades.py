@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.errors import BrokerError, CaptchaError
 from firstbell.model.order import LISTS_LAG_NS
 from firstbell.model.order_status import DONE
-from firstbell.oms.lists import LASTING, has_grown, listed_on
+from firstbell.oms.lists import LASTING, days_listed, has_grown
 from firstbell.oms.orders.loose_trades import is_alone, may_be_of, sum_of
 from firstbell.oms.orders.summed_trades import Traded, beyond
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import Broker, VenueFill, VenueOrder
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId, VenueOrderId
-    from firstbell.model.order import Order, OrderState
+    from firstbell.model.order import Order
     from firstbell.model.report import Fill
     from firstbell.oms.orders.blotter import Blotter
     from firstbell.oms.orders.context import OrderContext
@@ -150,9 +150,39 @@ class DayTrades:
     def _write_new(self, orders: Mapping[VenueOrderId, Entry], of_order: OfOrder) -> None:
         """Write down the trades of orders that are not counted yet, by the broker's names of the orders."""
         new = [
-            (entry, fill) for name, entry in orders.items() for fill in _countable(entry.state, of_order.get(name, ()))
+            (entry, fill) for name, entry in orders.items() for fill in self._countable(entry, of_order.get(name, ()))
         ]
         self._reports.write([[self._reports.trade(entry, fill)] for entry, fill in new])
+
+    def _countable(self, entry: Entry, fills: Sequence[VenueFill]) -> list[Fill]:
+        """The trades of an order that are new, and certainly none of those that are counted.
+
+        A row without a name of the broker's own may be a sum that grows, under another name each time: such rows count
+        so once the order is done, all together, and only where they make up what has traded; before that, as sums.
+
+        And where what is counted is not among the rows any more as it was, a trade has been named anew, corrected or
+        taken back: then a new name need not be a new trade, and only what all of them come to together counts.
+        """
+        state = entry.state
+        if not all(each.named for each in fills):
+            whole = sum((each.fill.last_qty for each in fills), Decimal(0)) == state.filled_qty
+            is_first = state.status in DONE and not state.priced_qty and whole
+            return [each.fill for each in fills] if is_first else []
+        new = [each.fill for each in fills if each.fill.trade_id not in state.trade_ids]
+        if not new or self._are_new(entry, fills):
+            return new
+        traded = Traded.of(each.fill for each in fills)
+        return beyond(state, traded, has_price=self._has_price(entry.intent.order))
+
+    def _are_new(self, entry: Entry, fills: Sequence[VenueFill]) -> bool:
+        """Whether an order's trades that are not counted come on top of those that are."""
+        state = entry.state
+        whole = sum((each.fill.last_qty for each in fills), Decimal(0))
+        counted = sum((each.fill.last_qty for each in fills if each.fill.trade_id in state.trade_ids), Decimal(0))
+        if entry.intent.order.time_in_force in LASTING and not self._is_of_today(entry):
+            # The trades of earlier days are in no list.
+            return state.priced_qty + whole - counted <= state.quantity
+        return counted == state.priced_qty and whole <= state.quantity
 
     def _find_unpriced(self) -> None:
         """What has ended today without all of its prices, before this process began or in another one, is asked for."""
@@ -199,7 +229,7 @@ class DayTrades:
         self._reports.write_if_unchanged(entry, [self._reports.trade(entry, fill) for fill in found])
 
     def _is_of_today(self, entry: Entry) -> bool:
-        return listed_on(entry) == self._context.today()
+        return self._context.today() in days_listed(entry)
 
     def _may_trade_today(self, entry: Entry) -> bool:
         """Whether one has trades among today's, or may: of earlier days those that work on, or did."""
@@ -217,17 +247,3 @@ def _by_order(fills: Sequence[VenueFill]) -> dict[VenueOrderId, list[VenueFill]]
         if each.venue_order_id is not None:
             of_order[each.venue_order_id].append(each)
     return of_order
-
-
-def _countable(state: OrderState, fills: Sequence[VenueFill]) -> list[Fill]:
-    """The trades of an order that are new, and certainly none of those that are counted.
-
-    A row without a name of the broker's own may be a sum that grows, under another name each time: such rows count so
-    once the order is done, all together, and only where they make up what has traded; before that, as sums.
-    """
-    if all(each.named for each in fills):
-        return [each.fill for each in fills if each.fill.trade_id not in state.trade_ids]
-    whole = sum((each.fill.last_qty for each in fills), Decimal(0)) == state.filled_qty
-    if state.status in DONE and not state.priced_qty and whole:
-        return [each.fill for each in fills]
-    return []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.journal.base import newest_round
 from firstbell.model.identifiers import request_order_id
 from firstbell.model.instant import instant
+from firstbell.oms.lists import LASTING, came_between
 from firstbell.oms.orders.key_orders import KeyOrders
 
 if TYPE_CHECKING:
@@ -36,22 +37,25 @@ class KeyNames:
     def __init__(self, trader: Trader, account: AccountSettings) -> None:
         self._trader = trader
         self._account = account
+        self._days: dict[str, date] = {}
         self._names: dict[str, ClientOrderId] = {}
 
     def of(self, key: str) -> ClientOrderId:
         """The name that an order of a key has, or would get.
 
         A key is one order of the day, and of the day that an order is for: what was sent once a session had ended is
-        for the next one, so in the morning it has its name from the evening before.
+        for the next one, so in the morning it has its name from the evening before. And it is one order for as long as
+        that lasts: what is held back, or works for longer than a day, has its name from the day on which it was made.
         """
         if (name := self._names.get(key)) is None:
-            name = self._names[key] = self._found(key)
+            day = self._days[key] = self._day_of(key)
+            name = self._names[key] = self._on(day, key)
         return name
 
     def new_key(self) -> str:
         """A key that nobody has used: no order of it is looked for."""
         key = uuid.uuid4().hex
-        self._names[key] = self._on(self._trader.context.today(), key)
+        self._days[key] = self._trader.context.today()
         return key
 
     def rivals(self, key: str) -> Iterator[Entry]:
@@ -65,22 +69,39 @@ class KeyNames:
             named = KeyOrders(blotter, partial(self._on, day)).all(key)
             yield from (each for each in named if self._is_for(now, each))
 
-    def _found(self, key: str) -> ClientOrderId:
-        trader, today = self._trader, self._trader.context.today()
-        name = self._on(today, key)
-        if trader.blotter.entry(name) is not None:
-            return name
-        now = instant(trader.context.clock.wall_ns())
-        for day in trader.days.ended_before(now):
-            earlier = trader.blotter.entry(self._on(day, key))
-            if earlier is not None and self._is_for(now, newest_round(earlier, trader.blotter.entry)):
-                return earlier.intent.plan_id
-        return name
+    def _day_of(self, key: str) -> date:
+        """The day by which an order of a key is named: that of its request, where it is a part or an exit of one."""
+        for whole, day in self._days.items():
+            if key.startswith(f"{whole}/"):
+                return day
+        blotter, today = self._trader.blotter, self._trader.context.today()
+        if blotter.entry(self._on(today, key)) is not None:
+            return today
+        now = instant(self._trader.context.clock.wall_ns())
+        for day in self._trader.days.ended_before(now):
+            earlier = blotter.entry(self._on(day, key))
+            if earlier is not None and self._is_for(now, newest_round(earlier, blotter.entry)):
+                return day
+        return self._lasting(key) or today
+
+    def _lasting(self, key: str) -> date | None:
+        """The earlier day that an order is of of which something lasts, itself or an exit of its bracket."""
+        names: dict[date, ClientOrderId] = {}
+        for entry in self._trader.blotter.open():
+            order = entry.intent.order
+            if not entry.is_held_back and order.time_in_force not in LASTING:
+                # It may have ended with its day, and nobody has looked yet.
+                continue
+            if order.day not in names:
+                names[order.day] = self._on(order.day, key)
+            if names[order.day] in {entry.intent.plan_id, order.instructions.parent_id}:
+                return order.day
+        return None
 
     def _is_for(self, now: datetime, entry: Entry) -> bool:
         """Whether an order is for the same day as one that leaves now."""
-        # What was held back leaves later than it is claimed.
-        return self._trader.days.is_one(entry.state.submitted_at or entry.claimed_at, now)
+        # What was held back leaves later than it is claimed; what was answered after a session may be for the next.
+        return self._trader.days.is_one(came_between(entry)[1], now)
 
     def _on(self, day: date, key: str) -> ClientOrderId:
         return request_order_id(day, self._account.broker_code, self._account.username, key)

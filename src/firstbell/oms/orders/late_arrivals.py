@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order_status import OrderStatus
-from firstbell.oms.lists import find, listed_on
+from firstbell.oms.lists import days_listed, find
 from firstbell.oms.orders.blotter import never_came
 
 if TYPE_CHECKING:
@@ -44,12 +44,13 @@ class LateArrivals:
     def days(self) -> set[date]:
         """The days whose lists may still show something that was given up, within five minutes: to be read for that."""
         now_ns = self._context.clock.monotonic_ns()
-        return {listed_on(e) for name, e in self._lost() if now_ns - self._given_up.setdefault(name, now_ns) <= _FOR_NS}
+        lost = [e for name, e in self._lost() if now_ns - self._given_up.setdefault(name, now_ns) <= _FOR_NS]
+        return {day for entry in lost for day in days_listed(entry)}
 
     def look(self, day: date, rows: Sequence[VenueOrder]) -> None:
         """Look for them in the list of a day."""
         for name, entry in self._lost():
-            if listed_on(entry) != day or (row := find(entry, rows, self._blotter.names())) is None:
+            if day not in days_listed(entry) or (row := find(entry, rows, self._blotter.names())) is None:
                 continue
             self._told.add(name)
             self._context.intervene(

@@ -10,7 +10,7 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, OrderStatus
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import OrderRole
-from firstbell.oms.lists import MIN_ABSENCE_NS, has_grown, late_reason, listed_on, reading
+from firstbell.oms.lists import MIN_ABSENCE_NS, days_listed, has_grown, late_reason, reading
 from firstbell.oms.orders.blotter import entries_by_plan, family_of, goes_on, never_came
 from firstbell.oms.orders.contingency import entered
 
@@ -56,7 +56,8 @@ class LateTrades:
         names = [entry.intent.order.client_order_id for entry in done]
         self._ended = {name: self._ended.get(name, now_ns) for name in names}
         lately = [now_ns - self._ended[name] < MIN_ABSENCE_NS for name in names]
-        return frozenset(listed_on(entry) for entry, is_late in zip(done, lately, strict=True) if is_late)
+        late = [entry for entry, is_late in zip(done, lately, strict=True) if is_late]
+        return frozenset(day for entry in late for day in days_listed(entry))
 
     def reports(self, day: date, rows: Sequence[VenueOrder]) -> list[list[ExecutionReport]]:
         """What the list of a day tells of orders that have ended and is not known yet.
@@ -72,7 +73,7 @@ class LateTrades:
                 entry = known.get(row.venue_order_id)
                 if entry is None:
                     unseen.append(row)
-                elif has_grown(entry.state, row) and listed_on(entry) == day:
+                elif has_grown(entry.state, row) and day in days_listed(entry):
                     told.append((entry, row))
             told += self._forgotten(day, unseen)
             for _, row in told:

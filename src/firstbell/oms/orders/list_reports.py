@@ -10,7 +10,7 @@ from firstbell.journal.base import ReportMisfit
 from firstbell.model.instant import TEHRAN, instant
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport
-from firstbell.oms.lists import listed_on
+from firstbell.oms.lists import days_listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -105,7 +105,7 @@ class ListReports:
 
 def _was_looked_for(entry: Entry, look: Look) -> bool:
     """Whether an order was among those that a look was for: known to its process, and of that day's list."""
-    return entry.claimed_at <= look.heard_at and listed_on(entry) == look.asked_at.astimezone(TEHRAN).date()
+    return entry.claimed_at <= look.heard_at and look.asked_at.astimezone(TEHRAN).date() in days_listed(entry)
 
 
 def _tells(report: ExecutionReport) -> bool:

@@ -141,4 +141,6 @@ def _shows_terms(row: VenueOrder, state: OrderState) -> bool:
 
     They count where a change had been asked for, or where more has traded than we knew to be asked for.
     """
+    if row.refused:
+        return False
     return row.working or state.status is OrderStatus.PENDING_REPLACE or row.filled_qty > state.quantity

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from firstbell.errors import FirstbellError, Refused, RunError
+from firstbell.errors import FirstbellError, JournalError, Refused, RunError
 from firstbell.journal.base import ReportMisfit
 from firstbell.market.hours import OrderDays
 from firstbell.model.instant import instant
@@ -86,7 +86,12 @@ class Trader:
         self.sender = Sender(context, self.broker, self.blotter, self.pacer)
         late = LateTrades(context, self.blotter, login.key)
         self.watch = Watch(
-            context, self.broker, self.blotter, late, lambda order: has_limit_there(order, broker.capabilities)
+            context,
+            self.broker,
+            self.blotter,
+            late,
+            lambda order: has_limit_there(order, broker.capabilities),
+            login.leader.name,
         )
         self.claiming = Claiming(context, login, self.broker, self.blotter, self.watch)
         self.claim = self.claiming.claim
@@ -204,9 +209,17 @@ class Trader:
                     withdraw(entry, context.journal, context.clock, context.run_id, why)
                 else:
                     ask(entry, self.broker, context.journal, context.clock, context.run_id, why)
-            finally:
-                # Also where the broker refused: it may have traded or ended meanwhile, and the list tells.
-                self._look_again(entry)
+            except JournalError:
+                # Whether anything was sent is what it says; what the list tells could not be written down either.
+                raise
+            except FirstbellError:
+                # Where the broker refused, say: it may have traded or ended meanwhile, and the list tells.
+                try:
+                    self._look_again(entry)
+                except JournalError as error:
+                    _log.warning("what the list tells could not be written down: %s", error)
+                raise
+            self._look_again(entry)
             return response_of(self._now(entry))
 
     def replace(

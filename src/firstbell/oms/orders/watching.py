@@ -6,12 +6,12 @@ import logging
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from firstbell.errors import BrokerError, CaptchaError
+from firstbell.errors import BrokerError, CaptchaError, PartlyUnreadable
 from firstbell.market.hours import OrderDays
 from firstbell.model.instant import instant
 from firstbell.model.order_status import PLACED, OrderStatus
 from firstbell.oms.inquiry import Inquiry
-from firstbell.oms.lists import listed_on
+from firstbell.oms.lists import came_between, days_listed
 from firstbell.oms.orders.day_over import DayOver
 from firstbell.oms.orders.day_trades import DayTrades
 from firstbell.oms.orders.late_arrivals import LateArrivals
@@ -19,6 +19,8 @@ from firstbell.oms.orders.list_reports import ListReports
 from firstbell.oms.orders.looks_file import Look
 from firstbell.oms.orders.lost_cancels import LostCancels
 from firstbell.oms.orders.row_reports import Waiting, reports_of
+from firstbell.oms.orders.taken_back import TakenBack
+from firstbell.oms.orders.unread_lists import UnreadLists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from firstbell.brokers.base import Broker, VenueOrder
     from firstbell.journal.base import Entry
-    from firstbell.model.identifiers import ClientOrderId, VenueOrderId
+    from firstbell.model.identifiers import AccountName, ClientOrderId, VenueOrderId
     from firstbell.model.order import Order
     from firstbell.model.report import ExecutionReport
     from firstbell.oms.orders.blotter import Blotter
@@ -45,6 +47,7 @@ class Watch:
         blotter: The login's orders.
         late: What of them has ended, and may turn out to have traded.
         has_price: Whether an order's price is one that the broker has, and its list shows.
+        name: The account by which the login is called.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Watch:
         blotter: Blotter,
         late: LateTrades,
         has_price: Callable[[Order], bool],
+        name: AccountName,
     ) -> None:
         self._context = context
         self._broker = broker
@@ -67,13 +71,13 @@ class Watch:
         calendar = context.calendar_of(broker.code)
         self._days = OrderDays(calendar)
         self._day_over = DayOver(context.journal, context.clock, calendar, context.run_id, context.intervene)
+        self._taken_back = TakenBack(context)
         self._reports = ListReports(context, blotter)
         self._trades = DayTrades(context, broker, blotter, self._reports, has_price)
         self._seen: tuple[int, frozenset[VenueOrderId]] | None = None
         self.heard_at: datetime | None = None
         """When what other processes have claimed was last taken in; None before that."""
-        self.failures = 0
-        """How many rounds in a row the list could not be read."""
+        self._unread = UnreadLists(context, name)
 
     def known_ids(self, within_ns: int) -> frozenset[VenueOrderId] | None:
         """The broker's names of the orders that are there, from a list of at most this age; None where it is unread."""
@@ -90,7 +94,8 @@ class Watch:
         """One round: the list is compared with what works and what has ended, the unresolved asked for, trades priced.
 
         A cancel that the list does not show is asked for again, now and then.
-        A list that cannot be read changes nothing.
+        A list that cannot be read changes nothing. Of one that can be read in part only what it shows counts, and what
+        it does not show is not missing. Where that goes on, a person is told.
 
         Raises:
             JournalError: What it says could not be written down.
@@ -99,7 +104,8 @@ class Watch:
         days: defaultdict[date, list[Entry]] = defaultdict(list)
         for entry in self._blotter.open():
             if not entry.is_held_back:
-                days[self._day_of(entry)].append(entry)
+                for day in self._days_of(entry):
+                    days[day].append(entry)
         if self._context.today() not in days:
             for day in {*self._late.days(), *self._arrivals.days()}:
                 days.setdefault(day, [])
@@ -108,11 +114,14 @@ class Watch:
             asked_at = instant(self._context.clock.wall_ns())
             try:
                 rows = self._read(day)
-            except (BrokerError, CaptchaError) as error:
-                self.failures += 1
-                _log.warning("the list of the day could not be read: %s", error)
+            except PartlyUnreadable as error:
+                self._unread.failed(error, partly=True)
+                self._compare(_shown_in(error.rows, entries))
                 continue
-            self.failures = 0
+            except (BrokerError, CaptchaError) as error:
+                self._unread.failed(error)
+                continue
+            self._unread.ended()
             is_today = day == self._context.today()
             now = self._as_they_stand(entries) if is_today and self._trades.count(entries, rows) else entries
             there = _shown_in(rows, now)
@@ -120,20 +129,25 @@ class Watch:
             self._reports.shown((entry for entry, _ in there), asked_at)
             if is_today and self.heard_at is not None and len(there) == len(now):
                 self._reports.all_shown(Look(self.heard_at, asked_at))
-            self._ask(now, rows)
+            self._ask(day, now, rows)
             self._day_over.look(self._as_they_stand(now), rows, self._broker.capabilities)
             self._count_late(day, rows)
+            self._taken_back.look(day, (*self._blotter.open(), *self._blotter.done()), rows)
             self._arrivals.look(day, rows)
         self._trades.price(lambda: self._read(self._context.today()))
         self._lost_cancels.look(shown)
 
-    def _day_of(self, entry: Entry) -> date:
-        """The day in whose list an order is looked for: today's, where it was sent after a session and is for today."""
-        day, today = listed_on(entry), self._context.today()
-        if day >= today:
-            return day
-        left_at, now = entry.state.submitted_at or entry.claimed_at, instant(self._context.clock.wall_ns())
-        return today if self._days.is_one(left_at, now) else day
+    def _days_of(self, entry: Entry) -> tuple[date, ...]:
+        """The days in whose lists an order is looked for: today's, where it was sent after a session and is for today.
+
+        That is one day, but for what was sent just before the end of a session, or of a day, and answered after it.
+        """
+        today, now = self._context.today(), instant(self._context.clock.wall_ns())
+        days = (
+            today if day < today and self._days.is_one(at, now) else day
+            for day, at in zip(days_listed(entry), came_between(entry), strict=True)
+        )
+        return tuple(dict.fromkeys(days))
 
     def _read(self, day: date) -> tuple[VenueOrder, ...]:
         self._broker.login()
@@ -169,11 +183,22 @@ class Watch:
         self._reports.write(told)
         return shown
 
-    def _ask(self, entries: Sequence[Entry], rows: tuple[VenueOrder, ...]) -> None:
+    def _ask(self, day: date, entries: Sequence[Entry], rows: tuple[VenueOrder, ...]) -> None:
         nameless = [e for e in entries if e.state.status in PLACED and e.state.venue_order_id is None]
         unresolved = [entry for entry in entries if entry.state.unresolved]
-        if asked := [entry.intent.order.client_order_id for entry in (*nameless, *unresolved)]:
-            self._inquiry.look(asked, rows)
+        asked: defaultdict[tuple[date, ...], list[ClientOrderId]] = defaultdict(list)
+        for entry in (*nameless, *unresolved):
+            first, *others = self._days_of(entry)
+            if first == day:
+                asked[tuple(others)].append(entry.intent.order.client_order_id)
+        for also, names in asked.items():
+            # What may be in one of two lists is absent where it is in neither.
+            try:
+                more = [row for each in also for row in self._read(each)]
+            except (BrokerError, CaptchaError) as error:
+                _log.warning("the list of the day could not be read: %s", error)
+                continue
+            self._inquiry.look(names, (*rows, *more))
 
     def _count_late(self, day: date, rows: Sequence[VenueOrder]) -> None:
         """Count what traded of orders before they ended and is told only now."""

@@ -1,0 +1,67 @@
+"""Trades that were counted and that a broker's list does not show any more: the exchange may have taken them back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from firstbell.model.order import LISTS_LAG_NS
+from firstbell.oms.lists import listed_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import date
+    from decimal import Decimal
+
+    from firstbell.brokers.base import VenueOrder
+    from firstbell.journal.base import Entry
+    from firstbell.model.identifiers import ClientOrderId
+    from firstbell.oms.orders.context import OrderContext
+
+_LOOKS: Final = 4
+"""So many looks, over as long a time as lists may lag, and it is no old list that shows less."""
+
+
+class TakenBack:
+    """Tells a person of them, once: what has been counted stays, for nobody says which trade is gone.
+
+    Args:
+        context: What all logins have in common.
+    """
+
+    def __init__(self, context: OrderContext) -> None:
+        self._context = context
+        self._since: dict[tuple[ClientOrderId, Decimal], tuple[int, int]] = {}
+        """How many looks have shown so much of an order, and since when on the monotonic clock."""
+        self._told: set[tuple[ClientOrderId, Decimal]] = set()
+
+    def look(self, day: date, entries: Iterable[Entry], rows: Sequence[VenueOrder]) -> None:
+        """Look at the list of a day, once what it tells of has been written down.
+
+        Args:
+            day: The day. Of what lasts for longer than a day a list may show today's trades alone.
+            entries: The login's orders, as they stand.
+            rows: The list.
+        """
+        shown = {row.venue_order_id: row.filled_qty for row in rows}
+        now_ns, before, self._since = self._context.clock.monotonic_ns(), self._since, {}
+        for entry in entries:
+            name, counted = entry.state.venue_order_id, entry.state.filled_qty
+            if not counted or name is None or (there := shown.get(name)) is None or there >= counted:
+                continue
+            if listed_on(entry) == day:
+                self._less(entry, there, before, now_ns)
+
+    def _less(
+        self, entry: Entry, there: Decimal, before: dict[tuple[ClientOrderId, Decimal], tuple[int, int]], now_ns: int
+    ) -> None:
+        name = entry.intent.order.client_order_id
+        looks, since_ns = before.get((name, there), (0, now_ns))
+        self._since[name, there] = (looks + 1, since_ns)
+        if (name, there) not in self._told and looks + 1 >= _LOOKS and now_ns - since_ns >= LISTS_LAG_NS:
+            self._told.add((name, there))
+            self._context.intervene(
+                name,
+                f"{entry.state.filled_qty} of it were counted, and the broker's list shows that {there} traded: where "
+                "the exchange has taken trades back, what is said of it, of its position and of what is to close that "
+                "is too much, so look at the broker",
+            )
