@@ -11,6 +11,7 @@ from firstbell.brokers.base import Outcome
 from firstbell.errors import CaptchaError, NoAnswer, NotSent, Refused, RunError
 from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
+from firstbell.model.refusals import RefusalKind
 from firstbell.model.terms import AttemptOutcome, OrderType
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.risk.checks import Limits
@@ -365,3 +366,45 @@ def test_whoever_is_being_ended_waits_for_no_list(desk, what, is_halt):
     else:
         assert desk.manager.replace(name, price=4851).is_unresolved
     assert bool(looks) is is_halt
+
+
+PACE = Outcome(AttemptOutcome.REJECTED, again=True, retry_after=2.0, kind=RefusalKind.RATE)
+LONG = Outcome(AttemptOutcome.REJECTED, again=True, retry_after=60.0, kind=RefusalKind.RATE)
+LOGIN = Outcome(AttemptOutcome.REJECTED, again=True, token_ended=True, kind=RefusalKind.AUTHENTICATION)
+CLOSED = Outcome(AttemptOutcome.REJECTED, 1017, "closed", kind=RefusalKind.MARKET_CLOSED)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "words", "times"),
+    [
+        (PACE, ErrorCode.RATE_LIMIT_ERROR, "the broker asks for a pause of 2 s", 2),
+        (LONG, ErrorCode.RATE_LIMIT_ERROR, "the broker asks for a pause of 60 s", 1),
+        (LOGIN, ErrorCode.AUTHENTICATION_ERROR, "the broker takes neither the token nor a new one", 2),
+        (CLOSED, ErrorCode.MARKET_HOURS_ERROR, "closed", 1),
+    ],
+)
+def test_a_refused_change_says_what_stood_against_it(desk, outcome, code, words, times):
+    placed = desk.manager.place(request())
+    asked = []
+    desk.broker.replace = lambda *_args: asked.append(desk.clock.monotonic_ns()) or outcome
+    answer = desk.manager.replace(placed.order_id, price=4861)
+    assert (answer.is_success, answer.error, answer.message) == (False, code, words)
+    assert len(asked) == times
+    assert state(desk, placed.order_id).status is S.ACCEPTED
+    if outcome is PACE:
+        assert asked[1] - asked[0] >= 2_000_000_000
+
+
+def test_a_short_pause_is_waited_out_before_a_change_and_a_long_one_is_told(desk):
+    placed = desk.manager.place(request())
+    change, said = desk.broker.replace, [PACE]
+    desk.broker.replace = lambda *args: said.pop() if said else change(*args)
+    assert desk.manager.replace(placed.order_id, price=4861).is_success
+    said.append(LONG)
+    assert not desk.manager.replace(placed.order_id, price=4862).is_success
+    answer = desk.manager.replace(placed.order_id, price=4863)
+    assert (answer.error, answer.message) == (
+        ErrorCode.RATE_LIMIT_ERROR,
+        "the broker has asked for a pause, of which 60 s are left",
+    )
+    assert [row.price for row in desk.at_venue()] == [4861]

@@ -16,7 +16,7 @@ from firstbell.model.terms import OrderRole, OrderType
 from firstbell.oms.cancel import why_not_canceled
 from firstbell.oms.orders.blotter import entries_by_plan
 from firstbell.oms.orders.response import OrderResponse, response_of
-from firstbell.oms.orders.sending import ChangeDenied
+from firstbell.oms.orders.sending import ChangeDenied, ChangeRefused
 from firstbell.oms.policies.placement_error import placement_error
 from firstbell.risk.validation import checks_of_change
 from firstbell.risk.verdict import ErrorCode, Verdict
@@ -98,7 +98,10 @@ class Changing:
     def _refused(self, entry: Entry, error: BrokerError | CaptchaError) -> OrderResponse:
         """How an order stands after its broker, or a limit, stood against what was asked for."""
         now = self._trader.blotter.entry(entry.intent.order.client_order_id) or entry
-        code = ErrorCode.RISK_LIMIT_BREACH if isinstance(error, ChangeDenied) else placement_error(error)
+        if isinstance(error, ChangeDenied):
+            code: ErrorCode | None = ErrorCode.RISK_LIMIT_BREACH
+        else:
+            code = placement_error(error.outcome if isinstance(error, ChangeRefused) else error)
         return replace(response_of(now, error=code, message=redact(str(error))), is_made=False)
 
     def _denied(self, entry: Entry, wanted: Changed) -> OrderResponse | None:

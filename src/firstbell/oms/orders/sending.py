@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from firstbell.errors import BrokerError, CaptchaError, NoAnswer, NotSent
+from firstbell.errors import BrokerError, CaptchaError, NoAnswer, NotSent, RateLimited, Refused
 from firstbell.journal.base import ReportMisfit
 from firstbell.log import redact
 from firstbell.market.ticks import tick_size
@@ -45,6 +46,18 @@ _PATIENCE_NS: Final = 60 * _NS
 """How long one order is tried again while it is certainly refused as too early or too soon, in ns."""
 _PAUSE_NS: Final = 5 * _NS
 """The longest pause of a broker's that is waited out, in ns: meanwhile nothing else of the login moves."""
+
+
+class ChangeRefused(Refused):
+    """The broker has refused a change; the order stands as before.
+
+    Attributes:
+        outcome: What its answer meant.
+    """
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        super().__init__(outcome.message or _unsaid(outcome), code=outcome.code)
 
 
 class ChangeDenied(NotSent):
@@ -186,8 +199,10 @@ class Sender:
     def _replace(self, name: str, wanted: Order) -> Outcome:
         clock, pacer = self._context.clock, self._pacer
         if (pause_ns := pacer.pause_left_ns(clock.monotonic_ns())) > _PAUSE_NS:
-            raise ChangeDenied(f"the broker has asked for a pause, of which {pause_ns // _NS + 1} s are left")
-        for last in (False, True):
+            left_s = math.ceil(pause_ns / _NS)
+            raise RateLimited(f"the broker has asked for a pause, of which {left_s} s are left", retry_after=left_s)
+        logged_in, waited = False, False
+        while True:
             if wait_for_turn(pacer, clock, self._context.interrupt, pacer.earliest(clock.monotonic_ns())):
                 raise ChangeDenied(f"{self._context.interrupt.why} before the change")
             try:
@@ -196,12 +211,17 @@ class Sender:
                 pacer.sent(clock.monotonic_ns())
             if outcome.retry_after is not None:
                 pacer.pause(clock.monotonic_ns() + int(min(outcome.retry_after, LONGEST_PAUSE_S) * _NS))
-            if last or not outcome.token_ended:
+            # Certainly refused: one new log-in, or a pause that is short enough, then once more.
+            if outcome.token_ended and not logged_in:
+                logged_in = True
+                self._broker.forget_token()
+                self._broker.login()
+            elif outcome.retry_after is not None and outcome.again and not waited:
+                waited = True
+                if pacer.pause_left_ns(clock.monotonic_ns()) > _PAUSE_NS:
+                    return outcome
+            else:
                 return outcome
-            # Certainly refused: one new log-in, then once more.
-            self._broker.forget_token()
-            self._broker.login()
-        raise AssertionError("unreachable")
 
     def _desk(self, order: Order, around: Surroundings) -> Desk:
         context, clock = self._context, self._context.clock
@@ -232,6 +252,13 @@ class Sender:
         if entry is None:
             raise NotSent(f"{name} is not in the journal")
         return entry.state
+
+
+def _unsaid(outcome: Outcome) -> str:
+    """What a refusal without words of the broker's is about."""
+    if outcome.retry_after is not None:
+        return f"the broker asks for a pause of {math.ceil(outcome.retry_after)} s"
+    return "the broker takes neither the token nor a new one" if outcome.token_ended else "the broker said no"
 
 
 def _changed(order: Order, price: Decimal, quantity: Decimal) -> Order:

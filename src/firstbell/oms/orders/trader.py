@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from firstbell.errors import FirstbellError, JournalError, Refused, RunError
+from firstbell.errors import FirstbellError, JournalError, RunError
 from firstbell.journal.base import ReportMisfit
 from firstbell.market.hours import OrderDays
 from firstbell.model.instant import instant
@@ -25,7 +25,7 @@ from firstbell.oms.orders.holding import Holding
 from firstbell.oms.orders.late_trades import LateTrades
 from firstbell.oms.orders.market_data import MarketData
 from firstbell.oms.orders.response import OrderResponse, response_of
-from firstbell.oms.orders.sending import CHANGE_OF, Sender
+from firstbell.oms.orders.sending import CHANGE_OF, ChangeRefused, Sender
 from firstbell.oms.orders.terms_at_broker import as_taken, has_limit_there, is_supplied, must_be_held
 from firstbell.oms.orders.watching import Watch
 from firstbell.oms.pacing import Pacer
@@ -318,7 +318,7 @@ class Trader:
         # Of one that was refused as well: it may have traded or ended meanwhile, and the list tells.
         self._look(name, CHANGE_OF)
         if outcome is not None and outcome.outcome is AttemptOutcome.REJECTED:
-            raise Refused(outcome.message or "the broker said no", code=outcome.code)
+            raise ChangeRefused(outcome)
 
     def _keep_pace(self, entries: Iterable[Entry]) -> None:
         """Keep the broker's interval to what other processes of this login, of whatever machine, have sent."""
