@@ -84,9 +84,10 @@ MUTANTS: Final = (
             "answer = self._context.journal.claim(intent, self._context.run_id, self._owner)",
             (
                 "import firstbell.oms.attempts as later\n"
+                "        from firstbell.model.order import OrderState\n"
                 "        vars(later).setdefault('_late_claims', {})[order.client_order_id] = "
                 "(intent, self._context.run_id, self._owner)\n"
-                "        answer = Claimed(order)"
+                "        answer = Claimed(order, OrderState(order))"
             ),
         ),
         ("sniper.firing", "LoginRun._still_ours", "return kept", "return list(armed.ready)"),

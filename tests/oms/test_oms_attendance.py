@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
-from oms_desk import ISIN, request
+from oms_desk import ISIN, Deeds, Killed, request
 
 from firstbell.errors import JournalError, RunError
 from firstbell.journal.base import Owner
@@ -90,6 +91,26 @@ def test_what_was_triggered_before_its_manager_closed_leaves_in_the_next_one(des
     desk.open()
     desk.rounds()
     assert desk.held() == 0
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("deed", [1, 2])
+def test_a_process_that_dies_as_it_takes_over_loses_no_word_of_a_price_that_had_come(desk, monkeypatch, deed, after):
+    monkeypatch.setattr(SqliteJournal, "alive", lambda _journal, _owner: False)
+    bought(desk)
+    name = desk.manager.place(request(**STOP)).order_id
+    (trader,) = desk.manager.traders
+    trader.sender.write(name, K.TRIGGERED)
+    desk.manager.close()
+    # The market has gone back up since.
+    with suppress(Killed):
+        desk.open(Deeds(deed, after=after))
+        desk.rounds(1)
+    desk.open()
+    # One that may have left is asked for first.
+    desk.rounds(60)
+    assert desk.held() == 0
+    assert desk.manager.track(name).status is S.FILLED
 
 
 def test_one_that_is_left_to_others_is_not_let_go_by_the_process_that_left_it(desk):

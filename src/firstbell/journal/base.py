@@ -132,9 +132,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The claim is ours and durable: this order, and no other of its plan, may be sent by this process."""
+    """The claim is ours and durable: this order, and no other of its plan, may be sent by this process.
+
+    Attributes:
+        order: The order, under the name of its round.
+        state: How it stands: its price has come where that of the one had for which it goes on.
+    """
 
     order: Order
+    state: OrderState
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +271,7 @@ class Journal(Protocol):
             run_id: Under which name it is written.
             owner: Who claims it.
             where: How the plan's newest order has to stand, where the claim goes on for it and it may not stand
-                otherwise.
+                otherwise. Where its price had come, that of one that is held back for it has too.
 
         Raises:
             ReportMisfit: It does not, and nothing was written.

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from firstbell.errors import JournalError
-from firstbell.journal.base import AlreadyPlaced, Claimed, Held, ReportMisfit
+from firstbell.journal.base import HELD_NS, AlreadyPlaced, Claimed, Held, ReportMisfit
 from firstbell.journal.claims import Decision, decide, later_round, stands_against
 from firstbell.journal.digest import TABLES, check
 from firstbell.journal.known_states import Known, KnownStates
@@ -134,7 +134,9 @@ class SqlJournal:
                 lambda session: self._claim(session, intent, run_id, owner, where), (intent.plan_id, intent.login)
             )
             if isinstance(answer, Claimed):
-                self._known.put(answer.order.client_order_id, Known(intent.plan_id, 1, OrderState(answer.order)))
+                self._known.put(
+                    answer.order.client_order_id, Known(intent.plan_id, 1 + answer.state.triggered, answer.state)
+                )
             self._hand_on(told)
         if isinstance(answer, Claimed) and left is not None and self._may_be_missed(left):
             return self._give_up(answer.order, left, run_id)
@@ -225,8 +227,12 @@ class SqlJournal:
         claimed_at = instant(self._clock.wall_ns())
         row = order_row(intent, order, round_=round_, run_id=run_id, owner=owner, claimed_at=claimed_at)
         session.add("orders", [row])
-        self._tell(session, told, OrderState(order), run_id, ReportKind.INITIALIZED, None)
-        return Claimed(order), told, held if verdict.report is not None else None
+        state = OrderState(order)
+        # One whose price had come is held back as such from the first: nobody sees it without the word of that.
+        kinds = (ReportKind.TRIGGERED,) if where is not None and where.triggered and intent.bell_ns == HELD_NS else ()
+        for kind in (ReportKind.INITIALIZED, *kinds):
+            state = self._tell(session, told, state, run_id, kind, None)
+        return Claimed(order, state), told, held if verdict.report is not None else None
 
     def _against(self, session: Session, intent: Intent, owner: Owner, now_ns: int) -> Entry | None:
         """An order of another plan of the login that keeps this one from being claimed.
@@ -267,10 +273,12 @@ class SqlJournal:
 
     def _tell(
         self, session: Session, told: Told, before: OrderState, run_id: RunId, kind: ReportKind, reason: str | None
-    ) -> None:
+    ) -> OrderState:
         report = self._report(before.order, run_id, kind, reason)
         session.add("reports", [report_row(report)])
-        told.append((report, before, before.after(report)))
+        after = before.after(report)
+        told.append((report, before, after))
+        return after
 
     def _report(self, order: Order, run_id: RunId, kind: ReportKind, reason: str | None) -> ExecutionReport:
         at = instant(self._clock.wall_ns())

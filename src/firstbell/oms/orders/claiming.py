@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.journal.base import AT_ONCE_NS, HELD_NS, Claimed, Entry, Held, Intent
 from firstbell.model.instant import instant
-from firstbell.model.order import OrderState
 from firstbell.model.order_status import IN_HAND, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import OrderOutcome
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import HttpBroker
     from firstbell.journal.base import ClaimAnswer
     from firstbell.model.identifiers import ClientOrderId, VenueOrderId
-    from firstbell.model.order import Order
+    from firstbell.model.order import Order, OrderState
     from firstbell.oms.logins import Login
     from firstbell.oms.orders.blotter import Blotter
     from firstbell.oms.orders.context import OrderContext
@@ -84,7 +83,7 @@ class Claiming:
             # A later round, under a name of its own.
             intent = replace(intent, order=answer.order)
         at = instant(context.clock.wall_ns())
-        entry = Entry(intent, OrderState(answer.order), context.run_id, context.owner, at)
+        entry = Entry(intent, answer.state, context.run_id, context.owner, at)
         self._blotter.put(entry)
         return entry
 

@@ -146,8 +146,6 @@ class Holding:
         if isinstance(taken, OrderResponse):
             _log.warning("%s could not be taken over: %s", entry.intent.plan_id, taken.message)
             return False
-        if state.triggered:
-            self._sender.write(taken.intent.order.client_order_id, ReportKind.TRIGGERED)
         return True
 
     def hold_further(self, entry: Entry, quantity: Decimal) -> bool:
