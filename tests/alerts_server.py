@@ -57,6 +57,7 @@ class Server(ThreadingHTTPServer):
         told: The texts that were taken, as people see them.
         misdeeds: What to do to the next calls of a method instead of answering, in order: method → misdeeds.
         always: What to do to every call of a method when no misdeed is left.
+        forgets: Whether it brings all updates anew, whatever was heard of them.
     """
 
     daemon_threads = True
@@ -68,6 +69,7 @@ class Server(ThreadingHTTPServer):
         self.calls, self.told, self.told_at = [], [], []
         self.misdeeds, self.always = {}, {}
         self.updates, self.lock = [], threading.Condition()
+        self.forgets = False
         self.over = threading.Event()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -85,7 +87,7 @@ class Server(ThreadingHTTPServer):
     def at(self, method):
         return [at for at, each, _ in self.calls if each == method]
 
-    def write(self, text, *, chat=int(CHAT), sender="alice", age_s=0.0, number=None, **more):
+    def write(self, text, *, chat=int(CHAT), sender="alice", age_s=0.0, number=None, kind="message", **more):
         """Somebody writes to the bot."""
         with self.lock:
             number = number or 1000 + len(self.updates)
@@ -97,7 +99,7 @@ class Server(ThreadingHTTPServer):
                 "text": text,
                 **more,
             }
-            self.updates.append({"update_id": number, "message": message})
+            self.updates.append({"update_id": number, kind: message})
             self.lock.notify_all()
 
     def until(self, condition, patience_s=20):
@@ -166,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _get_updates(self, document):
         def fresh():
-            first = document.get("offset", 0)
+            first = 0 if self.server.forgets else document.get("offset", 0)
             # What is no update is sent all the same.
             return [
                 each

@@ -223,6 +223,33 @@ def test_nothing_is_carried_out_twice_across_restarts(listen, server, desk, tmp_
     assert json.loads((tmp_path / "alerts" / "heard.json").read_text())["heard"] == 1000
 
 
+def test_nothing_is_carried_out_twice_though_a_server_brings_it_again(listen, server, desk):
+    listen()
+    server.until(lambda: "getUpdates" in server.methods())
+    server.forgets = True
+    server.write("/halt", number=2000)
+    server.write("/halt", number=2000)
+    server.until(lambda: desk.done)
+    desk.halt_in_force = None
+    asked = server.methods().count("getUpdates")
+    server.until(lambda: server.methods().count("getUpdates") >= asked + 2)
+    server.write("/status", number=2001)
+    server.until(lambda: "status" in desk.done)
+    assert [each for each in desk.done if each.startswith("halt")] == desk.done[:1]
+    assert desk.done[1:] == ["status"]
+
+
+def test_what_is_written_in_a_channel_is_heard(listen, server, desk):
+    listen()
+    server.until(lambda: "getUpdates" in server.methods())
+    channel = {"kind": "channel_post", "from": None, "author_signature": "Trader"}
+    server.write("/halt", **channel)
+    server.until(lambda: desk.done)
+    assert desk.done[0].startswith("halt Trader")
+    (asked, *_) = (document for _, method, document in server.calls if method == "getUpdates")
+    assert asked["allowed_updates"] == ["message", "channel_post"]
+
+
 def test_what_was_sent_while_nobody_listened_is_not_carried_out_but_a_halt_is(listen, server, desk):
     desk.halt("x", "y")
     desk.done.clear()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -13,7 +16,7 @@ from click.testing import CliRunner
 from alerts_server import CHAT, TOKEN, Server
 from firstbell.alerts.telegram import Telegram
 from firstbell.brokers.paper.broker import PaperBroker
-from firstbell.cli.alerting import Alerts, messenger_of, tell_of_halt, tell_orders
+from firstbell.cli.alerting import Alerts, HaltWatch, messenger_of, tell_of_halt, tell_orders
 from firstbell.cli.desk import OfficeDesk
 from firstbell.cli.main import cli
 from firstbell.clock import exchange_now
@@ -78,7 +81,7 @@ def office(config):
 
 @pytest.fixture
 def desk(office):
-    return OfficeDesk(office, lambda: None)
+    return OfficeDesk(office, nullcontext)
 
 
 def claimed(office, name="fb-1"):
@@ -257,7 +260,7 @@ def test_symbols_that_the_warm_up_has_read_are_told(office, server):
     with Alerts.of(office) as alerts:
         alerts.follow_orders()
         bought(office)
-        assert OfficeDesk(office, lambda: None, alerts.symbols).orders().lines[0].count("مهرگان IRO1MHRN0001") == 1
+        assert OfficeDesk(office, nullcontext, alerts.symbols).orders().lines[0].count("مهرگان IRO1MHRN0001") == 1
     assert "\n".join(server.told).count("buy 170,018 مهرگان IRO1MHRN0001 at 5,860") == 2
 
 
@@ -385,3 +388,33 @@ def test_without_token_or_chat_there_is_no_messenger(config, missing):
     settings = load(path)
     assert messenger_of(settings) is None
     assert f"[telegram] {missing} is not set; alerts need both" in settings.warnings
+
+
+@pytest.mark.parametrize("deed", ["halt", "resume"])
+def test_whoever_looks_for_halts_meanwhile_tells_none_that_is_answered(office, deed):
+    told = []
+    watch = HaltWatch(office, SimpleNamespace(post=lambda *said: told.append(said)))
+    desk = OfficeDesk(office, watch.answered)
+    looked = []
+
+    def look():
+        watch.look()
+        looked.append(True)
+
+    @contextmanager
+    def answered():
+        with watch.answered():
+            yield
+            # It is written down, and not known to be answered yet.
+            looks = threading.Thread(target=look)
+            looks.start()
+            looks.join(0.1)
+            assert looked == []
+        looks.join(20)
+
+    if deed == "resume":
+        desk.halt("@alice by Telegram", "wrong price")
+    between = OfficeDesk(office, answered)
+    between.halt("@alice by Telegram", "wrong price") if deed == "halt" else between.resume("@alice by Telegram")
+    watch.look()
+    assert (looked, told) == ([True], [])

@@ -110,12 +110,22 @@ class Listener:
             except AlertError as error:
                 self._pause(error)
                 continue
+            news = [each for each in heard if not self._is_heard(each.number)]
+            if heard and not news:
+                self._pause(AlertError("its server brings again and again what was heard already"))
+                continue
             self._failures = 0
-            for each in heard:
-                if not self._closing:
+            for each in news:
+                # A number may come twice in one answer as well.
+                if not self._closing and not self._is_heard(each.number):
                     self._take(each, late=waiting_before)
             # Numbers that are asked for again were left by a stop of ours; all else has waited for us.
             waiting_before = waiting_before and bool(heard)
+
+    def _is_heard(self, number: int) -> bool:
+        """Whether a number has been heard already: a server in between may bring what was asked for once more."""
+        last = self._bookmark.number
+        return last is not None and number <= last
 
     def _take(self, heard: Heard, *, late: bool) -> None:
         command = command_of(heard.text, self._bot) if heard.ours else None

@@ -65,6 +65,8 @@ AT_ONCE: Final = 20
 POLL_SLACK_S: Final = 5.0
 """How much longer than asked for a long poll may take, in seconds."""
 
+_HEARD: Final = ("message", "channel_post")
+"""What is written in a chat of people, and what in a channel."""
 _LARGEST: Final = 1 << 20
 _LARGEST_UPDATES: Final = 1 << 24
 """Strangers may write to a bot, and each of their messages may bring another one, with every letter as six bytes."""
@@ -124,7 +126,7 @@ class Telegram:
     def hear(self, after: int | None, wait_s: float) -> Sequence[Heard]:
         """What was written since (``getUpdates``)."""
         wait = max(0, int(wait_s))
-        document: dict[str, Any] = {"timeout": wait, "limit": AT_ONCE, "allowed_updates": ["message"]}
+        document: dict[str, Any] = {"timeout": wait, "limit": AT_ONCE, "allowed_updates": _HEARD}
         if after is not None:
             document["offset"] = after + 1
         found = self._call("getUpdates", document, wait + POLL_SLACK_S, _LARGEST_UPDATES)
@@ -148,11 +150,11 @@ class Telegram:
         number = update.get("update_id") if isinstance(update, dict) else None
         if not isinstance(update, dict) or isinstance(number, bool) or not isinstance(number, int):
             return None
-        message = _object(update.get("message"))
+        message = next((_object(update[kind]) for kind in _HEARD if kind in update), {})
         chat, sender, text = _object(message.get("chat")), _object(message.get("from")), message.get("text")
         if not self._is_ours(chat) or not isinstance(text, str):
             return Heard(number, ours=False)
-        return Heard(number, ours=True, text=text, sender=_sender(sender), at=_instant(message.get("date")))
+        return Heard(number, ours=True, text=text, sender=_sender(sender, message), at=_instant(message.get("date")))
 
     def _is_ours(self, chat: Mapping[str, Any]) -> bool:
         number, name = chat.get("id"), chat.get("username")
@@ -230,11 +232,12 @@ def _object(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _sender(sender: Mapping[str, Any]) -> str:
+def _sender(sender: Mapping[str, Any], message: Mapping[str, Any]) -> str:
     name = sender.get("username")
     if isinstance(name, str) and name:
         return f"@{one_line(name)[:40]}"
-    first = sender.get("first_name")
+    # What is written in a channel has a signature at most.
+    first = sender.get("first_name", message.get("author_signature"))
     return one_line(first)[:40] if isinstance(first, str) and first else "somebody"
 
 

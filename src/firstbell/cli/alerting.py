@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
@@ -23,6 +24,7 @@ from firstbell.oms import symbols
 from firstbell.risk.trading_state import TradingState, in_force, trading_state
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -120,7 +122,7 @@ class Alerts:
         self._stands_for_all = True
         if self.settings.commands:
             bookmark = Bookmark(folder / "heard.json", self._messenger.key, self._office.clock)
-            desk = OfficeDesk(self._office, self._halts.learn, self.symbols)
+            desk = OfficeDesk(self._office, self._halts.answered, self.symbols)
             self._listener = Listener(self._messenger, self.dispatcher, desk, bookmark, self._office.clock)
             self._listener.start()
         return True
@@ -167,14 +169,19 @@ class HaltWatch:
         self._state_dir = office.state_dir
         self._alerts = alerts
         self._known = trading_state(self._state_dir)
+        self._turn = threading.Lock()
 
-    def learn(self) -> None:
-        """Whoever asked for it is answered: that need not be told as well."""
-        self._known = trading_state(self._state_dir)
+    @contextlib.contextmanager
+    def answered(self) -> Iterator[None]:
+        """Entered while a halt is called or ended here: whoever asked for it is answered, and not told as well."""
+        with self._turn:
+            yield
+            self._known = trading_state(self._state_dir)
 
     def look(self) -> None:
         """Tell of what has changed."""
-        before, self._known = self._known, trading_state(self._state_dir)
+        with self._turn:
+            before, self._known = self._known, trading_state(self._state_dir)
         if self._known is before:
             return
         halt = in_force(self._state_dir)

@@ -16,6 +16,7 @@ from firstbell.sniper.archive import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from firstbell.journal.base import Entry
     from firstbell.oms.office import Office
@@ -26,14 +27,19 @@ class OfficeDesk:
 
     Args:
         office: The opened rooms of the config.
-        changed: Called when a halt has been called or ended here.
+        answered: Entered while a halt is called or ended here: whoever asked for it is answered, and not told as well.
         symbols: What people call instruments, by their ids.
     """
 
-    def __init__(self, office: Office, changed: Callable[[], None], symbols: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        office: Office,
+        answered: Callable[[], AbstractContextManager[None]],
+        symbols: Mapping[str, str] | None = None,
+    ) -> None:
         self._symbols: Mapping[str, str] = symbols if symbols is not None else {}
         self._office = office
-        self._changed = changed
+        self._answered = answered
 
     def status(self) -> Message:
         """Whether trading is halted, what runs, and how the day's orders stand."""
@@ -89,8 +95,8 @@ class OfficeDesk:
 
     def halt(self, by: str, why: str) -> Message:
         """Halt all trading at once."""
-        called = call(self._office.state_dir, by, why)
-        self._changed()
+        with self._answered():
+            called = call(self._office.state_dir, by, why)
         lines = [
             f"Trading is {called.in_force}" if called.failure is None else f"Not halted: {called.stands}",
             *(f"{owner}: {called.words(owner)}" for owner in called.told),
@@ -101,8 +107,8 @@ class OfficeDesk:
 
     def resume(self, by: str) -> Message:
         """End the halt."""
-        end(self._office.state_dir)
-        self._changed()
+        with self._answered():
+            end(self._office.state_dir)
         return words.resumed(by)
 
     def _today(self) -> tuple[Entry, ...]:
