@@ -140,6 +140,11 @@ def test_a_halt_is_written_and_resumed(office, desk):
     assert desk.halted() is None
 
 
+def test_a_resume_where_nothing_has_ever_been_says_so(config):
+    ended = CliRunner().invoke(cli, ["-c", str(config()), "resume"])
+    assert (ended.exit_code, ended.output) == (0, "Trading was not halted.\n")
+
+
 def test_the_lesser_halt_is_told_and_resumed_as_well(office, desk):
     HaltFile.of(office.state_dir, TradingState.REDUCING).write(Halt(AT, "a limit", "lost", TradingState.REDUCING))
     assert desk.status().lines[0].startswith("Trading is reducing since")

@@ -56,6 +56,17 @@ def test_what_cannot_be_printed_was_done_all_the_same(folder, more):
     assert (listed.returncode, listed.stderr.count(b"could not be written")) == (74, 1)
 
 
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full to stand for a full disk")
+def test_the_module_is_the_same_as_the_command(folder):
+    at = folder("0ms")
+    command = [sys.executable, "-m", "firstbell"]
+    with FULL.open("w") as full:
+        printed = subprocess.run([*command, "check"], cwd=at, check=False, timeout=60, stdout=full)
+    assert printed.returncode == 74
+    helped = subprocess.run([*command, "check", "--help"], cwd=at, check=False, timeout=60, capture_output=True)
+    assert helped.stdout.startswith(b"Usage: firstbell check")
+
+
 @pytest.mark.parametrize("more", [(), ("--json",)])
 def test_a_reader_that_has_gone_and_a_closed_stream_say_nothing_of_the_order(folder, more):
     at = folder("0ms")

@@ -295,11 +295,23 @@ def test_whatever_is_proposed_is_within_what_was_asked_for(kind, side, price, qu
         ({"split_threshold": 0}, "split_threshold"),
         ({"max_parts": 0}, "max_parts"),
         ({"manual_intervention_threshold": 0}, "manual_intervention_threshold"),
+        ({"enabled": "no"}, "enabled"),
+        ({"enabled": 0}, "enabled"),
+        ({"max_parts": "2.5"}, "max_parts"),
+        ({"max_parts": None}, "max_parts"),
+        ({"split_threshold": "many"}, "split_threshold"),
+        ({"min_quantity_reduction": 1.0}, "min_quantity_reduction"),
     ],
 )
 def test_a_config_that_cannot_be_is_refused(given, name):
     with pytest.raises(ValueError, match=name):
         FallbackConfig(**given)
+
+
+def test_numbers_may_be_given_as_texts():
+    given = FallbackConfig(min_quantity_reduction="1", split_threshold="50", max_parts="10")
+    assert given == FallbackConfig(split_threshold=D(50))
+    assert [type(each) for each in (given.min_quantity_reduction, given.max_parts)] == [D, int]
 
 
 def test_a_section_makes_the_config_of_the_same_numbers():

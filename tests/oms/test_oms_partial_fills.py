@@ -125,6 +125,9 @@ def test_nothing_is_done_unasked_or_about_a_price_that_is_not_ours():
         ({"price_move": 2}, "price_move"),
         ({"max_price_adjustment": "x"}, "max_price_adjustment"),
         ({"min_remaining": D(-1)}, "min_remaining"),
+        ({"min_remaining": "all"}, "min_remaining"),
+        ({"min_remaining": 1.0}, "min_remaining"),
+        ({"after": "soon"}, "after"),
     ],
 )
 def test_a_config_that_cannot_be_is_refused(given, name):

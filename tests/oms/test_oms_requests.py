@@ -70,6 +70,12 @@ def test_a_sale_is_protected_by_purchases_the_other_way_round():
     assert (stop.side, stop.trigger_price) == (Side.BUY, 4950)
 
 
+@pytest.mark.parametrize("instrument", [None, "", " ", 7, "x" * 65, "a\nb"])
+def test_an_order_is_for_an_instrument(instrument):
+    with pytest.raises(ValueError, match="instrument: .* is no name of 1 to 64 characters"):
+        request(instrument=instrument)
+
+
 def test_numbers_are_read_exactly_however_they_are_written():
     made = bracket(take_profit="4950", stop_loss=4800, stop_limit=D("4790.5"))
     numbers = (made.take_profit, made.stop_loss, made.stop_limit)

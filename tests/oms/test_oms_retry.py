@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from random import Random
 
 import pytest
@@ -79,11 +80,23 @@ def test_a_pause_is_between_its_jitter_and_its_cap(strategy, base, more, multipl
         ({"backoff_multiplier": float("nan")}, "backoff_multiplier"),
         ({"jitter": 1.01}, "jitter"),
         ({"jitter": -0.01}, "jitter"),
+        ({"max_attempts": 2.5}, "max_attempts"),
+        ({"max_attempts": "2.5"}, "max_attempts"),
+        ({"max_attempts": True}, "max_attempts"),
+        ({"base_delay": "soon"}, "base_delay"),
+        ({"base_delay": None}, "base_delay"),
+        ({"max_delay": float("inf")}, "max_delay"),
     ],
 )
 def test_a_config_that_cannot_be_is_refused(given, name):
     with pytest.raises(ValueError, match=name):
         RetryConfig(**given)
+
+
+def test_numbers_may_be_given_as_texts():
+    given = RetryConfig(max_attempts="3", base_delay="1", jitter=Decimal("0.1"))
+    assert given == RetryConfig()
+    assert [type(each) for each in (given.max_attempts, given.base_delay, given.jitter)] == [int, float, float]
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ _COMMANDS: Final = {
 }
 """Command → (module, attribute, short help). Explicit, and imported only when asked for."""
 
+_NAME: Final = "firstbell"
+"""What the program is called, also where it is started by ``python -m firstbell``."""
 EXIT_USAGE: Final = 2
 EXIT_UNRESOLVED: Final = 3
 
@@ -110,7 +112,7 @@ def _main() -> None:
         # A script that starts us in the background has it ignored; an order must be stoppable all the same.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(prog_name=_NAME, standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("Interrupted.", err=True)
         sys.exit(EXIT_INTERRUPTED)

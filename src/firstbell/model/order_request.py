@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _NUMBERS: Final = ("quantity", "price", "trigger_price", "trailing_offset")
 _TRIGGERED: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+_NAMES: Final = frozenset({"instrument", "account", "key", "exchange", "token", "product"})
 _LONGEST_TEXT: Final = 64
 
 
@@ -82,7 +83,7 @@ class OrderRequest:
                 yield f"{name}: {getattr(self, name)!r} is none of {', '.join(kind)}"
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name not in {"instrument", "account", "key", "exchange", "token", "product"} or value is None:
+            if field.name not in _NAMES or (value is None and field.name != "instrument"):
                 continue
             if not isinstance(value, str) or not value.strip() or len(value) > _LONGEST_TEXT or not value.isprintable():
                 yield f"{field.name}: {value!r} is no name of 1 to {_LONGEST_TEXT} characters"

@@ -159,6 +159,9 @@ class HaltFile:
         try:
             self.path.unlink(missing_ok=True)
             _keep(self.path.parent)
+        except FileNotFoundError:
+            # There is no such folder yet, so nothing was ever called in it.
+            return
         except OSError as error:
             raise RunError(f"the halt {self.path} cannot be removed: {error.strerror}") from error
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from firstbell.model.money import exact, plain
+from firstbell.model.money import plain
 from firstbell.model.order import Order
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.refusals import RefusalKind
 from firstbell.model.terms import OrderType, Side
+from firstbell.oms.policies.given import positive, whole, yes_or_no
 from firstbell.oms.policies.pricing import crossing_price, fitted, part_of_one, worst_price
 from firstbell.oms.sizing import affordable, cut_to_lot
 
@@ -47,7 +48,7 @@ class FallbackConfig:
         manual_intervention_threshold: After so many refusals of one request a person has to look.
 
     Raises:
-        ValueError: A part is not from 0 to 1, or a number is not positive.
+        ValueError: A part is not from 0 to 1, a number is not positive, or something is no number at all.
     """
 
     enabled: bool = True
@@ -61,10 +62,11 @@ class FallbackConfig:
     def __post_init__(self) -> None:
         for name in ("max_price_adjustment", "marketable_allowance"):
             object.__setattr__(self, name, part_of_one(name, getattr(self, name)))
-        for name in ("min_quantity_reduction", "split_threshold", "max_parts", "manual_intervention_threshold"):
-            number = getattr(self, name)
-            if number is not None and exact(number) <= 0:
-                raise ValueError(f"{name} is a positive number, not {number}")
+        object.__setattr__(self, "enabled", yes_or_no("enabled", self.enabled))
+        for name in ("min_quantity_reduction", *(("split_threshold",) if self.split_threshold is not None else ())):
+            object.__setattr__(self, name, positive(name, getattr(self, name)))
+        for name in ("max_parts", "manual_intervention_threshold"):
+            object.__setattr__(self, name, whole(name, getattr(self, name)))
 
     @classmethod
     def of(cls, section: FallbackSettings) -> FallbackConfig:

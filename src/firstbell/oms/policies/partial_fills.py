@@ -13,6 +13,7 @@ from firstbell.model.money import exact
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.policies import CompletionStrategy
 from firstbell.model.terms import Side
+from firstbell.oms.policies.given import real
 from firstbell.oms.policies.pricing import crosses, crossing_price, part_of_one, worst_price
 
 if TYPE_CHECKING:
@@ -60,9 +61,14 @@ class PartialFillConfig:
             object.__setattr__(self, "strategy", CompletionStrategy(self.strategy))
         for name in ("price_move", "max_price_adjustment"):
             object.__setattr__(self, name, part_of_one(name, getattr(self, name)))
-        if not self.after >= 0:
+        object.__setattr__(self, "after", real("after", self.after))
+        if self.after < 0:
             raise ValueError(f"after is a number of seconds, not {self.after}")
-        if exact(self.min_remaining) < 0:
+        try:
+            object.__setattr__(self, "min_remaining", exact(self.min_remaining))
+        except ValueError as error:
+            raise ValueError(f"min_remaining: {error}") from None
+        if self.min_remaining < 0:
             raise ValueError(f"min_remaining is not negative, as {self.min_remaining} is")
 
     @classmethod

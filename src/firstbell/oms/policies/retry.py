@@ -16,6 +16,7 @@ from tenacity.wait import wait_base, wait_exponential, wait_fixed, wait_incremen
 
 from firstbell.errors import NoAnswer, NotSent, RateLimited
 from firstbell.model.policies import RetryStrategy
+from firstbell.oms.policies.given import real, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,8 +58,10 @@ class RetryConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "strategy", RetryStrategy(self.strategy))
+        object.__setattr__(self, "max_attempts", whole("max_attempts", self.max_attempts))
+        for name in ("base_delay", "max_delay", "backoff_multiplier", "jitter"):
+            object.__setattr__(self, name, real(name, getattr(self, name)))
         for name, fits in (
-            ("max_attempts", self.max_attempts >= 1),
             ("base_delay", 0 <= self.base_delay <= self.max_delay),
             ("max_delay", 0 <= self.max_delay <= _LONGEST_S),
             ("backoff_multiplier", 1 <= self.backoff_multiplier <= _LARGEST),
