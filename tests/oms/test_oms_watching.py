@@ -368,6 +368,10 @@ def test_a_day_whose_list_cannot_be_read_hides_no_other_day(desk):
     desk.trade(4861, 400)
     desk.rounds()
     assert desk.manager.entry(second).state.filled_qty == 400
+    # Nor do those that can be read hide that it cannot.
+    desk.rounds(60)
+    ((_, why),) = desk.interventions
+    assert f"the list of its orders of {yesterday} could not be read for" in why
 
 
 @either

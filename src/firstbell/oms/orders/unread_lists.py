@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from firstbell.model.order import LISTS_LAG_NS
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from firstbell.oms.orders.context import OrderContext
 
 _log = logging.getLogger(__name__)
@@ -24,29 +26,32 @@ class UnreadLists:
     def __init__(self, context: OrderContext, name: str) -> None:
         self._context = context
         self._name = name
-        self._since_ns: int | None = None
-        self._is_told = False
+        self._since: dict[date, int] = {}
+        """Since when, on the monotonic clock, each day's list has not been read."""
+        self._told: set[date] = set()
 
-    def failed(self, error: Exception, *, partly: bool = False) -> None:
-        """A list that orders stand in could not be read.
+    def failed(self, day: date, error: Exception, *, partly: bool = False) -> None:
+        """The list of a day, in which orders stand, could not be read.
 
         Args:
+            day: The day.
             error: Why.
             partly: Whether some rows of it could be.
         """
-        _log.warning("the list of the day could not be read: %s", error)
+        _log.warning("the list of %s could not be read: %s", day, error)
         now_ns = self._context.clock.monotonic_ns()
-        if self._since_ns is None:
-            self._since_ns = now_ns
-        if self._is_told or now_ns - self._since_ns < LISTS_LAG_NS:
+        waited_ns = now_ns - self._since.setdefault(day, now_ns)
+        if day in self._told or waited_ns < LISTS_LAG_NS:
             return
-        self._is_told = True
+        self._told.add(day)
         seen = "what can be read of it counts, and nothing else is known" if partly else "nothing is known of them"
-        seconds = (now_ns - self._since_ns) // 1_000_000_000
         self._context.intervene(
-            self._name, f"the list of its orders could not be read for {seconds} s, and some are open: {seen}; {error}"
+            self._name,
+            f"the list of its orders of {day} could not be read for {waited_ns // 1_000_000_000} s, and some are open: "
+            f"{seen}; {error}",
         )
 
-    def ended(self) -> None:
-        """A list has been read."""
-        self._since_ns, self._is_told = None, False
+    def ended(self, day: date) -> None:
+        """The list of a day has been read."""
+        self._since.pop(day, None)
+        self._told.discard(day)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError, PartlyUnreadable
 from firstbell.market.hours import OrderDays
@@ -30,12 +30,15 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import AccountName, ClientOrderId, VenueOrderId
     from firstbell.model.order import Order
-    from firstbell.model.report import ExecutionReport
+    from firstbell.model.report import Attempt, ExecutionReport
     from firstbell.oms.orders.blotter import Blotter
     from firstbell.oms.orders.context import OrderContext
     from firstbell.oms.orders.late_trades import LateTrades
 
 _log = logging.getLogger(__name__)
+
+_FORGET: Final = 1000
+"""So many more orders than are open may be remembered."""
 
 
 class Watch:
@@ -78,6 +81,7 @@ class Watch:
         self.heard_at: datetime | None = None
         """When what other processes have claimed was last taken in; None before that."""
         self._unread = UnreadLists(context, name)
+        self._listed: dict[ClientOrderId, tuple[tuple[Attempt, ...], tuple[date, date]]] = {}
 
     def known_ids(self, within_ns: int) -> frozenset[VenueOrderId] | None:
         """The broker's names of the orders that are there, from a list of at most this age; None where it is unread."""
@@ -101,53 +105,81 @@ class Watch:
             JournalError: What it says could not be written down.
         """
         self._trades.new_round()
-        days: defaultdict[date, list[Entry]] = defaultdict(list)
-        for entry in self._blotter.open():
-            if not entry.is_held_back:
-                for day in self._days_of(entry):
-                    days[day].append(entry)
-        if self._context.today() not in days:
-            for day in {*self._late.days(), *self._arrivals.days()}:
-                days.setdefault(day, [])
+        today = self._context.today()
         shown: list[ClientOrderId] = []
-        for day, entries in days.items():
+        for day, entries in self._wanted(today).items():
             asked_at = instant(self._context.clock.wall_ns())
             try:
                 rows = self._read(day)
             except PartlyUnreadable as error:
-                self._unread.failed(error, partly=True)
+                self._unread.failed(day, error, partly=True)
                 self._compare(_shown_in(error.rows, entries))
-                continue
             except (BrokerError, CaptchaError) as error:
-                self._unread.failed(error)
-                continue
-            self._unread.ended()
-            is_today = day == self._context.today()
-            now = self._as_they_stand(entries) if is_today and self._trades.count(entries, rows) else entries
-            there = _shown_in(rows, now)
-            shown += self._compare(there)
-            self._reports.shown((entry for entry, _ in there), asked_at)
-            if is_today and self.heard_at is not None and len(there) == len(now):
-                self._reports.all_shown(Look(self.heard_at, asked_at))
-            self._ask(day, now, rows)
-            self._day_over.look(self._as_they_stand(now), rows, self._broker.capabilities)
-            self._count_late(day, rows)
-            self._taken_back.look(day, (*self._blotter.open(), *self._blotter.done()), rows)
-            self._arrivals.look(day, rows)
+                self._unread.failed(day, error)
+            else:
+                self._unread.ended(day)
+                shown += self._take_in(day, today, entries, rows, asked_at)
         self._trades.price(lambda: self._read(self._context.today()))
         self._lost_cancels.look(shown)
 
-    def _days_of(self, entry: Entry) -> tuple[date, ...]:
+    def _wanted(self, today: date) -> dict[date, list[Entry]]:
+        """The days whose lists are to be read, each with the open orders that stand in it, or may."""
+        days: defaultdict[date, list[Entry]] = defaultdict(list)
+        open_ = self._blotter.open()
+        if len(self._listed) > len(open_) + _FORGET:
+            self._listed.clear()
+        for entry in open_:
+            if not entry.is_held_back:
+                for day in self._days_of(entry, today):
+                    days[day].append(entry)
+        if today not in days:
+            for day in {*self._late.days(), *self._arrivals.days()}:
+                days.setdefault(day, [])
+        return days
+
+    def _take_in(
+        self, day: date, today: date, entries: Sequence[Entry], rows: tuple[VenueOrder, ...], asked_at: datetime
+    ) -> list[ClientOrderId]:
+        """Write down what the list of a day tells.
+
+        Returns:
+            The orders that are to be canceled and that it shows at work.
+        """
+        now = self._as_they_stand(entries) if day == today and self._trades.count(entries, rows) else entries
+        there = _shown_in(rows, now)
+        shown = self._compare(there)
+        self._reports.shown((entry for entry, _ in there), asked_at)
+        if day == today and self.heard_at is not None and len(there) == len(now):
+            self._reports.all_shown(Look(self.heard_at, asked_at))
+        self._ask(day, today, now, rows)
+        self._day_over.look(self._as_they_stand(now), rows, self._broker.capabilities)
+        self._count_late(day, rows)
+        self._taken_back.look(day, (*self._blotter.open(), *self._blotter.done()), rows)
+        self._arrivals.look(day, rows)
+        return shown
+
+    def _days_of(self, entry: Entry, today: date) -> tuple[date, ...]:
         """The days in whose lists an order is looked for: today's, where it was sent after a session and is for today.
 
         That is one day, but for what was sent just before the end of a session, or of a day, and answered after it.
         """
-        today, now = self._context.today(), instant(self._context.clock.wall_ns())
+        listed = self._listed_of(entry)
+        if listed == (today, today):
+            return (today,)
+        now = instant(self._context.clock.wall_ns())
         days = (
             today if day < today and self._days.is_one(at, now) else day
-            for day, at in zip(days_listed(entry), came_between(entry), strict=True)
+            for day, at in zip(listed, came_between(entry), strict=True)
         )
         return tuple(dict.fromkeys(days))
+
+    def _listed_of(self, entry: Entry) -> tuple[date, date]:
+        """`days_listed`, worked out once for each attempt: it is asked for of every order in every round."""
+        name, attempts = entry.intent.order.client_order_id, entry.state.attempts
+        known = self._listed.get(name)
+        if known is None or known[0] is not attempts or not attempts:
+            known = self._listed[name] = (attempts, days_listed(entry))
+        return known[1]
 
     def _read(self, day: date) -> tuple[VenueOrder, ...]:
         self._broker.login()
@@ -183,12 +215,12 @@ class Watch:
         self._reports.write(told)
         return shown
 
-    def _ask(self, day: date, entries: Sequence[Entry], rows: tuple[VenueOrder, ...]) -> None:
+    def _ask(self, day: date, today: date, entries: Sequence[Entry], rows: tuple[VenueOrder, ...]) -> None:
         nameless = [e for e in entries if e.state.status in PLACED and e.state.venue_order_id is None]
         unresolved = [entry for entry in entries if entry.state.unresolved]
         asked: defaultdict[tuple[date, ...], list[ClientOrderId]] = defaultdict(list)
         for entry in (*nameless, *unresolved):
-            first, *others = self._days_of(entry)
+            first, *others = self._days_of(entry, today)
             if first == day:
                 asked[tuple(others)].append(entry.intent.order.client_order_id)
         for also, names in asked.items():
