@@ -150,7 +150,7 @@ MUTANTS: Final = (
         (
             "oms.recovery",
             "_judge",
-            "return ReportKind.DENIED if died_ns < bell_ns else ReportKind.UNRESOLVED",
+            "return ReportKind.DENIED if entry.cannot_have_left(died_ns) else ReportKind.UNRESOLVED",
             "return ReportKind.DENIED",
         ),
     ),
@@ -173,7 +173,12 @@ MUTANTS: Final = (
     ),
     _bug(
         "a dead owner's claim is taken after the bell",
-        ("journal.claims", "_left_behind", " or now_ns >= bell_ns", ""),
+        (
+            "journal.claims",
+            "_left_behind",
+            "not held.cannot_have_left(now_ns)",
+            "held.state.status is not OrderStatus.INITIALIZED",
+        ),
     ),
     _bug(
         "an unresolved order frees its plan",

@@ -15,7 +15,6 @@
         ├── NotSent            not one byte left this machine: it may be tried again
         ├── NoAnswer           bytes left and nothing readable came back: we do not know
         │   └── Unreadable     an answer came, and it is not one that we understand
-        │       └── PartlyUnreadable   of a list, some rows are not
         └── Refused            the broker answered, and it answered no
             ├── WrongPassword  stop: another try may lock the account
             ├── WrongCaptcha   a new captcha, a few times
@@ -30,12 +29,7 @@ unanswered one may be. No code may turn the second into the first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from firstbell.brokers.base import VenueOrder
+from typing import Final
 
 _SECRETS: Final = ("password", "token")
 """How the keys end whose values are secrets."""
@@ -181,18 +175,6 @@ class NoAnswer(BrokerError):
 
 class Unreadable(NoAnswer):
     """An answer came, and it is not one that we understand. The same care as for `NoAnswer`."""
-
-
-class PartlyUnreadable(Unreadable):
-    """A list came of which some rows cannot be understood: what the others show is there, and nothing is absent.
-
-    Attributes:
-        rows: The rows that can be read: `firstbell.brokers.base.VenueOrder`.
-    """
-
-    def __init__(self, message: str, rows: Sequence[VenueOrder], *, host: str = "") -> None:
-        self.rows = tuple(rows)
-        super().__init__(message, host=host)
 
 
 class Refused(BrokerError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import statistics
 import subprocess
 import sys
 import threading
@@ -128,20 +127,15 @@ def test_a_wrong_token_or_a_closed_chat_is_said_once_and_ends_it(dispatcher, ser
     assert TOKEN.partition(":")[2] not in caplog.text
 
 
-def test_posting_takes_microseconds_whatever_the_server_does(quick, server):
+def test_posting_waits_for_nothing_whatever_the_server_does(quick, server):
     server.always["sendMessage"] = "hang"
     dispatcher = Dispatcher(quick, capacity=500)
     dispatcher.start()
     dispatcher.post(message("first"))
     server.until(lambda: server.calls)
-    taken_ns = []
     for number in range(20_000):
-        one = message(number, Importance(number % 3))
-        began = time.perf_counter_ns()
-        dispatcher.post(one)
-        taken_ns.append(time.perf_counter_ns() - began)
-    assert statistics.median(taken_ns) < 50_000
-    assert sorted(taken_ns)[len(taken_ns) * 99 // 100] < 50_000
+        dispatcher.post(message(number, Importance(number % 3)))
+    assert len(server.calls) == 1, "all of that while the first one hangs"
     assert dispatcher.lost == 20_000 - 500
     began = time.monotonic()
     assert not dispatcher.close(0.3)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
@@ -251,16 +249,13 @@ def test_a_fault_in_telling_does_not_reach_the_journal(caplog):
     assert "a fault of firstbell's own" in caplog.text
 
 
-def test_telling_a_report_takes_microseconds(alerts):
-    taken_ns = []
+def test_each_report_is_told(alerts, said):
     for number in range(2000):
         each = report(K.ACCEPTED, f"fb-{number}", venue_order_id=str(number))
         before = OrderState(order(f"fb-{number}")).after(report(K.SUBMITTED, f"fb-{number}"))
         after = before.after(each)
-        began = time.perf_counter_ns()
         alerts(each, before, after)
-        taken_ns.append(time.perf_counter_ns() - began)
-    assert statistics.median(taken_ns) < 50_000
+    assert len(said) == 2000
 
 
 @pytest.mark.parametrize(

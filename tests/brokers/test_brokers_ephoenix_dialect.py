@@ -11,14 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstbell.brokers.base import Answer, Estimate, VenueOrder
+from firstbell.brokers.base import Answer, Estimate, PartlyUnreadable, VenueOrder
 from firstbell.brokers.ephoenix import answers, calls, lists
 from firstbell.brokers.ephoenix.hosts import TABLE, hosts_of
 from firstbell.config import BrokerSettings
 from firstbell.errors import (
     BrokerError,
     NoAnswer,
-    PartlyUnreadable,
     RateLimited,
     Refused,
     TokenEnded,

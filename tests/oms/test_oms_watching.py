@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 from oms_desk import Desk, request
 
-from firstbell.brokers.base import Outcome
-from firstbell.errors import CaptchaError, NoAnswer, PartlyUnreadable, Refused
+from firstbell.brokers.base import Outcome, PartlyUnreadable
+from firstbell.errors import CaptchaError, NoAnswer, Refused
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind

@@ -47,7 +47,7 @@ def earlier(
     order = Order(name, "Order_X", "gs", isin, side, D(value), D(1), day(house) - timedelta(days=days))
     owner = owner or this_process()
     house.journal.claim(Intent(order, login, name, facts.pop("bell_ns", 2**62), frozenset()), "other", owner)
-    at = instant(house.clock.wall_ns())
+    at = instant(house.clock.wall_ns()) - timedelta(days=days)
     for kind in kinds:
         more = facts if kind is kinds[-1] else {}
         house.journal.append([ExecutionReport(name, "other", kind, at, **more)])

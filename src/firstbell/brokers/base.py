@@ -17,10 +17,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from firstbell.errors import Unreadable
 from firstbell.model.terms import OrderType, TimeInForce
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date, datetime
     from decimal import Decimal
 
@@ -120,6 +121,18 @@ class VenueOrder:
     status: str
     client_order_id: str | None = None
     avg_px: Decimal | None = None
+
+
+class PartlyUnreadable(Unreadable):
+    """A list came of which some rows cannot be understood: what the others show is there, and nothing is absent.
+
+    Attributes:
+        rows: The rows that can be read: `VenueOrder`.
+    """
+
+    def __init__(self, message: str, rows: Sequence[VenueOrder], *, host: str = "") -> None:
+        self.rows = tuple(rows)
+        super().__init__(message, host=host)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-from firstbell.brokers.base import VenueFill, VenueOrder
+from firstbell.brokers.base import PartlyUnreadable, VenueFill, VenueOrder
 from firstbell.brokers.ephoenix.answers import document_of, read_isin
 from firstbell.brokers.ephoenix.fields import Fields, number_in, rows_in
-from firstbell.errors import BrokerError, PartlyUnreadable, Unreadable
+from firstbell.errors import BrokerError, Unreadable
 from firstbell.model.identifiers import VenueOrderId
 from firstbell.model.money import plain
 from firstbell.model.report import Fill

@@ -11,7 +11,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from firstbell.errors import NoAnswer, NotSent, PartlyUnreadable, RateLimited
+from firstbell.brokers.base import PartlyUnreadable
+from firstbell.errors import NoAnswer, NotSent, RateLimited
 from firstbell.model.instant import instant
 from firstbell.oms.policies.retry import Backoff
 

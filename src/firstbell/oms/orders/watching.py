@@ -6,7 +6,8 @@ import logging
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from firstbell.errors import BrokerError, CaptchaError, PartlyUnreadable
+from firstbell.brokers.base import PartlyUnreadable
+from firstbell.errors import BrokerError, CaptchaError
 from firstbell.market.hours import OrderDays
 from firstbell.model.instant import instant
 from firstbell.model.order_status import PLACED, OrderStatus
