@@ -82,7 +82,9 @@ class DayOver:
         over = []
         today = exchange_day(self._clock.wall_ns())
         for entry in entries:
-            if entry.state.status in _WORKING and listed_on(entry) < today and self._is_over(entry, capabilities):
+            # None leaves before the day on which it is claimed: of most that is all there is to look at.
+            is_old = entry.intent.order.day < today and entry.state.status in _WORKING and listed_on(entry) < today
+            if is_old and self._is_over(entry, capabilities):
                 over.append(entry)
             else:
                 self._absences.pop(entry.intent.order.client_order_id, None)
