@@ -106,6 +106,28 @@ def test_new_trades_of_an_order_that_lasts_are_counted_though_yesterdays_are_in_
     assert (state.filled_qty, state.priced_qty, state.filled_value) == (700, 700, 400 * 4850 + 300 * 4840)
 
 
+def test_trades_of_before_a_change_for_which_the_broker_named_the_order_anew_are_counted_on_top(desk):
+    broker = Broker(desk)
+    name = desk.manager.place(request(price=4862)).order_id
+    desk.trade(4862, 400)
+    says(broker, desk, 400, ("T1", 400, 4850))
+    # Under its new name the list of trades shows the new ones alone.
+    says(broker, desk, 1000, ("T2", 600, 4840))
+    state = desk.manager.entry(name).state
+    assert (state.status, state.priced_qty, state.filled_value) == (S.FILLED, 1000, 400 * 4850 + 600 * 4840)
+
+
+def test_what_is_shown_in_part_under_new_names_comes_to_the_right_sum_in_the_end(desk):
+    broker = Broker(desk)
+    name = desk.manager.place(request(price=4862)).order_id
+    desk.trade(4862, 400)
+    says(broker, desk, 400, ("TMP", 400, 4850))
+    says(broker, desk, 1000, ("A", 400, 4850))
+    says(broker, desk, 1000, ("A", 400, 4850), ("B", 600, 4840))
+    state = desk.manager.entry(name).state
+    assert (state.filled_qty, state.priced_qty, state.filled_value) == (1000, 1000, 400 * 4850 + 600 * 4840)
+
+
 @pytest.mark.parametrize("status", [S.PARTIALLY_FILLED, S.CANCELED])
 def test_a_person_is_told_once_where_the_list_shows_less_than_was_counted(desk, status):
     broker = Broker(desk)

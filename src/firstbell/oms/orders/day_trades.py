@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import Broker, VenueFill, VenueOrder
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId, VenueOrderId
-    from firstbell.model.order import Order
+    from firstbell.model.order import Order, OrderState
     from firstbell.model.report import Fill
     from firstbell.oms.orders.blotter import Blotter
     from firstbell.oms.orders.context import OrderContext
@@ -105,7 +105,7 @@ class DayTrades:
                 grown[name] = entry
         if not grown or (fills := self._read()) is None:
             return False
-        self._write_new(grown, _by_order(fills))
+        self._write_new(grown, _by_order(fills), {name: by_name[name].filled_qty for name in grown})
         return True
 
     def price(self, list_of_today: Callable[[], tuple[VenueOrder, ...]]) -> None:
@@ -124,7 +124,7 @@ class DayTrades:
         entries = [entry for name in self._unpriced if (entry := self._blotter.entry(name)) is not None]
         orders = {name: entry for entry in entries if (name := entry.state.venue_order_id) is not None}
         of_order = _by_order(fills)
-        self._write_new(orders, of_order)
+        self._write_new(orders, of_order, {name: entry.state.filled_qty for name, entry in orders.items()})
         self._price_sums(orders, of_order)
         self._price_loose(fills, list_of_today)
         until_ns = self._context.clock.monotonic_ns() - _ASKED_FOR_NS
@@ -147,14 +147,24 @@ class DayTrades:
         self._fills = fills
         return fills
 
-    def _write_new(self, orders: Mapping[VenueOrderId, Entry], of_order: OfOrder) -> None:
-        """Write down the trades of orders that are not counted yet, by the broker's names of the orders."""
+    def _write_new(
+        self, orders: Mapping[VenueOrderId, Entry], of_order: OfOrder, traded: Mapping[VenueOrderId, Decimal]
+    ) -> None:
+        """Write down the trades of orders that are not counted yet.
+
+        Args:
+            orders: The orders, by the broker's names of them.
+            of_order: The trades, likewise.
+            traded: How much of each has traded, likewise, by the list of orders.
+        """
         new = [
-            (entry, fill) for name, entry in orders.items() for fill in self._countable(entry, of_order.get(name, ()))
+            (entry, fill)
+            for name, entry in orders.items()
+            for fill in self._countable(entry, of_order.get(name, ()), traded[name])
         ]
         self._reports.write([[self._reports.trade(entry, fill)] for entry, fill in new])
 
-    def _countable(self, entry: Entry, fills: Sequence[VenueFill]) -> list[Fill]:
+    def _countable(self, entry: Entry, fills: Sequence[VenueFill], traded: Decimal) -> list[Fill]:
         """The trades of an order that are new, and certainly none of those that are counted.
 
         A row without a name of the broker's own may be a sum that grows, under another name each time: such rows count
@@ -169,20 +179,9 @@ class DayTrades:
             is_first = state.status in DONE and not state.priced_qty and whole
             return [each.fill for each in fills] if is_first else []
         new = [each.fill for each in fills if each.fill.trade_id not in state.trade_ids]
-        if not new or self._are_new(entry, fills):
+        if not new or _are_new(state, fills, traded):
             return new
-        traded = Traded.of(each.fill for each in fills)
-        return beyond(state, traded, has_price=self._has_price(entry.intent.order))
-
-    def _are_new(self, entry: Entry, fills: Sequence[VenueFill]) -> bool:
-        """Whether an order's trades that are not counted come on top of those that are."""
-        state = entry.state
-        whole = sum((each.fill.last_qty for each in fills), Decimal(0))
-        counted = sum((each.fill.last_qty for each in fills if each.fill.trade_id in state.trade_ids), Decimal(0))
-        if entry.intent.order.time_in_force in LASTING and not self._is_of_today(entry):
-            # The trades of earlier days are in no list.
-            return state.priced_qty + whole - counted <= state.quantity
-        return counted == state.priced_qty and whole <= state.quantity
+        return beyond(state, Traded.of(each.fill for each in fills), has_price=self._has_price(entry.intent.order))
 
     def _find_unpriced(self) -> None:
         """What has ended today without all of its prices, before this process began or in another one, is asked for."""
@@ -247,3 +246,16 @@ def _by_order(fills: Sequence[VenueFill]) -> dict[VenueOrderId, list[VenueFill]]
         if each.venue_order_id is not None:
             of_order[each.venue_order_id].append(each)
     return of_order
+
+
+def _are_new(state: OrderState, fills: Sequence[VenueFill], traded: Decimal) -> bool:
+    """Whether an order's trades that are not counted come on top of those that are.
+
+    They do where all that is counted is among the rows, as it was. And where it is not, as that of an earlier day, or
+    from before a change for which the broker has named the order anew: where together they are no more than has traded.
+    """
+    whole = sum((each.fill.last_qty for each in fills), Decimal(0))
+    counted = sum((each.fill.last_qty for each in fills if each.fill.trade_id in state.trade_ids), Decimal(0))
+    if counted == state.priced_qty and whole <= state.quantity:
+        return True
+    return state.priced_qty + whole - counted <= traded
