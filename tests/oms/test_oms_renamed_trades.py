@@ -111,6 +111,7 @@ def test_trades_of_before_a_change_for_which_the_broker_named_the_order_anew_are
     name = desk.manager.place(request(price=4862)).order_id
     desk.trade(4862, 400)
     says(broker, desk, 400, ("T1", 400, 4850))
+    assert desk.manager.replace(name, price=4863).is_success
     # Under its new name the list of trades shows the new ones alone.
     says(broker, desk, 1000, ("T2", 600, 4840))
     state = desk.manager.entry(name).state
@@ -122,7 +123,9 @@ def test_what_is_shown_in_part_under_new_names_comes_to_the_right_sum_in_the_end
     name = desk.manager.place(request(price=4862)).order_id
     desk.trade(4862, 400)
     says(broker, desk, 400, ("TMP", 400, 4850))
+    # The list of trades is a look behind that of orders.
     says(broker, desk, 1000, ("A", 400, 4850))
+    assert desk.manager.entry(name).state.priced_qty == 400
     says(broker, desk, 1000, ("A", 400, 4850), ("B", 600, 4840))
     state = desk.manager.entry(name).state
     assert (state.filled_qty, state.priced_qty, state.filled_value) == (1000, 1000, 400 * 4850 + 600 * 4840)

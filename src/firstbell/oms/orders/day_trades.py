@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError
-from firstbell.model.order import LISTS_LAG_NS
+from firstbell.model.order import LISTS_LAG_NS, Changed
 from firstbell.model.order_status import DONE
 from firstbell.oms.lists import LASTING, days_listed, has_grown
 from firstbell.oms.orders.loose_trades import is_alone, may_be_of, sum_of
@@ -179,7 +179,9 @@ class DayTrades:
             is_first = state.status in DONE and not state.priced_qty and whole
             return [each.fill for each in fills] if is_first else []
         new = [each.fill for each in fills if each.fill.trade_id not in state.trade_ids]
-        if not new or _are_new(state, fills, traded):
+        # What was traded on an earlier day, or under a name that a change has ended, is among no rows.
+        is_more = state.changed != Changed() or not self._is_of_today(entry)
+        if not new or _are_new(state, fills, traded if is_more else None):
             return new
         return beyond(state, Traded.of(each.fill for each in fills), has_price=self._has_price(entry.intent.order))
 
@@ -248,14 +250,19 @@ def _by_order(fills: Sequence[VenueFill]) -> dict[VenueOrderId, list[VenueFill]]
     return of_order
 
 
-def _are_new(state: OrderState, fills: Sequence[VenueFill], traded: Decimal) -> bool:
+def _are_new(state: OrderState, fills: Sequence[VenueFill], traded: Decimal | None) -> bool:
     """Whether an order's trades that are not counted come on top of those that are.
 
-    They do where all that is counted is among the rows, as it was. And where it is not, as that of an earlier day, or
-    from before a change for which the broker has named the order anew: where together they are no more than has traded.
+    They do where all that is counted is among the rows, as it was.
+
+    Args:
+        state: The order.
+        fills: Its trades, as they are listed.
+        traded: Where some that is counted may be listed no more: how much has traded. Then they do as well where
+            together they are no more than that.
     """
     whole = sum((each.fill.last_qty for each in fills), Decimal(0))
     counted = sum((each.fill.last_qty for each in fills if each.fill.trade_id in state.trade_ids), Decimal(0))
     if counted == state.priced_qty and whole <= state.quantity:
         return True
-    return state.priced_qty + whole - counted <= traded
+    return traded is not None and state.priced_qty + whole - counted <= traded

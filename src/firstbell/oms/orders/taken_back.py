@@ -30,8 +30,8 @@ class TakenBack:
 
     def __init__(self, context: OrderContext) -> None:
         self._context = context
-        self._since: dict[tuple[ClientOrderId, Decimal], tuple[int, int]] = {}
-        """How many looks have shown so much of an order, and since when on the monotonic clock."""
+        self._since: dict[date, dict[tuple[ClientOrderId, Decimal], tuple[int, int]]] = {}
+        """By day: how many looks have shown so much of an order, and since when on the monotonic clock."""
         self._told: set[tuple[ClientOrderId, Decimal]] = set()
 
     def look(self, day: date, entries: Iterable[Entry], rows: Sequence[VenueOrder]) -> None:
@@ -43,20 +43,22 @@ class TakenBack:
             rows: The list.
         """
         shown = {row.venue_order_id: row.filled_qty for row in rows}
-        now_ns, before, self._since = self._context.clock.monotonic_ns(), self._since, {}
+        now_ns, before = self._context.clock.monotonic_ns(), self._since.get(day, {})
+        now: dict[tuple[ClientOrderId, Decimal], tuple[int, int]] = {}
         for entry in entries:
             name, counted = entry.state.venue_order_id, entry.state.filled_qty
             if not counted or name is None or (there := shown.get(name)) is None or there >= counted:
                 continue
             if listed_on(entry) == day:
-                self._less(entry, there, before, now_ns)
+                key = (entry.intent.order.client_order_id, there)
+                looks, since_ns = before.get(key, (0, now_ns))
+                now[key] = (looks + 1, since_ns)
+                self._less(entry, there, looks, since_ns, now_ns)
+        # Another day's list may be looked at in between.
+        self._since = {each: held for each, held in self._since.items() if held and each != day} | {day: now}
 
-    def _less(
-        self, entry: Entry, there: Decimal, before: dict[tuple[ClientOrderId, Decimal], tuple[int, int]], now_ns: int
-    ) -> None:
+    def _less(self, entry: Entry, there: Decimal, looks: int, since_ns: int, now_ns: int) -> None:
         name = entry.intent.order.client_order_id
-        looks, since_ns = before.get((name, there), (0, now_ns))
-        self._since[name, there] = (looks + 1, since_ns)
         if (name, there) not in self._told and looks + 1 >= _LOOKS and now_ns - since_ns >= LISTS_LAG_NS:
             self._told.add((name, there))
             self._context.intervene(

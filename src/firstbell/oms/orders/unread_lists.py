@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from firstbell.model.order import LISTS_LAG_NS
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import date
 
     from firstbell.oms.orders.context import OrderContext
@@ -52,6 +53,11 @@ class UnreadLists:
         )
 
     def ended(self, day: date) -> None:
-        """The list of a day has been read."""
+        """The list of a day has been read, or nothing that is open stands in it any more."""
         self._since.pop(day, None)
         self._told.discard(day)
+
+    def only(self, days: Collection[date]) -> None:
+        """These are the days in whose lists something open stands: those of others need not be read any more."""
+        for day in [each for each in self._since if each not in days]:
+            self.ended(day)
