@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from datetime import date
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NewType
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from firstbell.model.terms import Side
 
 AccountName = NewType("AccountName", str)
@@ -97,6 +96,14 @@ def request_order_id(day: date, broker_code: BrokerCode, username: str, key: str
     """
     asked = f"{day.isoformat()}\x1f{broker_code}\x1f{same_login(username)}\x1f{key}"
     return ClientOrderId(f"fb-{day:%Y%m%d}-{hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()}{_REQUESTED}")
+
+
+def named_on(name: ClientOrderId) -> date | None:
+    """The day by which an order is named; None where it is named by somebody else."""
+    try:
+        return date.fromisoformat(name[3:11]) if name.startswith("fb-") else None
+    except ValueError:
+        return None
 
 
 def is_requested(plan_id: ClientOrderId) -> bool:

@@ -7,11 +7,12 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from firstbell.journal.base import newest_round
-from firstbell.model.identifiers import request_order_id
+from firstbell.journal.base import HELD_NS, newest_round
+from firstbell.model.identifiers import named_on, request_order_id
 from firstbell.model.instant import instant
+from firstbell.model.order_status import DONE
 from firstbell.oms.lists import LASTING, came_between
-from firstbell.oms.orders.key_orders import KeyOrders
+from firstbell.oms.orders.key_orders import MOST_ORDERS, KeyOrders, part_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,18 +86,31 @@ class KeyNames:
         return self._lasting(key) or today
 
     def _lasting(self, key: str) -> date | None:
-        """The earlier day that an order is of of which something lasts, itself or an exit of its bracket."""
-        names: dict[date, ClientOrderId] = {}
-        for entry in self._trader.blotter.open():
-            order = entry.intent.order
-            if not entry.is_held_back and order.time_in_force not in LASTING:
-                # It may have ended with its day, and nobody has looked yet.
+        """The earlier day by which an order is named that lasts, or of which a part or a bracket's exit does."""
+        blotter, now = self._trader.blotter, instant(self._trader.context.clock.wall_ns())
+        named: dict[date, frozenset[ClientOrderId]] = {}
+        for entry in (*blotter.open(), *blotter.done()):
+            if not self._lasts(entry, now):
                 continue
-            if order.day not in names:
-                names[order.day] = self._on(order.day, key)
-            if names[order.day] in {entry.intent.plan_id, order.instructions.parent_id}:
-                return order.day
+            for name in (entry.intent.plan_id, entry.intent.order.instructions.parent_id):
+                if name is None or (day := named_on(name)) is None:
+                    continue
+                if day not in named:
+                    named[day] = frozenset(self._on(day, part_key(key, number)) for number in range(MOST_ORDERS))
+                if name in named[day]:
+                    return day
         return None
+
+    def _lasts(self, entry: Entry, now: datetime) -> bool:
+        """Whether an order is held back, works for longer than its day, or was held back until it left for this day."""
+        order, expires_at = entry.intent.order, entry.intent.order.instructions.expires_at
+        if entry.state.status in DONE:
+            return entry.intent.bell_ns == HELD_NS and entry.state.submitted_at is not None and self._is_for(now, entry)
+        if expires_at is not None and expires_at <= now:
+            # Nobody has looked since.
+            return False
+        # Any other may have ended with its day, and nobody has looked yet.
+        return entry.is_held_back or order.time_in_force in LASTING
 
     def _is_for(self, now: datetime, entry: Entry) -> bool:
         """Whether an order is for the same day as one that leaves now."""
