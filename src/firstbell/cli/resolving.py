@@ -10,6 +10,7 @@ from firstbell.cli.brokers import brokers_of
 from firstbell.cli.shell import foreign
 from firstbell.cli.tables import print_unresolved
 from firstbell.errors import FirstbellError
+from firstbell.market.hours import OrderDays
 from firstbell.oms.reconcile import Reconciler
 from firstbell.sniper.archive import put_back, recover_all
 
@@ -68,7 +69,9 @@ def ask_quickly(shell: Shell, office: Office, run_id: RunId, unresolved: Sequenc
 
 def _ask(shell: Shell, office: Office, run_id: RunId, login: str, broker: Broker) -> None:
     try:
-        outcome = Reconciler({login: broker}, office.journal, office.clock, run_id).look(only=login)
+        outcome = Reconciler(
+            {login: broker}, office.journal, office.clock, run_id, days=OrderDays(office.calendar)
+        ).look(only=login)
         touched = {entry.run_id for name in outcome.looked if (entry := office.journal.entry(name)) is not None}
         put_back(office.journal, office.clock, touched, office.calendar.tz)
     except FirstbellError as error:

@@ -27,6 +27,7 @@ from firstbell.config import load
 from firstbell.errors import FirstbellError, RunError
 from firstbell.journal.base import Note
 from firstbell.log import set_up
+from firstbell.market.hours import OrderDays
 from firstbell.model.instant import epoch_ns
 from firstbell.oms.office import Office
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
@@ -214,7 +215,7 @@ def _resolve_what_is_left(shell: Shell, office: Office, run_id: RunId, bell: dat
     tz = office.calendar.tz
     if not recovered(shell, office, run_id):
         return
-    reconciler = Reconciler(brokers_of(office), office.journal, office.clock, run_id)
+    reconciler = Reconciler(brokers_of(office), office.journal, office.clock, run_id, days=OrderDays(office.calendar))
     time_left = (bell - exchange_now(office.clock, tz)) - _START_BEFORE
     patience_s = min(PATIENCE_S, max(0.0, time_left.total_seconds()))
     shell.err.print("Orders of earlier runs are unresolved; their brokers' lists are asked first.")

@@ -9,6 +9,7 @@ from firstbell.cli.order_shell import command_id, facts, find, open_office, prin
 from firstbell.cli.shell import Shell, shared_options
 from firstbell.errors import BrokerError, CaptchaError, RunError
 from firstbell.log import complain
+from firstbell.market.hours import OrderDays
 from firstbell.model.identifiers import VenueOrderId
 from firstbell.model.money import grouped
 from firstbell.oms.settling import Settling
@@ -42,7 +43,7 @@ def settle(shell: Shell, *, order: str, venue_order_id: str | None, never_placed
         broker = brokers_of(office).get(entry.intent.login)
         if broker is None:
             raise RunError(f"the login of {wanted.account} is not in the config any more")
-        settling = Settling(broker, office.journal, office.clock, command_id(office))
+        settling = Settling(broker, office.journal, office.clock, command_id(office), OrderDays(office.calendar))
         settling.unresolved(name)
         terms = f"{wanted.side} {grouped(wanted.quantity)} {wanted.instrument} at {grouped(wanted.price)}"
         became = "never came to its broker" if venue_order_id is None else f"is {venue_order_id} at its broker"

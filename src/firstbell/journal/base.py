@@ -303,9 +303,14 @@ class Journal(Protocol):
         ...
 
     def entries(
-        self, *, day: date | None = None, run_id: RunId | None = None, login: str | None = None
+        self,
+        *,
+        day: date | None = None,
+        run_id: RunId | None = None,
+        login: str | None = None,
+        bell_ns: int | None = None,
     ) -> tuple[Entry, ...]:
-        """Orders, oldest first: of a trading day, of a run, of a login, or all."""
+        """Orders, oldest first: of a trading day, of a run, of a login, of a bell, or all."""
         ...
 
     def open_entries(self, *, placed: bool = False) -> tuple[Entry, ...]:

@@ -172,10 +172,20 @@ class SqlJournal:
         return found[0] if found else None
 
     def entries(
-        self, *, day: date | None = None, run_id: RunId | None = None, login: str | None = None
+        self,
+        *,
+        day: date | None = None,
+        run_id: RunId | None = None,
+        login: str | None = None,
+        bell_ns: int | None = None,
     ) -> tuple[Entry, ...]:
-        """Orders, oldest first: of a trading day, of a run, of a login, or all."""
-        wanted = {"day": None if day is None else day.isoformat(), "run_id": run_id, "login": login}
+        """Orders, oldest first: of a trading day, of a run, of a login, of a bell, or all."""
+        wanted = {
+            "day": None if day is None else day.isoformat(),
+            "run_id": run_id,
+            "login": login,
+            "bell_ns": bell_ns,
+        }
         given = {column: value for column, value in wanted.items() if value is not None}
         return self._entries(" AND ".join(f"{column} = ?" for column in given) or "TRUE", tuple(given.values()))
 

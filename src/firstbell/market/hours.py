@@ -126,6 +126,11 @@ class OrderDays:
         except ValueError:
             return None
 
+    def day_of(self, left_at: datetime) -> date | None:
+        """The day that an order that left at an aware instant is for; None where it is not known."""
+        end = self.end_of(left_at)
+        return None if end is None else (end - timedelta(microseconds=1)).astimezone(self._calendar.tz).date()
+
     def is_one(self, first: datetime, second: datetime) -> bool:
         """Whether orders that leave at two instants are for the same day."""
         end = self.end_of(first)

@@ -13,11 +13,13 @@ from firstbell.model.report import ExecutionReport
 from firstbell.oms.lists import (
     LASTING,
     Absence,
+    days_to_read,
     exchange_day,
     find,
     in_the_way,
     list_of,
     listed_on,
+    listed_with,
     names_taken,
     reading,
     reason_of,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import Broker, VenueOrder
     from firstbell.clock import Clock
     from firstbell.journal.base import Entry, Journal
+    from firstbell.market.hours import OrderDays
     from firstbell.model.identifiers import ClientOrderId, RunId, VenueOrderId
 
 _log = logging.getLogger(__name__)
@@ -54,6 +57,7 @@ class Inquiry:
         clock: Tells how far apart the looks are.
         run_id: The run that asks.
         intervene: Told once of each order of which the list will never tell by itself: its name, and why.
+        days: Which day an order is for; see `firstbell.oms.lists.days_to_read`.
     """
 
     def __init__(
@@ -63,12 +67,14 @@ class Inquiry:
         clock: Clock,
         run_id: RunId,
         intervene: Callable[[ClientOrderId, str], None] | None = None,
+        days: OrderDays | None = None,
     ) -> None:
         self._broker = broker
         self._journal = journal
         self._clock = clock
         self._run_id = run_id
         self._intervene = intervene
+        self._days = days
         self._absences: dict[ClientOrderId, Absence] = {}
         self._hindered: dict[ClientOrderId, Absence] = {}
         """The looks after which an order would be known not to be there, were it not for another row."""
@@ -76,7 +82,9 @@ class Inquiry:
         self.seen: set[ClientOrderId] = set()
         """The orders that the list has shown, whatever it said of them."""
 
-    def look(self, names: Sequence[ClientOrderId], rows: tuple[VenueOrder, ...] | None = None) -> tuple[Entry, ...]:
+    def look(
+        self, names: Sequence[ClientOrderId], rows: tuple[VenueOrder, ...] | None = None, *, whole: bool = True
+    ) -> tuple[Entry, ...]:
         """Look once at the list of the day for these orders, all of one login and one day.
 
         A list that cannot be read changes nothing and is not a miss.
@@ -84,6 +92,7 @@ class Inquiry:
         Args:
             names: Orders that are unresolved, or placed and to be confirmed.
             rows: The list, where whoever asks has just read it; by default it is read now.
+            whole: Whether all of its rows could be read: else nothing is absent from it.
 
         Returns:
             The same orders as they stand now.
@@ -94,22 +103,24 @@ class Inquiry:
         entries = [entry for name in names if (entry := self._journal.entry(name)) is not None]
         if not entries:
             return ()
-        day = listed_on(entries[0])
+        today, day = exchange_day(self._clock.wall_ns()), listed_on(entries[0])
         try:
-            rows = list_of(self._broker, entries) if rows is None else rows
+            if rows is None:
+                rows, unread = list_of(self._broker, entries, today, self._days)
+                whole = unread is None
         except (BrokerError, CaptchaError) as error:
             _log.warning("the list of the day could not be read: %s", error)
             return tuple(entries)
-        days = sorted({day, *(entry.intent.order.day for entry in entries)})
-        siblings = [each for one in days for each in self._journal.entries(day=one, login=entries[0].intent.login)]
-        speaks = day >= exchange_day(self._clock.wall_ns()) or shows_day(day, rows, siblings)
+        days = {each for entry in entries for each in (entry.intent.order.day, *days_to_read(entry, today, self._days))}
+        siblings = listed_with(self._journal, entries[0].intent.login, days, self._days)
+        speaks = day >= today or shows_day(day, rows, siblings)
         rows = self._with_open_orders(rows, entries)
         found: set[VenueOrderId] = set()
         # What is surely there and has no name yet takes its row first: it must not pass for another order's.
         unnamed = [each for each in siblings if each.state.status in PLACED and each.state.venue_order_id is None]
         asked = {entry.intent.order.client_order_id: entry for entry in (*unnamed, *entries)}
         for entry in asked.values():
-            report = self._judge(entry, rows, siblings, found, speaks=speaks)
+            report = self._judge(entry, rows, siblings, found, speaks=speaks, whole=whole)
             if report is not None:
                 self._write(report)
         return tuple(entry for name in names if (entry := self._journal.entry(name)) is not None)
@@ -144,12 +155,15 @@ class Inquiry:
         found: set[VenueOrderId],
         *,
         speaks: bool,
+        whole: bool,
     ) -> ExecutionReport | None:
         order = entry.intent.order
         # One row is one order: what this look has just given to another is taken too.
         taken = names_taken(siblings, entry) | found
         row = find(entry, rows, taken)
         if row is None:
+            if not whole:
+                return None
             other = in_the_way(entry, rows, taken)
             if other is None or not needs_asking(entry):
                 return self._absent(entry, speaks=speaks)

@@ -6,18 +6,20 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from firstbell.journal.base import HELD_NS
+from firstbell.brokers.base import PartlyUnreadable
+from firstbell.journal.base import AT_ONCE_NS, HELD_NS
 from firstbell.model.instant import TEHRAN, instant
-from firstbell.model.order_status import DONE, PLACED, TRANSITIONS, OrderStatus, ReportKind
-from firstbell.model.terms import TimeInForce
+from firstbell.model.order_status import DONE, IN_HAND, PLACED, TRANSITIONS, OrderStatus, ReportKind
+from firstbell.model.terms import AttemptOutcome, TimeInForce
 from firstbell.oms.carrier import ANSWER_WITHIN_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import date, datetime
 
     from firstbell.brokers.base import Broker, VenueOrder
-    from firstbell.journal.base import Entry
+    from firstbell.journal.base import Entry, Journal
+    from firstbell.market.hours import OrderDays
     from firstbell.model.identifiers import VenueOrderId
     from firstbell.model.order import OrderState
 
@@ -28,6 +30,9 @@ MIN_ABSENCE_NS: Final = 75 * 1_000_000_000
 CLOCK_SLACK: Final = timedelta(seconds=5)
 """How much earlier than our sending a row may claim to be: clocks differ, and the broker's times are cut to seconds."""
 _WAITED_FOR: Final = timedelta(seconds=ANSWER_WITHIN_S)
+_CUT_SHORT: Final = timedelta(minutes=10)
+_LONGEST_WEEKEND: Final = 3
+"""So many days before it an order may be sent in the evening for a day, holidays apart."""
 LASTING: Final = frozenset({TimeInForce.GTC, TimeInForce.GTD})
 """What does not end with its day by itself."""
 
@@ -35,16 +40,22 @@ LASTING: Final = frozenset({TimeInForce.GTC, TimeInForce.GTD})
 def came_between(entry: Entry) -> tuple[datetime, datetime]:
     """Between which two instants an order has come to its broker: it was sent, and it was answered.
 
-    Of one that nobody has answered, until it was waited for no more. Of one that has not been sent, both are the
-    instant at which it was let go, or else claimed.
+    Of one that nobody has answered, until it was waited for no more. Where nobody has written down what came of it,
+    for its process was cut short, it may have been sent some minutes after it was claimed or let go, or tried last: a
+    person had to log in first, say. Of one that is held back both are its claim.
     """
-    sent = [(each.sent_at, each.answered_at) for each in entry.state.attempts if each.sent_at is not None]
+    state = entry.state
+    sent = [(each.sent_at, each) for each in state.attempts if each.sent_at is not None]
     if not sent:
-        at = entry.state.submitted_at or entry.claimed_at
-        return at, at
-    # What was refused before the last one is over.
-    sent_at, answered_at = sent[-1]
-    return sent_at, answered_at or sent_at + _WAITED_FOR
+        bell_ns = entry.intent.bell_ns
+        has_bell = AT_ONCE_NS < bell_ns < HELD_NS
+        at = state.submitted_at or (max(entry.claimed_at, instant(bell_ns)) if has_bell else entry.claimed_at)
+        return at, at if entry.is_held_back else at + _CUT_SHORT
+    sent_at, last = sent[-1]
+    if state.status in IN_HAND and last.outcome is not AttemptOutcome.UNRESOLVED:
+        # What was refused is over, and may have been sent again.
+        return sent_at, (last.answered_at or sent_at) + _CUT_SHORT
+    return sent_at, last.answered_at or sent_at + _WAITED_FOR
 
 
 def days_listed(entry: Entry) -> tuple[date, date]:
@@ -52,10 +63,28 @@ def days_listed(entry: Entry) -> tuple[date, date]:
 
     They are those on which it was sent and answered; of one that has not left, its own.
     """
-    if not entry.state.attempts and entry.state.submitted_at is None:
+    if entry.state.status is OrderStatus.INITIALIZED and not entry.state.unresolved:
         return entry.intent.order.day, entry.intent.order.day
     first, last = came_between(entry)
     return first.astimezone(TEHRAN).date(), last.astimezone(TEHRAN).date()
+
+
+def days_to_read(entry: Entry, today: date, days: OrderDays | None) -> tuple[date, ...]:
+    """The days whose lists show an order, or may, the earliest first; none that is to come.
+
+    What is sent after a session is for the next one, and no broker says in which of the two days' lists it stands.
+
+    Args:
+        entry: The order.
+        today: The day that it is at the exchange.
+        days: Which day an order is for; where that is not known, what is old may stand in today's list as well.
+    """
+    found = set(days_listed(entry))
+    if days is None:
+        found.add(today)
+    elif entry.state.status is not OrderStatus.INITIALIZED:
+        found |= {day for at in came_between(entry) if (day := days.day_of(at)) is not None}
+    return tuple(sorted(day for day in found if day <= today)) or (today,)
 
 
 def listed_on(entry: Entry) -> date:
@@ -63,14 +92,61 @@ def listed_on(entry: Entry) -> date:
     return days_listed(entry)[0]
 
 
-def list_of(broker: Broker, entries: Iterable[Entry]) -> tuple[VenueOrder, ...]:
-    """The list in which orders stand: of those that were sent just before midnight, the lists of both days.
+def list_of(
+    broker: Broker, entries: Iterable[Entry], today: date, days: OrderDays | None
+) -> tuple[tuple[VenueOrder, ...], PartlyUnreadable | None]:
+    """The lists in which orders stand, or may, as one; and why some rows of them cannot be read, if some cannot.
+
+    Args:
+        broker: Their broker.
+        entries: The orders.
+        today: As for `days_to_read`.
+        days: Likewise.
 
     Raises:
-        BrokerError: One cannot be read.
+        BrokerError: One cannot be read at all.
     """
-    days = sorted({day for entry in entries for day in days_listed(entry)})
-    return tuple(row for day in days for row in broker.orders(day))
+    rows: dict[VenueOrderId, VenueOrder] = {}
+    unread: PartlyUnreadable | None = None
+    for day in sorted({day for entry in entries for day in days_to_read(entry, today, days)}):
+        try:
+            listed = broker.orders(day)
+        except PartlyUnreadable as error:
+            listed, unread = error.rows, error
+        # Some brokers list today alone, whatever day is asked for.
+        rows |= {row.venue_order_id: row for row in listed}
+    return tuple(rows.values()), unread
+
+
+def listed_with(
+    journal: Journal, login: str, wanted: Collection[date], order_days: OrderDays | None = None
+) -> list[Entry]:
+    """Orders of a login that stand in the lists of some days, or may.
+
+    Those as well that leave on a later day than that on which they are claimed, or are for a later one.
+
+    Args:
+        journal: Where they are.
+        login: The login.
+        wanted: The days.
+        order_days: As for `days_to_read`.
+
+    Raises:
+        JournalError: They cannot be read.
+    """
+    entries = [each for day in sorted(wanted) for each in journal.entries(day=day, login=login)]
+    others = [each for each in journal.entries(login=login, bell_ns=HELD_NS) if not each.is_held_back]
+    if order_days is not None and wanted:
+        for before in range(1, _LONGEST_WEEKEND + 1):
+            others += journal.entries(day=min(wanted) - timedelta(days=before), login=login)
+    known = {each.intent.order.client_order_id for each in entries}
+    for each in others:
+        name = each.intent.order.client_order_id
+        days = days_listed(each) if order_days is None else days_to_read(each, max(wanted), order_days)
+        if name not in known and not set(days).isdisjoint(wanted):
+            known.add(name)
+            entries.append(each)
+    return entries
 
 
 def shows_day(day: date, rows: Iterable[VenueOrder], entries: Iterable[Entry]) -> bool:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError
 from firstbell.journal.base import ReportMisfit
+from firstbell.market.hours import OrderDays
 from firstbell.model.instant import instant
 from firstbell.model.order_status import ASKED, DONE, PLACED
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry, needs_asking
-from firstbell.oms.lists import MIN_ABSENCE_NS, days_listed, exchange_day, has_grown, list_of
+from firstbell.oms.lists import MIN_ABSENCE_NS, days_listed, days_to_read, exchange_day, has_grown, list_of
 from firstbell.oms.orders.day_over import DayOver
 from firstbell.oms.orders.late_trades import may_have_traded, why_to_look
 from firstbell.oms.orders.row_reports import of_what_was_asked
@@ -68,6 +69,7 @@ class Reconciler:
         late: Whether the orders that were taken off the book today are compared as well: a list may tell of their
             trades after it has told of their end.
         calendar: The market's sessions, which end orders for a day; None: no order is ended by its day.
+        days: Which day an order is for, by default by that calendar; see `firstbell.oms.lists.days_to_read`.
     """
 
     def __init__(
@@ -79,12 +81,14 @@ class Reconciler:
         *,
         late: bool = False,
         calendar: MarketCalendar | None = None,
+        days: OrderDays | None = None,
     ) -> None:
         self._brokers = brokers
         self._journal = journal
         self._clock = clock
         self._run_id = run_id
         self._late = late
+        self._days = OrderDays(calendar) if days is None and calendar is not None else days
         self._told: dict[ClientOrderId, None] = {}
         self._to_look_at: dict[ClientOrderId, str] = {}
         self._inquiries: dict[str, Inquiry] = {}
@@ -102,10 +106,11 @@ class Reconciler:
         """
         result = Reconciliation()
         looked: list[ClientOrderId] = []
-        groups: dict[tuple[str, tuple[date, date]], list[Entry]] = {}
+        today = exchange_day(self._clock.wall_ns())
+        groups: dict[tuple[str, tuple[date, ...]], list[Entry]] = {}
         for entry in self._journal.entries(login=only):
             if needs_asking(entry) or entry.state.status in PLACED - DONE:
-                groups.setdefault((entry.intent.login, days_listed(entry)), []).append(entry)
+                groups.setdefault((entry.intent.login, days_to_read(entry, today, self._days)), []).append(entry)
         for (login, _), entries in groups.items():
             broker = self._brokers.get(login)
             if broker is None:
@@ -114,10 +119,12 @@ class Reconciler:
             names = [entry.intent.order.client_order_id for entry in entries]
             try:
                 broker.login()
-                rows = list_of(broker, entries)
+                rows, unread = list_of(broker, entries, today, self._days)
                 self._compare(broker, entries, rows)
-                self._inquiry(login, broker).look(names, rows)
-                if self._day_over is not None:
+                self._inquiry(login, broker).look(names, rows, whole=unread is None)
+                if unread is not None:
+                    result.unreachable[login] = f"not all of its list can be read, so nothing is absent: {unread}"
+                elif self._day_over is not None:
                     now = (self._journal.entry(name) for name in names)
                     self._day_over.look([entry for entry in now if entry is not None], rows, broker.capabilities)
             except (BrokerError, CaptchaError) as error:
@@ -207,5 +214,5 @@ class Reconciler:
     def _inquiry(self, login: str, broker: Broker) -> Inquiry:
         if login not in self._inquiries:
             tell = self._to_look_at.__setitem__
-            self._inquiries[login] = Inquiry(broker, self._journal, self._clock, self._run_id, tell)
+            self._inquiries[login] = Inquiry(broker, self._journal, self._clock, self._run_id, tell, self._days)
         return self._inquiries[login]

@@ -15,12 +15,13 @@ from firstbell.model.order import LISTS_LAG
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry, needs_asking
-from firstbell.oms.lists import find, list_of, listed_on, names_taken
+from firstbell.oms.lists import days_to_read, exchange_day, find, list_of, listed_on, listed_with, names_taken
 
 if TYPE_CHECKING:
     from firstbell.brokers.base import Broker, VenueOrder
     from firstbell.clock import Clock
     from firstbell.journal.base import Entry, Journal
+    from firstbell.market.hours import OrderDays
     from firstbell.model.identifiers import ClientOrderId, RunId, VenueOrderId
 
 
@@ -32,10 +33,14 @@ class Settling:
         journal: Where orders stand.
         clock: Both clocks.
         run_id: Under which name it is written.
+        days: Which day an order is for; see `firstbell.oms.lists.days_to_read`.
     """
 
-    def __init__(self, broker: Broker, journal: Journal, clock: Clock, run_id: RunId) -> None:
+    def __init__(
+        self, broker: Broker, journal: Journal, clock: Clock, run_id: RunId, days: OrderDays | None = None
+    ) -> None:
         self._broker = broker
+        self._days = days
         self._journal = journal
         self._clock = clock
         self._run_id = run_id
@@ -75,7 +80,7 @@ class Settling:
         if venue_order_id in (entry.known_ids or frozenset()):
             raise RunError(f"{venue_order_id} was there before this order left")
         self._write(name, ReportKind.ACCEPTED, "found at its broker, as settled by hand", row)
-        Inquiry(self._broker, self._journal, self._clock, self._run_id).look([name])
+        Inquiry(self._broker, self._journal, self._clock, self._run_id, days=self._days).look([name])
         return self._entry(name)
 
     def never_placed(self, name: ClientOrderId) -> Entry:
@@ -108,11 +113,14 @@ class Settling:
 
     def _rows(self, entry: Entry) -> tuple[VenueOrder, ...]:
         self._broker.login()
-        return list_of(self._broker, (entry,))
+        # Where some rows cannot be read, what a person has seen at the broker is believed.
+        rows, _unread = list_of(self._broker, (entry,), exchange_day(self._clock.wall_ns()), self._days)
+        return rows
 
     def _siblings(self, entry: Entry) -> list[Entry]:
-        days = sorted({listed_on(entry), entry.intent.order.day})
-        return [each for day in days for each in self._journal.entries(day=day, login=entry.intent.login)]
+        today = exchange_day(self._clock.wall_ns())
+        days = {entry.intent.order.day, *days_to_read(entry, today, self._days)}
+        return listed_with(self._journal, entry.intent.login, days, self._days)
 
     def _write(self, name: ClientOrderId, kind: ReportKind, reason: str, row: VenueOrder | None = None) -> None:
         at = instant(self._clock.wall_ns())

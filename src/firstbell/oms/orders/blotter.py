@@ -13,10 +13,12 @@ from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from firstbell.journal.base import HELD_NS
 from firstbell.model.identifiers import ClientOrderId
 from firstbell.model.order_status import DONE, IN_HAND, NEVER_PLACED, PLACED, IllegalMove, OrderStatus
 from firstbell.model.terms import AttemptOutcome, OrderRole
 from firstbell.oms.inquiry import needs_asking
+from firstbell.oms.lists import days_listed
 from firstbell.oms.orders.day_limits import buy_value
 from firstbell.oms.orders.marks import Marks
 
@@ -94,6 +96,8 @@ class Blotter:
                 # In the order in which they were claimed: of one plan the last is the one that counts.
                 if (
                     entry.intent.order.day == self._day
+                    # What was held back may have been claimed long before the day on which it left.
+                    or (entry.intent.bell_ns == HELD_NS and self._day in days_listed(entry))
                     or entry.state.status not in DONE
                     or family_of(entry) in belongs
                     or entry.intent.plan_id in belongs

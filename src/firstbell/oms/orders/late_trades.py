@@ -10,7 +10,7 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, OrderStatus
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import OrderRole
-from firstbell.oms.lists import MIN_ABSENCE_NS, days_listed, has_grown, late_reason, reading
+from firstbell.oms.lists import MIN_ABSENCE_NS, days_listed, has_grown, late_reason, listed_with, reading
 from firstbell.oms.orders.blotter import entries_by_plan, family_of, goes_on, never_came
 from firstbell.oms.orders.contingency import entered
 
@@ -89,7 +89,7 @@ class LateTrades:
         if not by_name:
             return []
         found = []
-        for entry in self._context.journal.entries(day=day, login=self._login):
+        for entry in listed_with(self._context.journal, self._login, [day]):
             name = entry.state.venue_order_id
             row = None if name is None else by_name.get(name)
             if row is not None and entry.state.status in DONE and has_grown(entry.state, row):

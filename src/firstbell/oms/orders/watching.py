@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from firstbell.brokers.base import PartlyUnreadable
 from firstbell.errors import BrokerError, CaptchaError
@@ -12,7 +12,7 @@ from firstbell.market.hours import OrderDays
 from firstbell.model.instant import instant
 from firstbell.model.order_status import PLACED, OrderStatus
 from firstbell.oms.inquiry import Inquiry
-from firstbell.oms.lists import came_between, days_listed
+from firstbell.oms.lists import days_to_read
 from firstbell.oms.orders.day_over import DayOver
 from firstbell.oms.orders.day_trades import DayTrades
 from firstbell.oms.orders.late_arrivals import LateArrivals
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import Broker, VenueOrder
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import AccountName, ClientOrderId, VenueOrderId
-    from firstbell.model.order import Order
-    from firstbell.model.report import Attempt, ExecutionReport
+    from firstbell.model.order import Order, OrderState
+    from firstbell.model.report import ExecutionReport
     from firstbell.oms.orders.blotter import Blotter
     from firstbell.oms.orders.context import OrderContext
     from firstbell.oms.orders.late_trades import LateTrades
@@ -40,6 +40,13 @@ _log = logging.getLogger(__name__)
 
 _FORGET: Final = 1000
 """So many more orders than are open may be remembered."""
+
+
+class _List(NamedTuple):
+    """The list of one day; whole, or as far as its rows can be read."""
+
+    rows: tuple[VenueOrder, ...]
+    whole: bool
 
 
 class Watch:
@@ -68,12 +75,12 @@ class Watch:
         self._blotter = blotter
         self._late = late
         self._has_price = has_price
-        self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id, context.intervene)
         self._waiting = Waiting()
         self._lost_cancels = LostCancels(context, broker, blotter)
         self._arrivals = LateArrivals(context, blotter)
         calendar = context.calendar_of(broker.code)
         self._days = OrderDays(calendar)
+        self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id, context.intervene, self._days)
         self._day_over = DayOver(context.journal, context.clock, calendar, context.run_id, context.intervene)
         self._taken_back = TakenBack(context)
         self._reports = ListReports(context, blotter)
@@ -82,7 +89,7 @@ class Watch:
         self.heard_at: datetime | None = None
         """When what other processes have claimed was last taken in; None before that."""
         self._unread = UnreadLists(context, name)
-        self._listed: dict[ClientOrderId, tuple[tuple[Attempt, ...], tuple[date, date]]] = {}
+        self._listed: dict[ClientOrderId, tuple[OrderState, date, tuple[date, ...]]] = {}
 
     def known_ids(self, within_ns: int) -> frozenset[VenueOrderId] | None:
         """The broker's names of the orders that are there, from a list of at most this age; None where it is unread."""
@@ -107,80 +114,88 @@ class Watch:
         """
         self._trades.new_round()
         today = self._context.today()
+        groups = self._wanted(today)
+        asked_at, lists = instant(self._context.clock.wall_ns()), self._read_all(groups, today)
         shown: list[ClientOrderId] = []
-        for day, entries in self._wanted(today).items():
-            asked_at = instant(self._context.clock.wall_ns())
-            try:
-                rows = self._read(day)
-            except PartlyUnreadable as error:
-                self._unread.failed(day, error, partly=True)
-                self._compare(_shown_in(error.rows, entries))
-            except (BrokerError, CaptchaError) as error:
-                self._unread.failed(day, error)
-            else:
-                self._unread.ended(day)
-                shown += self._take_in(day, today, entries, rows, asked_at)
+        missed = False
+        for days, entries in groups.items():
+            found = [lists[day] for day in days if day in lists]
+            if not found:
+                missed |= today in days
+                continue
+            rows = tuple({row.venue_order_id: row for each in found for row in each.rows}.values())
+            whole = len(found) == len(days) and all(each.whole for each in found)
+            there, cancels = self._take_in(entries, rows, today=today in days, whole=whole)
+            self._reports.shown((entry for entry, _ in there), asked_at)
+            shown += cancels
+            missed |= today in days and not (whole and len(there) == len(entries))
+        if self.heard_at is not None and any(today in days for days in groups) and not missed:
+            self._reports.all_shown(Look(self.heard_at, asked_at))
+        for day, each in lists.items():
+            self._count_late(day, each.rows)
+            self._taken_back.look(day, (*self._blotter.open(), *self._blotter.done()), each.rows)
+            self._arrivals.look(day, each.rows)
         self._trades.price(lambda: self._read(self._context.today()))
         self._lost_cancels.look(shown)
 
-    def _wanted(self, today: date) -> dict[date, list[Entry]]:
-        """The days whose lists are to be read, each with the open orders that stand in it, or may."""
-        days: defaultdict[date, list[Entry]] = defaultdict(list)
+    def _wanted(self, today: date) -> dict[tuple[date, ...], list[Entry]]:
+        """The open orders, by the days in whose lists they stand, or may."""
+        groups: defaultdict[tuple[date, ...], list[Entry]] = defaultdict(list)
         open_ = self._blotter.open()
         if len(self._listed) > len(open_) + _FORGET:
             self._listed.clear()
         for entry in open_:
             if not entry.is_held_back:
-                for day in self._days_of(entry, today):
-                    days[day].append(entry)
-        if today not in days:
-            for day in {*self._late.days(), *self._arrivals.days()}:
-                days.setdefault(day, [])
-        return days
+                groups[self._days_of(entry, today)].append(entry)
+        return groups
+
+    def _read_all(self, groups: Iterable[tuple[date, ...]], today: date) -> dict[date, _List]:
+        """The lists of the days that are wanted, as far as they can be read."""
+        wanted = {day for days in groups for day in days}
+        self._unread.only(wanted)
+        more = () if today in wanted else (*self._late.days(), *self._arrivals.days())
+        lists: dict[date, _List] = {}
+        for day in sorted({*wanted, *more}):
+            try:
+                lists[day] = _List(self._read(day), whole=True)
+            except (BrokerError, CaptchaError) as error:
+                if isinstance(error, PartlyUnreadable):
+                    lists[day] = _List(error.rows, whole=False)
+                if day in wanted:
+                    self._unread.failed(day, error, partly=day in lists)
+            else:
+                self._unread.ended(day)
+        return lists
 
     def _take_in(
-        self, day: date, today: date, entries: Sequence[Entry], rows: tuple[VenueOrder, ...], asked_at: datetime
-    ) -> list[ClientOrderId]:
-        """Write down what the list of a day tells.
+        self, entries: Sequence[Entry], rows: tuple[VenueOrder, ...], *, today: bool, whole: bool
+    ) -> tuple[list[tuple[Entry, VenueOrder]], list[ClientOrderId]]:
+        """Write down what the lists tell of orders that stand in them.
+
+        Args:
+            entries: The orders.
+            rows: The lists, as one.
+            today: Whether today's is among them.
+            whole: Whether all of them could be read, all rows of them: else nothing is absent from them.
 
         Returns:
-            The orders that are to be canceled and that it shows at work.
+            The orders that they show, and those of them that are to be canceled and are at work.
         """
-        now = self._as_they_stand(entries) if day == today and self._trades.count(entries, rows) else entries
+        now = self._as_they_stand(entries) if today and self._trades.count(entries, rows) else entries
         there = _shown_in(rows, now)
-        shown = self._compare(there)
-        self._reports.shown((entry for entry, _ in there), asked_at)
-        if day == today and self.heard_at is not None and len(there) == len(now):
-            self._reports.all_shown(Look(self.heard_at, asked_at))
-        self._ask(day, today, now, rows)
-        self._day_over.look(self._as_they_stand(now), rows, self._broker.capabilities)
-        self._count_late(day, rows)
-        self._taken_back.look(day, (*self._blotter.open(), *self._blotter.done()), rows)
-        self._arrivals.look(day, rows)
-        return shown
+        cancels = self._compare(there)
+        self._ask(now, rows, whole=whole)
+        if whole:
+            self._day_over.look(self._as_they_stand(now), rows, self._broker.capabilities)
+        return there, cancels
 
     def _days_of(self, entry: Entry, today: date) -> tuple[date, ...]:
-        """The days in whose lists an order is looked for: today's, where it was sent after a session and is for today.
-
-        That is one day, but for what was sent just before the end of a session, or of a day, and answered after it.
-        """
-        listed = self._listed_of(entry)
-        if listed == (today, today):
-            return (today,)
-        now = instant(self._context.clock.wall_ns())
-        days = (
-            today if day < today and self._days.is_one(at, now) else day
-            for day, at in zip(listed, came_between(entry), strict=True)
-        )
-        return tuple(dict.fromkeys(days))
-
-    def _listed_of(self, entry: Entry) -> tuple[date, date]:
-        """`days_listed`, worked out once for each attempt: it is asked for of every order in every round."""
-        name, attempts = entry.intent.order.client_order_id, entry.state.attempts
+        """See `days_to_read`. Worked out once for each state: it is asked for of every order in every round."""
+        name, state = entry.intent.order.client_order_id, entry.state
         known = self._listed.get(name)
-        if known is None or known[0] is not attempts or not attempts:
-            known = self._listed[name] = (attempts, days_listed(entry))
-        return known[1]
+        if known is None or known[0] is not state or known[1] != today:
+            known = self._listed[name] = (state, today, days_to_read(entry, today, self._days))
+        return known[2]
 
     def _read(self, day: date) -> tuple[VenueOrder, ...]:
         self._broker.login()
@@ -216,22 +231,11 @@ class Watch:
         self._reports.write(told)
         return shown
 
-    def _ask(self, day: date, today: date, entries: Sequence[Entry], rows: tuple[VenueOrder, ...]) -> None:
+    def _ask(self, entries: Sequence[Entry], rows: tuple[VenueOrder, ...], *, whole: bool) -> None:
         nameless = [e for e in entries if e.state.status in PLACED and e.state.venue_order_id is None]
         unresolved = [entry for entry in entries if entry.state.unresolved]
-        asked: defaultdict[tuple[date, ...], list[ClientOrderId]] = defaultdict(list)
-        for entry in (*nameless, *unresolved):
-            first, *others = self._days_of(entry, today)
-            if first == day:
-                asked[tuple(others)].append(entry.intent.order.client_order_id)
-        for also, names in asked.items():
-            # What may be in one of two lists is absent where it is in neither.
-            try:
-                more = [row for each in also for row in self._read(each)]
-            except (BrokerError, CaptchaError) as error:
-                _log.warning("the list of the day could not be read: %s", error)
-                continue
-            self._inquiry.look(names, (*rows, *more))
+        if asked := [entry.intent.order.client_order_id for entry in (*nameless, *unresolved)]:
+            self._inquiry.look(asked, rows, whole=whole)
 
     def _count_late(self, day: date, rows: Sequence[VenueOrder]) -> None:
         """Count what traded of orders before they ended and is told only now."""
