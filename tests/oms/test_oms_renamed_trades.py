@@ -27,7 +27,7 @@ def desk(tmp_path, stepped_clock):
 
 
 class Broker:
-    """What a broker's two lists say of the only order, whatever it has traded at the exchange."""
+    """What a broker's two lists say of the one order of 1,000, whatever it has traded at the exchange."""
 
     def __init__(self, desk):
         self.filled, self.trades = 0, []
@@ -36,12 +36,13 @@ class Broker:
         desk.broker.fills = self.fills
 
     def orders(self, day):
-        first, *others = self._orders(day)
-        ends = {"working": self.filled < first.quantity, "status": "whatever"}
-        return (replace(first, filled_qty=D(self.filled), **ends), *others)
+        return tuple(self._told(row) if row.quantity == 1000 else row for row in self._orders(day))
+
+    def _told(self, row):
+        return replace(row, filled_qty=D(self.filled), working=self.filled < row.quantity, status="whatever")
 
     def fills(self, day):
-        like, row = self._fills(day)[0], self._orders(day)[0]
+        like, row = self._fills(day)[0], next(row for row in self._orders(day) if row.quantity == 1000)
         return tuple(
             replace(
                 like,
@@ -131,8 +132,13 @@ def test_what_is_shown_in_part_under_new_names_comes_to_the_right_sum_in_the_end
     assert (state.filled_qty, state.priced_qty, state.filled_value) == (1000, 1000, 400 * 4850 + 600 * 4840)
 
 
+@pytest.mark.parametrize("beside", [False, True])
 @pytest.mark.parametrize("status", [S.PARTIALLY_FILLED, S.CANCELED])
-def test_a_person_is_told_once_where_the_list_shows_less_than_was_counted(desk, status):
+def test_a_person_is_told_once_where_the_list_shows_less_than_was_counted(desk, status, beside):
+    if beside:
+        # Another day's list is read as well.
+        desk.manager.place(request(price=4740, quantity=5, time_in_force="gtc"))
+        desk.clock.sleep(86_400)
     broker = Broker(desk)
     name = desk.manager.place(request(price=4862)).order_id
     desk.manager.place(request(price=4720, quantity=1))

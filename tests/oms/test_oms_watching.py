@@ -15,6 +15,7 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport, Fill
 from firstbell.model.terms import AttemptOutcome
+from firstbell.oms.reconcile import Reconciler
 
 D = Decimal
 S = OrderStatus
@@ -416,6 +417,47 @@ def test_a_row_that_cannot_be_read_hides_none_of_the_others_and_no_order_is_abse
     desk.broker.orders = listed
     desk.rounds(60)
     assert desk.manager.entry(unknown).state.status is OrderStatus.REJECTED
+
+
+def test_what_can_be_read_of_a_list_resolves_what_nobody_has_answered(desk):
+    listed = desk.broker.orders
+
+    def partly(day):
+        raise PartlyUnreadable("row of an order: price is missing (1 of 2 rows)", listed(day))
+
+    desk.broker.orders = partly
+
+    def unheard(send, prepared, *, timeout_s):
+        send(prepared, timeout_s=timeout_s)
+        raise NoAnswer("silence")
+
+    desk.broker.lost = unheard
+    first, second = (desk.manager.place(request(price=price)).order_id for price in (4730, 4731))
+    assert desk.manager.entry(first).state.unresolved
+    desk.rounds()
+    assert desk.manager.entry(first).state.status is OrderStatus.ACCEPTED
+    desk.broker.lost = unheard
+    second = desk.manager.place(request(price=4731)).order_id
+    (login,) = (trader.login.key for trader in desk.manager.traders)
+    told = Reconciler({login: desk.broker}, desk.journal, desk.clock, "later").look()
+    assert desk.journal.entry(second).state.status is OrderStatus.ACCEPTED
+    assert "not all of its list can be read, so nothing is absent" in told.unreachable[login]
+
+
+def test_of_a_list_that_need_not_be_read_any_more_nobody_is_told(desk):
+    name = desk.manager.place(request()).order_id
+    listed = desk.broker.orders
+    desk.broker.orders = silent
+    desk.rounds()
+    at = instant(desk.clock.wall_ns())
+    desk.journal.append([ExecutionReport(name, "other", ReportKind.CANCELED, at, reason="by another process")])
+    desk.broker.orders = listed
+    desk.rounds(3)
+    desk.clock.sleep(3600)
+    desk.manager.place(request())
+    desk.broker.orders = silent
+    desk.rounds(30)
+    assert desk.interventions == []
 
 
 def nameless(desk, **terms):
