@@ -9,7 +9,7 @@ from contextlib import suppress
 from decimal import Decimal
 
 import pytest
-from oms_desk import ISIN, Deeds, Killed, request
+from oms_desk import ISIN, Deeds, Desk, Killed, request
 
 from firstbell.errors import JournalError, RunError
 from firstbell.journal.base import Owner
@@ -20,9 +20,11 @@ from firstbell.model.instant import instant
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
+from firstbell.model.terms import Side
 from firstbell.oms.cancel import withdraw
 from firstbell.oms.orders.attendance import Attendance
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
+from firstbell.risk.verdict import ErrorCode
 
 D = Decimal
 K = ReportKind
@@ -373,3 +375,43 @@ def test_another_desk_of_the_same_process_leaves_only_what_is_its_own(desk):
     assert kinds(desk, own)[-1] is K.HANDED_OVER
     make_rounds(desk, first)
     assert {each.intent.plan_id for each in first.orders()} == {name, own}
+
+
+def test_what_a_suspended_process_holds_back_goes_on_elsewhere_and_is_let_go_once(desk, monkeypatch):
+    bought(desk)
+    name = desk.manager.place(request(**STOP)).order_id
+    suspended = desk.manager.entry(name).owner
+    monkeypatch.setattr("firstbell.oms.orders.holding.is_suspended", lambda owner: owner == suspended)
+    other = Desk(desk.folder, desk.clock, desk.market, owner=this_process())
+    other.rounds(7, 2)
+    assert other.interventions == []
+    assert desk.journal.entry(name).is_held_by(suspended), "a shorter pause is like a busy machine"
+    other.rounds(2, 2)
+    ((told, why),) = other.interventions
+    assert (told, "has been suspended: it goes on here" in why) == (name, True)
+    assert kinds(desk, name)[-2:] == [K.HANDED_OVER, K.TAKEN_OVER]
+    falls(desk)
+    other.rounds(3)
+    assert desk.held() == 0
+    # The first one goes on, and knows nothing of it yet.
+    desk.rounds(5)
+    assert [row.quantity for row in desk.at_venue() if row.side is Side.SELL] == [10]
+    assert len(other.interventions) == 1
+    other.close()
+
+
+def test_an_order_that_was_held_up_between_its_claim_and_its_sending_does_not_leave(desk):
+    claim = desk.journal.claim
+
+    def slow(*args, **options):
+        answer = claim(*args, **options)
+        desk.clock.sleep(31)
+        return answer
+
+    desk.journal.claim = slow
+    answer = desk.manager.place(request(key="k"))
+    assert (answer.status, answer.error) == (S.DENIED, ErrorCode.RISK_LIMIT_BREACH)
+    assert "it was held up here for 31 s" in answer.message
+    desk.journal.claim = claim
+    assert desk.at_venue() == ()
+    assert desk.manager.place(request(key="k")).is_success

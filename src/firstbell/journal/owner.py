@@ -11,6 +11,7 @@ import psutil
 
 from firstbell.journal.base import Owner
 
+_STOPPED = frozenset({psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP})
 _START_FIELD = 19
 """Where a process's start stands in ``/proc/PID/stat`` behind the name in parentheses: field 22 of `proc(5)`."""
 
@@ -37,6 +38,16 @@ def is_alive(owner: Owner) -> bool:
         return False
     except psutil.AccessDenied:
         return True
+
+
+def is_suspended(owner: Owner) -> bool:
+    """Whether the owner's process is on this machine, lives, and has been stopped: by Ctrl-Z or a debugger, say."""
+    if owner.host != _machine():
+        return False
+    try:
+        return _started(owner.pid) == owner.started and psutil.Process(owner.pid).status() in _STOPPED
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
 
 
 @functools.lru_cache(maxsize=1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from firstbell.journal.base import ReportMisfit
+from firstbell.journal.owner import is_suspended
 from firstbell.model.identifiers import request_order_id
 from firstbell.model.order_status import ReportKind
 from firstbell.oms.orders.blotter import family_of
@@ -14,10 +15,10 @@ from firstbell.oms.orders.response import OrderResponse
 from firstbell.oms.recovery import recover
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
     from decimal import Decimal
 
-    from firstbell.journal.base import Entry
+    from firstbell.journal.base import Entry, Owner
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.model.order import OrderState
     from firstbell.model.report import ExecutionReport
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from firstbell.oms.orders.sending import Sender
 
 _log = logging.getLogger(__name__)
+
+_SUSPENDED_NS: Final = 15_000_000_000
+"""A process that has been suspended for so long, in ns, looks after nothing: a shorter pause is like a busy machine."""
 
 
 class Holding:
@@ -49,6 +53,8 @@ class Holding:
         self._blotter = blotter
         self._claiming = claiming
         self._sender = sender
+        self._suspended: dict[Owner, int] = {}
+        """Since when, on the monotonic clock, each process is seen to be suspended."""
 
     @property
     def ours(self) -> tuple[Entry, ...]:
@@ -102,6 +108,8 @@ class Holding:
             # Nothing of this login is claimed before it is known what became of that.
             return
         alive = {each: self._context.journal.alive(each) for each in {entry.owner for entry in others}}
+        if self._left_by_suspended(others, {owner for owner, lives in alive.items() if lives}):
+            others = [entry for entry in self._blotter.held_back() if not entry.is_held_by(owner)]
         adrift = [entry for entry in others if entry.is_handed_over or not alive[entry.owner]]
         theirs = _first_of_families(e for e in others if not e.is_handed_over and alive[e.owner])
         ours = _first_of_families(self.ours)
@@ -111,6 +119,29 @@ class Holding:
         for entry in adrift:
             if _family(entry) not in elsewhere:
                 self.hold_anew(entry)
+
+    def _left_by_suspended(self, others: Sequence[Entry], living: Collection[Owner]) -> bool:
+        """Have left to others what processes hold back that live and do nothing; whether anything was.
+
+        When one of them goes on, it hears of that, and lets nothing go that does not stand any more as it knew it.
+        """
+        now_ns = self._context.clock.monotonic_ns()
+        suspended = {each for each in living if is_suspended(each)}
+        self._suspended = {each: self._suspended.get(each, now_ns) for each in suspended}
+        left = False
+        for owner, since_ns in self._suspended.items():
+            theirs = [each for each in others if each.owner == owner and not each.is_handed_over]
+            if not theirs or now_ns - since_ns < _SUSPENDED_NS:
+                continue
+            first = theirs[0].intent.order.client_order_id
+            more = f", as {len(theirs) - 1} more" if len(theirs) > 1 else ""
+            why = f"{owner}, which held it back{more}, has been suspended: it goes on here"
+            self._context.intervene(first, f"{why}. Let that process go on, or end it")
+            for each in theirs:
+                report = self._sender.report(each.intent.order.client_order_id, ReportKind.HANDED_OVER)
+                self._hand_over_one(replace(report, reason=f"{owner} is suspended"))
+            left = True
+        return left
 
     def _judge_left_behind(self) -> None:
         """Have the lists asked for what a process that is dead now had in hand: nobody else may start while we live."""

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MS: Final = 1_000_000
+_HELD_UP_NS: Final = 30_000_000_000
+"""An order leaves within so long of its claim, in ns, or not at all: a log-in comes before the claim."""
 _HEARD: Final = 1_000
 """So many reports of others are remembered, so that none is read twice."""
 
@@ -155,17 +157,26 @@ class Trader:
         """
         with self.lock:
             hold = hold or must_be_held(order, self.broker.capabilities)
+            began_ns = self.context.clock.monotonic_ns()
             with self._alone(order):
                 if (why := self.sender.why_not(order, instrument)) is not None:
                     raise Denied(why)
                 entry = self.claim(order, held=hold)
             if isinstance(entry, OrderResponse) or hold:
                 return entry if isinstance(entry, OrderResponse) else response_of(entry)
-            if why_not is not None and (why := why_not(entry)) is not None:
+            why = self._held_up(began_ns) or (None if why_not is None else why_not(entry))
+            if why is not None:
                 self.sender.write(entry.intent.order.client_order_id, ReportKind.DENIED, reason=why)
                 return replace(response_of(self._now(entry)), error=ErrorCode.RISK_LIMIT_BREACH)
             self.send(entry, instrument)
             return response_of(self._now(entry))
+
+    def _held_up(self, began_ns: int) -> str | None:
+        """Why an order that has been claimed may not leave: for its process has been suspended since, say."""
+        held_up_ns = self.context.clock.monotonic_ns() - began_ns
+        if held_up_ns < _HELD_UP_NS:
+            return None
+        return f"it was held up here for {held_up_ns // 1_000_000_000} s, and the market may be another one: ask again"
 
     @contextmanager
     def _alone(self, order: Order) -> Iterator[None]:
