@@ -13,6 +13,7 @@ from firstbell.model.report import ExecutionReport
 from firstbell.oms.lists import (
     LASTING,
     Absence,
+    days_listed,
     days_to_read,
     exchange_day,
     find,
@@ -113,7 +114,7 @@ class Inquiry:
             return tuple(entries)
         days = {each for entry in entries for each in (entry.intent.order.day, *days_to_read(entry, today, self._days))}
         siblings = listed_with(self._journal, entries[0].intent.login, days, self._days)
-        speaks = day >= today or shows_day(day, rows, siblings)
+        speaks = day >= today or shows_day(day, rows, [each for each in siblings if day in days_listed(each)])
         rows = self._with_open_orders(rows, entries)
         found: set[VenueOrderId] = set()
         # What is surely there and has no name yet takes its row first: it must not pass for another order's.
