@@ -13,6 +13,7 @@ from firstbell.model.report import ExecutionReport
 from firstbell.oms.lists import (
     LASTING,
     Absence,
+    all_days,
     days_listed,
     days_to_read,
     exchange_day,
@@ -29,6 +30,7 @@ from firstbell.oms.lists import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import date
 
     from firstbell.brokers.base import Broker, VenueOrder
     from firstbell.clock import Clock
@@ -114,8 +116,11 @@ class Inquiry:
             return tuple(entries)
         days = {each for entry in entries for each in (entry.intent.order.day, *days_to_read(entry, today, self._days))}
         siblings = listed_with(self._journal, entries[0].intent.login, days, self._days)
-        speaks = day >= today or shows_day(day, rows, [each for each in siblings if day in days_listed(each)])
-        rows = self._with_open_orders(rows, entries)
+        speaks = day >= today or self._is_shown(day, today, rows, siblings, entries)
+        rows, open_are_known = self._with_open_orders(rows, entries)
+        if max(max(all_days(entry, self._days)) for entry in entries) > today:
+            # The list in which it may stand is still to come: until then the open orders are all there is.
+            whole = whole and open_are_known
         found: set[VenueOrderId] = set()
         # What is surely there and has no name yet takes its row first: it must not pass for another order's.
         unnamed = [each for each in siblings if each.state.status in PLACED and each.state.venue_order_id is None]
@@ -126,20 +131,47 @@ class Inquiry:
                 self._write(report)
         return tuple(entry for name in names if (entry := self._journal.entry(name)) is not None)
 
-    def _with_open_orders(self, rows: tuple[VenueOrder, ...], entries: Sequence[Entry]) -> tuple[VenueOrder, ...]:
+    def _is_shown(
+        self,
+        day: date,
+        today: date,
+        rows: Sequence[VenueOrder],
+        siblings: Sequence[Entry],
+        entries: Sequence[Entry],
+    ) -> bool:
+        """Whether a list of a day that is over is one of that day: some brokers list today alone, and what lasts.
+
+        So it has to show something of that day that today's list does not.
+        """
+        own = [each for each in siblings if day in days_listed(each)]
+        if not shows_day(day, rows, own) or not any(map(needs_asking, entries)):
+            return shows_day(day, rows, own)
+        try:
+            still = {row.venue_order_id for row in self._broker.orders(today)}
+        except (BrokerError, CaptchaError) as error:
+            _log.info("today's list could not be read: %s", error)
+            return False
+        return shows_day(day, [row for row in rows if row.venue_order_id not in still], own)
+
+    def _with_open_orders(
+        self, rows: tuple[VenueOrder, ...], entries: Sequence[Entry]
+    ) -> tuple[tuple[VenueOrder, ...], bool]:
         """The list of the day, and for what it does not show the open orders too.
 
         That list proves no absence, but it does prove presence, should the list of the day lag or leave today out.
+
+        Returns:
+            The rows, and whether the open orders are known where they are needed.
         """
         if all(find(entry, rows, frozenset()) is not None for entry in entries):
-            return rows
+            return rows, True
         try:
             working = self._broker.open_orders()
         except (BrokerError, CaptchaError) as error:
             _log.info("the open orders could not be read: %s", error)
-            return rows
+            return rows, False
         known = {row.venue_order_id for row in rows}
-        return (*rows, *(row for row in working if row.venue_order_id not in known))
+        return (*rows, *(row for row in working if row.venue_order_id not in known)), True
 
     def _write(self, report: ExecutionReport) -> None:
         try:

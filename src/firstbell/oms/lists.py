@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from firstbell.brokers.base import PartlyUnreadable
+from firstbell.errors import BrokerError
 from firstbell.journal.base import AT_ONCE_NS, HELD_NS
 from firstbell.model.instant import TEHRAN, instant
 from firstbell.model.order_status import DONE, IN_HAND, PLACED, TRANSITIONS, OrderStatus, ReportKind
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import Broker, VenueOrder
     from firstbell.journal.base import Entry, Journal
     from firstbell.market.hours import OrderDays
-    from firstbell.model.identifiers import VenueOrderId
+    from firstbell.model.identifiers import InstrumentId, VenueOrderId
     from firstbell.model.order import OrderState
+    from firstbell.model.terms import Side
 
 MIN_MISSES: Final = 4
 """Looks that must have missed an order before it counts as absent."""
@@ -79,12 +81,19 @@ def days_to_read(entry: Entry, today: date, days: OrderDays | None) -> tuple[dat
         today: The day that it is at the exchange.
         days: Which day an order is for; where that is not known, what is old may stand in today's list as well.
     """
-    found = set(days_listed(entry))
-    if days is None:
+    found = set(all_days(entry, days))
+    if days is None or max(found) > today:
+        # Until its session it may be shown as working on any day.
         found.add(today)
-    elif entry.state.status is not OrderStatus.INITIALIZED:
-        found |= {day for at in came_between(entry) if (day := days.day_of(at)) is not None}
     return tuple(sorted(day for day in found if day <= today)) or (today,)
+
+
+def all_days(entry: Entry, days: OrderDays | None) -> frozenset[date]:
+    """The days in whose lists an order may stand, also those that are to come; see `days_to_read`."""
+    found = frozenset(days_listed(entry))
+    if days is None or (entry.state.status is OrderStatus.INITIALIZED and not entry.state.unresolved):
+        return found
+    return found | {day for at in came_between(entry) if (day := days.day_of(at)) is not None}
 
 
 def listed_on(entry: Entry) -> date:
@@ -94,8 +103,8 @@ def listed_on(entry: Entry) -> date:
 
 def list_of(
     broker: Broker, entries: Iterable[Entry], today: date, days: OrderDays | None
-) -> tuple[tuple[VenueOrder, ...], PartlyUnreadable | None]:
-    """The lists in which orders stand, or may, as one; and why some rows of them cannot be read, if some cannot.
+) -> tuple[tuple[VenueOrder, ...], BrokerError | None]:
+    """The lists in which orders stand, or may, as one; and why not all of them can be read, if that is so.
 
     Args:
         broker: Their broker.
@@ -104,18 +113,39 @@ def list_of(
         days: Likewise.
 
     Raises:
-        BrokerError: One cannot be read at all.
+        BrokerError: None can be read at all.
     """
-    rows: dict[VenueOrderId, VenueOrder] = {}
-    unread: PartlyUnreadable | None = None
+    lists: list[Sequence[VenueOrder]] = []
+    unread: BrokerError | None = None
     for day in sorted({day for entry in entries for day in days_to_read(entry, today, days)}):
         try:
-            listed = broker.orders(day)
-        except PartlyUnreadable as error:
-            listed, unread = error.rows, error
-        # Some brokers list today alone, whatever day is asked for.
-        rows |= {row.venue_order_id: row for row in listed}
-    return tuple(rows.values()), unread
+            lists.append(broker.orders(day))
+        except BrokerError as error:
+            unread = error
+            if isinstance(error, PartlyUnreadable):
+                lists.append(error.rows)
+    if unread is not None and not lists:
+        raise unread
+    return as_one(lists), unread
+
+
+def as_one(lists: Iterable[Sequence[VenueOrder]]) -> tuple[VenueOrder, ...]:
+    """The lists of several days as one: of an order that stands in more than one of them, the row that shows most.
+
+    Some brokers list today alone, whatever day is asked for; some go on showing it in an old list as it was. Where a
+    broker's numbers begin anew each day, two orders of one number are told apart by what they trade.
+    """
+    rows: dict[tuple[VenueOrderId, InstrumentId, Side], VenueOrder] = {}
+    for row in (row for listed in lists for row in listed):
+        key = row.venue_order_id, row.instrument, row.side
+        if key not in rows or row.filled_qty >= rows[key].filled_qty:
+            rows[key] = row
+    return tuple(rows.values())
+
+
+def is_of(row: VenueOrder, entry: Entry) -> bool:
+    """Whether a row may be an order's at all: of one name with it, it has to be of its instrument and side."""
+    return (row.instrument, row.side) == (entry.intent.order.instrument, entry.intent.order.side)
 
 
 def listed_with(
@@ -209,7 +239,8 @@ def find(entry: Entry, rows: Iterable[VenueOrder], taken: frozenset[VenueOrderId
     name = entry.state.venue_order_id
     order = entry.intent.order
     for row in rows:
-        if (name is not None and row.venue_order_id == name) or row.client_order_id == order.client_order_id:
+        named = name is not None and row.venue_order_id == name and is_of(row, entry)
+        if named or row.client_order_id == order.client_order_id:
             return row
     if name is not None:
         return None

@@ -13,7 +13,7 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import ASKED, DONE, PLACED
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry, needs_asking
-from firstbell.oms.lists import MIN_ABSENCE_NS, days_listed, days_to_read, exchange_day, has_grown, list_of
+from firstbell.oms.lists import MIN_ABSENCE_NS, days_listed, days_to_read, exchange_day, has_grown, is_of, list_of
 from firstbell.oms.orders.day_over import DayOver
 from firstbell.oms.orders.late_trades import may_have_traded, why_to_look
 from firstbell.oms.orders.row_reports import of_what_was_asked
@@ -151,7 +151,7 @@ class Reconciler:
 
         for entry in entries:
             name = entry.state.venue_order_id
-            if name is None or (row := by_name.get(name)) is None:
+            if name is None or (row := by_name.get(name)) is None or not is_of(row, entry):
                 continue
             has_price = has_limit_there(entry.intent.order, broker.capabilities)
             told = of_what_was_asked(row, entry.state, report, has_price=has_price, at=at)
@@ -166,14 +166,15 @@ class Reconciler:
         today = exchange_day(self._clock.wall_ns())
         ended: dict[str, list[Entry]] = {}
         for entry in self._journal.entries(login=only):
-            if may_have_traded(entry) and today in days_listed(entry):
+            days = days_listed(entry) if self._days is None else days_to_read(entry, today, self._days)
+            if may_have_traded(entry) and today in days:
                 ended.setdefault(entry.intent.login, []).append(entry)
         for login, entries in ended.items():
             if (broker := self._brokers.get(login)) is None or login in result.unreachable:
                 continue
             try:
                 broker.login()
-                rows = broker.orders(today)
+                rows, _unread = list_of(broker, entries, today, self._days)
             except (BrokerError, CaptchaError) as error:
                 result.unreachable[login] = str(error)
                 _log.warning("%s: %s", entries[0].intent.order.account, error)
@@ -181,7 +182,7 @@ class Reconciler:
             by_name = {row.venue_order_id: row for row in rows}
             for entry in entries:
                 row = None if entry.state.venue_order_id is None else by_name.get(entry.state.venue_order_id)
-                if row is not None and has_grown(entry.state, row):
+                if row is not None and is_of(row, entry) and has_grown(entry.state, row):
                     self._told[entry.intent.order.client_order_id] = None
                     self._inquiry(login, broker).look([entry.intent.order.client_order_id], rows)
                     self._judge(entry)

@@ -49,6 +49,8 @@ class Claiming:
         self._blotter = blotter
         self._watch = watch
         self._failed_writes = context.journal.failed_writes
+        self.claimed_ns = 0
+        """When the last claim was made, on the monotonic clock."""
 
     def claim(self, order: Order, *, held: bool, where: OrderState | None = None) -> Entry | OrderResponse:
         """Claim an order, durably: the one door through which it becomes sendable.
@@ -100,6 +102,7 @@ class Claiming:
         """Claim; where another process has an order of the login in hand just now, wait a moment until it has not."""
         context = self._context
         for _ in range(_TRIES):
+            self.claimed_ns = context.clock.monotonic_ns()
             answer = context.journal.claim(intent, context.run_id, context.owner, where=where)
             if not isinstance(answer, Held) or answer.ours or not self.is_in_hand(answer.entry) or self._wait():
                 break

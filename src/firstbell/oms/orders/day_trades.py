@@ -180,7 +180,8 @@ class DayTrades:
             return [each.fill for each in fills] if is_first else []
         new = [each.fill for each in fills if each.fill.trade_id not in state.trade_ids]
         # What was traded on an earlier day, or under a name that a change has ended, is among no rows.
-        is_more = state.changed != Changed() or not self._is_of_today(entry)
+        lasts = entry.intent.order.time_in_force in LASTING
+        is_more = state.changed != Changed() or (lasts and not self._is_of_today(entry))
         if not new or _are_new(state, fills, traded if is_more else None):
             return new
         return beyond(state, Traded.of(each.fill for each in fills), has_price=self._has_price(entry.intent.order))

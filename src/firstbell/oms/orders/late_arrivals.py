@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order_status import OrderStatus
-from firstbell.oms.lists import days_listed, find
+from firstbell.oms.lists import days_to_read, find
 from firstbell.oms.orders.blotter import never_came
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from firstbell.brokers.base import VenueOrder
     from firstbell.journal.base import Entry
+    from firstbell.market.hours import OrderDays
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.oms.orders.blotter import Blotter
     from firstbell.oms.orders.context import OrderContext
@@ -34,8 +35,9 @@ class LateArrivals:
         blotter: The login's orders.
     """
 
-    def __init__(self, context: OrderContext, blotter: Blotter) -> None:
+    def __init__(self, context: OrderContext, blotter: Blotter, days: OrderDays) -> None:
         self._context = context
+        self._days = days
         self._blotter = blotter
         self._given_up: dict[ClientOrderId, int] = {}
         """When each was first seen to be given up, on the monotonic clock."""
@@ -45,12 +47,12 @@ class LateArrivals:
         """The days whose lists may still show something that was given up, within five minutes: to be read for that."""
         now_ns = self._context.clock.monotonic_ns()
         lost = [e for name, e in self._lost() if now_ns - self._given_up.setdefault(name, now_ns) <= _FOR_NS]
-        return {day for entry in lost for day in days_listed(entry)}
+        return {day for entry in lost for day in self._days_of(entry)}
 
     def look(self, day: date, rows: Sequence[VenueOrder]) -> None:
         """Look for them in the list of a day."""
         for name, entry in self._lost():
-            if day not in days_listed(entry) or (row := find(entry, rows, self._blotter.names())) is None:
+            if day not in self._days_of(entry) or (row := find(entry, rows, self._blotter.names())) is None:
                 continue
             self._told.add(name)
             self._context.intervene(
@@ -58,6 +60,9 @@ class LateArrivals:
                 f"it was given up as absent, and {row.venue_order_id} of the broker's list, of which {row.filled_qty} "
                 "has traded, is it after all: it may have been sent again, so look at the broker",
             )
+
+    def _days_of(self, entry: Entry) -> tuple[date, ...]:
+        return days_to_read(entry, self._context.today(), self._days)
 
     def _lost(self) -> Iterator[tuple[ClientOrderId, Entry]]:
         for entry in self._blotter.done():

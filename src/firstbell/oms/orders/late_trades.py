@@ -10,7 +10,7 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, OrderStatus
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import OrderRole
-from firstbell.oms.lists import MIN_ABSENCE_NS, days_listed, has_grown, late_reason, listed_with, reading
+from firstbell.oms.lists import MIN_ABSENCE_NS, days_to_read, has_grown, is_of, late_reason, listed_with, reading
 from firstbell.oms.orders.blotter import entries_by_plan, family_of, goes_on, never_came
 from firstbell.oms.orders.contingency import entered
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from firstbell.brokers.base import VenueOrder
     from firstbell.journal.base import Entry
+    from firstbell.market.hours import OrderDays
     from firstbell.model.identifiers import ClientOrderId, VenueOrderId
     from firstbell.oms.orders.blotter import Blotter
     from firstbell.oms.orders.context import OrderContext
@@ -36,10 +37,12 @@ class LateTrades:
         context: What all logins have in common.
         blotter: The login's orders.
         login: The login.
+        days: Which day an order is for.
     """
 
-    def __init__(self, context: OrderContext, blotter: Blotter, login: str) -> None:
+    def __init__(self, context: OrderContext, blotter: Blotter, login: str, days: OrderDays) -> None:
         self._context = context
+        self._days = days
         self._blotter = blotter
         self._login = login
         self._ended: dict[ClientOrderId, int] = {}
@@ -57,7 +60,10 @@ class LateTrades:
         self._ended = {name: self._ended.get(name, now_ns) for name in names}
         lately = [now_ns - self._ended[name] < MIN_ABSENCE_NS for name in names]
         late = [entry for entry, is_late in zip(done, lately, strict=True) if is_late]
-        return frozenset(day for entry in late for day in days_listed(entry))
+        return frozenset(day for entry in late for day in self._days_of(entry))
+
+    def _days_of(self, entry: Entry) -> tuple[date, ...]:
+        return days_to_read(entry, self._context.today(), self._days)
 
     def reports(self, day: date, rows: Sequence[VenueOrder]) -> list[list[ExecutionReport]]:
         """What the list of a day tells of orders that have ended and is not known yet.
@@ -73,7 +79,7 @@ class LateTrades:
                 entry = known.get(row.venue_order_id)
                 if entry is None:
                     unseen.append(row)
-                elif has_grown(entry.state, row) and day in days_listed(entry):
+                elif has_grown(entry.state, row) and is_of(row, entry) and day in self._days_of(entry):
                     told.append((entry, row))
             told += self._forgotten(day, unseen)
             for _, row in told:
@@ -89,10 +95,10 @@ class LateTrades:
         if not by_name:
             return []
         found = []
-        for entry in listed_with(self._context.journal, self._login, [day]):
+        for entry in listed_with(self._context.journal, self._login, [day], self._days):
             name = entry.state.venue_order_id
             row = None if name is None else by_name.get(name)
-            if row is not None and entry.state.status in DONE and has_grown(entry.state, row):
+            if row is not None and entry.state.status in DONE and is_of(row, entry) and has_grown(entry.state, row):
                 self._blotter.put(entry)
                 found.append((entry, row))
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order import LISTS_LAG_NS
-from firstbell.oms.lists import listed_on
+from firstbell.oms.lists import days_to_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from firstbell.brokers.base import VenueOrder
     from firstbell.journal.base import Entry
+    from firstbell.market.hours import OrderDays
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.oms.orders.context import OrderContext
 
@@ -26,10 +27,12 @@ class TakenBack:
 
     Args:
         context: What all logins have in common.
+        days: Which day an order is for.
     """
 
-    def __init__(self, context: OrderContext) -> None:
+    def __init__(self, context: OrderContext, days: OrderDays) -> None:
         self._context = context
+        self._days = days
         self._since: dict[date, dict[tuple[ClientOrderId, Decimal], tuple[int, int]]] = {}
         """By day: how many looks have shown so much of an order, and since when on the monotonic clock."""
         self._told: set[tuple[ClientOrderId, Decimal]] = set()
@@ -49,7 +52,8 @@ class TakenBack:
             name, counted = entry.state.venue_order_id, entry.state.filled_qty
             if not counted or name is None or (there := shown.get(name)) is None or there >= counted:
                 continue
-            if listed_on(entry) == day:
+            # One that may stand in the lists of two days goes on in one of them.
+            if days_to_read(entry, self._context.today(), self._days) == (day,):
                 key = (entry.intent.order.client_order_id, there)
                 looks, since_ns = before.get(key, (0, now_ns))
                 now[key] = (looks + 1, since_ns)

@@ -86,7 +86,7 @@ class Trader:
         self._seq = 0
         self._heard: deque[tuple[ClientOrderId, ReportKind, datetime]] = deque(maxlen=_HEARD)
         self.sender = Sender(context, self.broker, self.blotter, self.pacer)
-        late = LateTrades(context, self.blotter, login.key)
+        late = LateTrades(context, self.blotter, login.key, self.days)
         self.watch = Watch(
             context,
             self.broker,
@@ -157,23 +157,22 @@ class Trader:
         """
         with self.lock:
             hold = hold or must_be_held(order, self.broker.capabilities)
-            began_ns = self.context.clock.monotonic_ns()
             with self._alone(order):
                 if (why := self.sender.why_not(order, instrument)) is not None:
                     raise Denied(why)
                 entry = self.claim(order, held=hold)
             if isinstance(entry, OrderResponse) or hold:
                 return entry if isinstance(entry, OrderResponse) else response_of(entry)
-            why = self._held_up(began_ns) or (None if why_not is None else why_not(entry))
+            why = self._held_up() or (None if why_not is None else why_not(entry))
             if why is not None:
                 self.sender.write(entry.intent.order.client_order_id, ReportKind.DENIED, reason=why)
                 return replace(response_of(self._now(entry)), error=ErrorCode.RISK_LIMIT_BREACH)
             self.send(entry, instrument)
             return response_of(self._now(entry))
 
-    def _held_up(self, began_ns: int) -> str | None:
+    def _held_up(self) -> str | None:
         """Why an order that has been claimed may not leave: for its process has been suspended since, say."""
-        held_up_ns = self.context.clock.monotonic_ns() - began_ns
+        held_up_ns = self.context.clock.monotonic_ns() - self.claiming.claimed_ns
         if held_up_ns < _HELD_UP_NS:
             return None
         return f"it was held up here for {held_up_ns // 1_000_000_000} s, and the market may be another one: ask again"

@@ -12,7 +12,7 @@ from firstbell.market.hours import OrderDays
 from firstbell.model.instant import instant
 from firstbell.model.order_status import PLACED, OrderStatus
 from firstbell.oms.inquiry import Inquiry
-from firstbell.oms.lists import days_to_read
+from firstbell.oms.lists import as_one, days_to_read
 from firstbell.oms.orders.day_over import DayOver
 from firstbell.oms.orders.day_trades import DayTrades
 from firstbell.oms.orders.late_arrivals import LateArrivals
@@ -77,12 +77,12 @@ class Watch:
         self._has_price = has_price
         self._waiting = Waiting()
         self._lost_cancels = LostCancels(context, broker, blotter)
-        self._arrivals = LateArrivals(context, blotter)
+        self._arrivals = LateArrivals(context, blotter, OrderDays(context.calendar_of(broker.code)))
         calendar = context.calendar_of(broker.code)
         self._days = OrderDays(calendar)
         self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id, context.intervene, self._days)
         self._day_over = DayOver(context.journal, context.clock, calendar, context.run_id, context.intervene)
-        self._taken_back = TakenBack(context)
+        self._taken_back = TakenBack(context, self._days)
         self._reports = ListReports(context, blotter)
         self._trades = DayTrades(context, broker, blotter, self._reports, has_price)
         self._seen: tuple[int, frozenset[VenueOrderId]] | None = None
@@ -115,7 +115,7 @@ class Watch:
         self._trades.new_round()
         today = self._context.today()
         groups = self._wanted(today)
-        asked_at, lists = instant(self._context.clock.wall_ns()), self._read_all(groups, today)
+        asked_at, lists = instant(self._context.clock.wall_ns()), self._read_all(groups)
         shown: list[ClientOrderId] = []
         missed = False
         for days, entries in groups.items():
@@ -123,7 +123,7 @@ class Watch:
             if not found:
                 missed |= today in days
                 continue
-            rows = tuple({row.venue_order_id: row for each in found for row in each.rows}.values())
+            rows = as_one([each.rows for each in found]) if len(found) > 1 else found[0].rows
             whole = len(found) == len(days) and all(each.whole for each in found)
             there, cancels = self._take_in(entries, rows, today=today in days, whole=whole)
             self._reports.shown((entry for entry, _ in there), asked_at)
@@ -149,11 +149,11 @@ class Watch:
                 groups[self._days_of(entry, today)].append(entry)
         return groups
 
-    def _read_all(self, groups: Iterable[tuple[date, ...]], today: date) -> dict[date, _List]:
+    def _read_all(self, groups: Iterable[tuple[date, ...]]) -> dict[date, _List]:
         """The lists of the days that are wanted, as far as they can be read."""
         wanted = {day for days in groups for day in days}
         self._unread.only(wanted)
-        more = () if today in wanted else (*self._late.days(), *self._arrivals.days())
+        more = (*self._late.days(), *self._arrivals.days())
         lists: dict[date, _List] = {}
         for day in sorted({*wanted, *more}):
             try:
@@ -248,14 +248,15 @@ class Watch:
 
 def _shown_in(rows: Sequence[VenueOrder], entries: Sequence[Entry]) -> list[tuple[Entry, VenueOrder]]:
     """The orders that their broker has and a list shows, each with its row."""
-    by_name = {row.venue_order_id: row for row in rows}
+    by_name = {(row.venue_order_id, row.instrument, row.side): row for row in rows}
     by_ours = {row.client_order_id: row for row in rows if row.client_order_id is not None}
     found = []
     for entry in entries:
         state, name = entry.state, entry.intent.order.client_order_id
         if state.status not in PLACED:
             continue
-        row = None if state.venue_order_id is None else by_name.get(state.venue_order_id)
+        order, venue = entry.intent.order, state.venue_order_id
+        row = None if venue is None else by_name.get((venue, order.instrument, order.side))
         row = row or by_ours.get(name)
         if row is None:
             _log.info("%s works, and is not in the list of the day", name)
