@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 from oms_desk import ISIN, Desk, Killed, request
 
+from firstbell.brokers.base import VenueFill
 from firstbell.brokers.paper.market import PaperMarket
 from firstbell.errors import NoAnswer, RunError
 from firstbell.market import calendar
@@ -17,6 +18,7 @@ from firstbell.market.always_open import always_open
 from firstbell.market.hours import Hours
 from firstbell.model.instant import TEHRAN
 from firstbell.model.order_status import OrderStatus
+from firstbell.model.report import Fill
 from firstbell.model.terms import Side
 from firstbell.oms.orders.requests import BracketRequest
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
@@ -181,7 +183,8 @@ class Dated:
 
     def __init__(self, desk, day):
         self._row = next(row for row in desk.at_venue() if row.quantity == 1000)
-        self._day, self.filled = day, D(0)
+        self._day, self.filled, self.works = day, D(0), True
+        self.name = self._row.venue_order_id
 
     def at(self, desk):
         desk.broker.orders = self.orders
@@ -189,7 +192,8 @@ class Dated:
         desk.broker.open_orders = lambda: tuple(row for row in self.orders(self._day) if row.working)
 
     def orders(self, day):
-        row = replace(self._row, client_order_id=None, filled_qty=self.filled, working=self.filled < 1000, status="x")
+        works = self.works and self.filled < 1000
+        row = replace(self._row, client_order_id=None, filled_qty=self.filled, working=works, status="x")
         return (row,) if day == self._day else ()
 
 
@@ -280,3 +284,120 @@ def test_a_stop_of_another_day_is_known_to_be_ours_where_it_stands_in_the_way(al
     desk.rounds(90)
     assert desk.manager.entry(lost.order_id).state.status is S.REJECTED
     assert desk.interventions == []
+
+
+@pytest.fixture
+def evening(tmp_path):
+    """A desk after the session of the 23rd."""
+    desk = Desk(tmp_path, SteppedClock(moment(23, 16, 0, 0)), calendar=calendar("XTEH"))
+    desk.quote(4860, 4870)
+    yield desk
+    desk.close()
+
+
+def silent_after(send, prepared, *, timeout_s):
+    send(prepared, timeout_s=timeout_s)
+    raise NoAnswer("silence")
+
+
+def test_in_the_evening_nothing_is_absent_while_the_open_orders_cannot_be_read(evening):
+    """The list in which it stands may be that of the next session's day."""
+    evening.broker.lost = silent_after
+    placed = evening.manager.place(request())
+    evening.broker.lost = None
+    lists = Dated(evening, date(2026, 11, 24))
+    lists.at(evening)
+
+    def away():
+        raise NoAnswer("no network")
+
+    evening.broker.open_orders = away
+    evening.rounds(90)
+    assert evening.manager.entry(placed.order_id).state.unresolved
+    go_to(evening.clock, 24, 10, 0, 0)
+    lists.filled = D(1000)
+    evening.rounds(3)
+    state = evening.manager.entry(placed.order_id).state
+    assert (state.status, state.filled_qty, state.unresolved) == (S.FILLED, 1000, False)
+
+
+@pytest.mark.parametrize("shown_on", [23, 24])
+def test_what_traded_of_an_order_of_the_evening_is_counted_late(evening, shown_on):
+    placed = evening.manager.place(request())
+    evening.manager.place(request(price=4730, quantity=7, time_in_force="gtc"))
+    lists = Dated(evening, date(2026, 11, shown_on))
+    go_to(evening.clock, 24, 10, 0, 0)
+    lists.at(evening)
+    lists.works = False
+    evening.rounds(2)
+    assert evening.manager.entry(placed.order_id).state.status is S.CANCELED
+    lists.filled = D(400)
+    evening.rounds(3)
+    assert evening.manager.entry(placed.order_id).state.filled_qty == 400
+
+
+def test_an_old_list_that_goes_on_showing_an_order_as_it_was_takes_nothing_back(evening):
+    placed = evening.manager.place(request())
+    old, new = (Dated(evening, date(2026, 11, day)) for day in (23, 24))
+    go_to(evening.clock, 24, 10, 0, 0)
+    new.filled = D(400)
+    new.at(evening)
+    evening.broker.orders = lambda day: old.orders(day) or new.orders(day)
+    evening.rounds(90)
+    assert evening.manager.entry(placed.order_id).state.filled_qty == 400
+    assert evening.interventions == []
+
+
+def test_another_order_of_the_same_number_is_another_order(evening):
+    placed = evening.manager.place(request())
+    lists = Dated(evening, date(2026, 11, 23))
+    go_to(evening.clock, 24, 10, 0, 0)
+    lists.at(evening)
+    (mine,) = lists.orders(date(2026, 11, 23))
+    other = replace(mine, instrument="IRO1MHRN0001", side=Side.SELL, quantity=D(50), filled_qty=D(50), working=False)
+    evening.broker.orders = lambda day: (other,) if day == date(2026, 11, 24) else lists.orders(day)
+    evening.rounds(5)
+    state = evening.manager.entry(placed.order_id).state
+    assert (state.status, state.filled_qty) == (S.ACCEPTED, 0)
+
+
+def test_a_trade_that_is_named_anew_of_an_order_of_the_evening_counts_once(evening):
+    placed = evening.manager.place(request(price=4862))
+    lists = Dated(evening, date(2026, 11, 23))
+    go_to(evening.clock, 24, 10, 0, 0)
+    lists.at(evening)
+    evening.market.trade(ISIN, D(4862), D(1))
+    trades = []
+    evening.broker.fills = lambda _day: tuple(
+        VenueFill(ISIN, Side.BUY, Fill(name, D(qty), D(px)), lists.name, named=True) for name, qty, px in trades
+    )
+    for filled, *shown in (
+        (400, ("T1", 400, 4840)),
+        (1000, ("X1", 400, 4840)),
+        (1000, ("X1", 400, 4840), ("X2", 600, 4860)),
+    ):
+        lists.filled, trades[:] = D(filled), shown
+        evening.rounds(2)
+    state = evening.manager.entry(placed.order_id).state
+    assert (state.filled_qty, state.priced_qty, state.filled_value) == (1000, 1000, 400 * 4840 + 600 * 4860)
+
+
+def test_a_list_of_today_says_nothing_of_what_was_lost_yesterday(tmp_path):
+    """Though it shows an order of yesterday that lasts."""
+    desk = Desk(tmp_path, SteppedClock(moment(23, 10, 0, 0)), calendar=calendar("XTEH"))
+    desk.quote(4860, 4870)
+    desk.manager.place(request(price=4730, quantity=7, time_in_force="gtc"))
+    gtc = desk.at_venue()
+    desk.broker.lost = silent_after
+    lost = desk.manager.place(request())
+    desk.broker.lost = None
+    go_to(desk.clock, 24, 10, 0, 0)
+    desk.open()
+    desk.broker.orders = lambda _day: gtc
+    desk.broker.open_orders = lambda: gtc
+    desk.rounds(90)
+    state = desk.manager.entry(lost.order_id).state
+    assert (state.status, state.unresolved) == (S.EXPIRED, True)
+    ((name, why),) = desk.interventions
+    assert (name, "no list shows that day any more" in why) == (lost.order_id, True)
+    desk.close()
