@@ -12,7 +12,7 @@ from firstbell.market.hours import OrderDays
 from firstbell.model.instant import instant
 from firstbell.model.order_status import PLACED, OrderStatus
 from firstbell.oms.inquiry import Inquiry
-from firstbell.oms.lists import as_one, days_to_read
+from firstbell.oms.lists import as_one, days_to_read, is_of
 from firstbell.oms.orders.day_over import DayOver
 from firstbell.oms.orders.day_trades import DayTrades
 from firstbell.oms.orders.late_arrivals import LateArrivals
@@ -248,15 +248,19 @@ class Watch:
 
 def _shown_in(rows: Sequence[VenueOrder], entries: Sequence[Entry]) -> list[tuple[Entry, VenueOrder]]:
     """The orders that their broker has and a list shows, each with its row."""
-    by_name = {(row.venue_order_id, row.instrument, row.side): row for row in rows}
+    by_name = {row.venue_order_id: row for row in rows}
     by_ours = {row.client_order_id: row for row in rows if row.client_order_id is not None}
     found = []
     for entry in entries:
         state, name = entry.state, entry.intent.order.client_order_id
         if state.status not in PLACED:
             continue
-        order, venue = entry.intent.order, state.venue_order_id
-        row = None if venue is None else by_name.get((venue, order.instrument, order.side))
+        row = None if state.venue_order_id is None else by_name.get(state.venue_order_id)
+        if row is not None and not is_of(row, entry):
+            # Another day's order of the same number.
+            row = next(
+                (each for each in rows if each.venue_order_id == row.venue_order_id and is_of(each, entry)), None
+            )
         row = row or by_ours.get(name)
         if row is None:
             _log.info("%s works, and is not in the list of the day", name)
