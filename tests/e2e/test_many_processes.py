@@ -234,7 +234,7 @@ def test_a_dead_machines_orders_are_handed_over_or_asked_for(open_venue, nodes, 
     venue = open_venue(*SIX, "--fault", "delay:ms=3000,on=order")
     made = nodes(venue)
     made.journal_in(postgres_url)
-    master = made.master(venue.in_seconds(42), 3)
+    master = made.master(venue.in_seconds(60), 3)
     made.worker("here")
     before = made.worker("dies-before", host=elsewhere)
     after = made.worker("dies-after", host=elsewhere)
@@ -242,7 +242,7 @@ def test_a_dead_machines_orders_are_handed_over_or_asked_for(open_venue, nodes, 
         # Sooner than in the results, which are written when there is time: who comes late is not handed over.
         until(lambda: len(journal.entries()) == 6, master)
     os.killpg(before.pid, signal.SIGKILL)
-    until(lambda: len(venue.submissions()) == 6, master, seconds=60)
+    until(lambda: len(venue.submissions()) == 6, master, seconds=90)
     os.killpg(after.pid, signal.SIGKILL)
     assert master.wait(timeout=60) == 0, made.said("master")
     document = venue.results()
