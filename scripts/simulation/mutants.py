@@ -87,7 +87,7 @@ MUTANTS: Final = (
                 "        from firstbell.model.order import OrderState\n"
                 "        vars(later).setdefault('_late_claims', {})[order.client_order_id] = "
                 "(intent, self._context.run_id, self._owner)\n"
-                "        answer = Claimed(order, OrderState(order))"
+                "        answer = Claimed(OrderState(order))"
             ),
         ),
         ("sniper.firing", "LoginRun._still_ours", "return kept", "return list(armed.ready)"),

@@ -135,12 +135,15 @@ class Claimed:
     """The claim is ours and durable: this order, and no other of its plan, may be sent by this process.
 
     Attributes:
-        order: The order, under the name of its round.
         state: How it stands: its price has come where that of the one had for which it goes on.
     """
 
-    order: Order
     state: OrderState
+
+    @property
+    def order(self) -> Order:
+        """The order, under the name of its round."""
+        return self.state.order
 
 
 @dataclass(frozen=True, slots=True)

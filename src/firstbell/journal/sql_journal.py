@@ -242,7 +242,7 @@ class SqlJournal:
         kinds = (ReportKind.TRIGGERED,) if where is not None and where.triggered and intent.bell_ns == HELD_NS else ()
         for kind in (ReportKind.INITIALIZED, *kinds):
             state = self._tell(session, told, state, run_id, kind, None)
-        return Claimed(order, state), told, held if verdict.report is not None else None
+        return Claimed(state), told, held if verdict.report is not None else None
 
     def _against(self, session: Session, intent: Intent, owner: Owner, now_ns: int) -> Entry | None:
         """An order of another plan of the login that keeps this one from being claimed.

@@ -150,6 +150,10 @@ class OrderDays:
             found.append(day)
         return tuple(found)
 
+    def evenings_of(self, day: date) -> tuple[date, ...]:
+        """The days in whose evenings an order was for a day; see `ended_before`."""
+        return self.ended_before(self._calendar.at(day, time()))
+
     def _end(self, left_at: datetime, *, in_time: bool) -> datetime | None:
         day = market_day(self._calendar, left_at)
         if in_time:

@@ -144,8 +144,10 @@ class Inquiry:
         So it has to show something of that day that today's list does not.
         """
         own = [each for each in siblings if day in days_listed(each)]
-        if not shows_day(day, rows, own) or not any(map(needs_asking, entries)):
-            return shows_day(day, rows, own)
+        if not shows_day(day, rows, own):
+            return False
+        if not any(map(needs_asking, entries)):
+            return True
         try:
             still = {row.venue_order_id for row in self._broker.orders(today)}
         except (BrokerError, CaptchaError) as error:

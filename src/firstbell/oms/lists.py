@@ -1,4 +1,4 @@
-"""Finding an order in the broker's own list of the day, and knowing when it certainly is not there. Pure."""
+"""Finding an order in the broker's own list of the day, and knowing when it certainly is not there."""
 
 from __future__ import annotations
 
@@ -31,10 +31,9 @@ MIN_ABSENCE_NS: Final = 75 * 1_000_000_000
 """How far apart the first and last of those looks must be: 60 s are promised, and lists are known to lag by more."""
 CLOCK_SLACK: Final = timedelta(seconds=5)
 """How much earlier than our sending a row may claim to be: clocks differ, and the broker's times are cut to seconds."""
+LONGEST_SENDING: Final = timedelta(minutes=10)
+"""Within this time what has got its name is claimed and sent: a person may have to read a captcha in between."""
 _WAITED_FOR: Final = timedelta(seconds=ANSWER_WITHIN_S)
-_CUT_SHORT: Final = timedelta(minutes=10)
-_LONGEST_WEEKEND: Final = 3
-"""So many days before it an order may be sent in the evening for a day, holidays apart."""
 LASTING: Final = frozenset({TimeInForce.GTC, TimeInForce.GTD})
 """What does not end with its day by itself."""
 
@@ -52,11 +51,11 @@ def came_between(entry: Entry) -> tuple[datetime, datetime]:
         bell_ns = entry.intent.bell_ns
         has_bell = AT_ONCE_NS < bell_ns < HELD_NS
         at = state.submitted_at or (max(entry.claimed_at, instant(bell_ns)) if has_bell else entry.claimed_at)
-        return at, at if entry.is_held_back else at + _CUT_SHORT
+        return at, at if entry.is_held_back else at + LONGEST_SENDING
     sent_at, last = sent[-1]
     if state.status in IN_HAND and last.outcome is not AttemptOutcome.UNRESOLVED:
         # What was refused is over, and may have been sent again.
-        return sent_at, (last.answered_at or sent_at) + _CUT_SHORT
+        return sent_at, (last.answered_at or sent_at) + LONGEST_SENDING
     return sent_at, last.answered_at or sent_at + _WAITED_FOR
 
 
@@ -65,7 +64,7 @@ def days_listed(entry: Entry) -> tuple[date, date]:
 
     They are those on which it was sent and answered; of one that has not left, its own.
     """
-    if entry.state.status is OrderStatus.INITIALIZED and not entry.state.unresolved:
+    if _has_not_left(entry):
         return entry.intent.order.day, entry.intent.order.day
     first, last = came_between(entry)
     return first.astimezone(TEHRAN).date(), last.astimezone(TEHRAN).date()
@@ -91,9 +90,13 @@ def days_to_read(entry: Entry, today: date, days: OrderDays | None) -> tuple[dat
 def all_days(entry: Entry, days: OrderDays | None) -> frozenset[date]:
     """The days in whose lists an order may stand, also those that are to come; see `days_to_read`."""
     found = frozenset(days_listed(entry))
-    if days is None or (entry.state.status is OrderStatus.INITIALIZED and not entry.state.unresolved):
+    if days is None or _has_not_left(entry):
         return found
     return found | {day for at in came_between(entry) if (day := days.day_of(at)) is not None}
+
+
+def _has_not_left(entry: Entry) -> bool:
+    return entry.state.status is OrderStatus.INITIALIZED and not entry.state.unresolved
 
 
 def listed_on(entry: Entry) -> date:
@@ -129,12 +132,14 @@ def list_of(
     return as_one(lists), unread
 
 
-def as_one(lists: Iterable[Sequence[VenueOrder]]) -> tuple[VenueOrder, ...]:
+def as_one(lists: Sequence[Sequence[VenueOrder]]) -> tuple[VenueOrder, ...]:
     """The lists of several days as one: of an order that stands in more than one of them, the row that shows most.
 
     Some brokers list today alone, whatever day is asked for; some go on showing it in an old list as it was. Where a
     broker's numbers begin anew each day, two orders of one number are told apart by what they trade.
     """
+    if len(lists) == 1:
+        return tuple(lists[0])
     rows: dict[tuple[VenueOrderId, InstrumentId, Side], VenueOrder] = {}
     for row in (row for listed in lists for row in listed):
         key = row.venue_order_id, row.instrument, row.side
@@ -167,8 +172,8 @@ def listed_with(
     entries = [each for day in sorted(wanted) for each in journal.entries(day=day, login=login)]
     others = [each for each in journal.entries(login=login, bell_ns=HELD_NS) if not each.is_held_back]
     if order_days is not None and wanted:
-        for before in range(1, _LONGEST_WEEKEND + 1):
-            others += journal.entries(day=min(wanted) - timedelta(days=before), login=login)
+        for day in order_days.evenings_of(min(wanted)):
+            others += journal.entries(day=day, login=login)
     known = {each.intent.order.client_order_id for each in entries}
     for each in others:
         name = each.intent.order.client_order_id

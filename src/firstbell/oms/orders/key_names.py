@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from firstbell.journal.base import HELD_NS, newest_round
 from firstbell.model.identifiers import named_on, request_order_id
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE
-from firstbell.oms.lists import LASTING, came_between
+from firstbell.oms.lists import LASTING, LONGEST_SENDING, came_between
 from firstbell.oms.orders.key_orders import MOST_ORDERS, KeyOrders, part_key
 
 if TYPE_CHECKING:
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.oms.orders.trader import Trader
-
-_NAMING: Final = timedelta(minutes=10)
-"""Within this time what has got its name is claimed: a person may have to read a captcha in between."""
 
 
 class KeyNames:
@@ -65,7 +61,7 @@ class KeyNames:
         yield from KeyOrders(blotter, self.of).all(key)
         now = instant(context.clock.wall_ns())
         tz = context.calendar_of(self._account.broker_code).tz
-        days = {at.astimezone(tz).date() for at in (now - _NAMING, now)}
+        days = {at.astimezone(tz).date() for at in (now - LONGEST_SENDING, now)}
         for day in days if len(days) > 1 else ():
             named = KeyOrders(blotter, partial(self._on, day)).all(key)
             yield from (each for each in named if self._is_for(now, each))

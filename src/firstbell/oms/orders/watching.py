@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from firstbell.brokers.base import PartlyUnreadable
 from firstbell.errors import BrokerError, CaptchaError
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from firstbell.oms.orders.late_trades import LateTrades
 
 _log = logging.getLogger(__name__)
-
-_FORGET: Final = 1000
-"""So many more orders than are open may be remembered."""
 
 
 class _List(NamedTuple):
@@ -77,11 +74,11 @@ class Watch:
         self._has_price = has_price
         self._waiting = Waiting()
         self._lost_cancels = LostCancels(context, broker, blotter)
-        self._arrivals = LateArrivals(context, blotter, OrderDays(context.calendar_of(broker.code)))
         calendar = context.calendar_of(broker.code)
         self._days = OrderDays(calendar)
         self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id, context.intervene, self._days)
         self._day_over = DayOver(context.journal, context.clock, calendar, context.run_id, context.intervene)
+        self._arrivals = LateArrivals(context, blotter, self._days)
         self._taken_back = TakenBack(context, self._days)
         self._reports = ListReports(context, blotter)
         self._trades = DayTrades(context, broker, blotter, self._reports, has_price)
@@ -123,7 +120,7 @@ class Watch:
             if not found:
                 missed |= today in days
                 continue
-            rows = as_one([each.rows for each in found]) if len(found) > 1 else found[0].rows
+            rows = as_one([each.rows for each in found])
             whole = len(found) == len(days) and all(each.whole for each in found)
             there, cancels = self._take_in(entries, rows, today=today in days, whole=whole)
             self._reports.shown((entry for entry, _ in there), asked_at)
@@ -141,12 +138,17 @@ class Watch:
     def _wanted(self, today: date) -> dict[tuple[date, ...], list[Entry]]:
         """The open orders, by the days in whose lists they stand, or may."""
         groups: defaultdict[tuple[date, ...], list[Entry]] = defaultdict(list)
-        open_ = self._blotter.open()
-        if len(self._listed) > len(open_) + _FORGET:
-            self._listed.clear()
-        for entry in open_:
-            if not entry.is_held_back:
-                groups[self._days_of(entry, today)].append(entry)
+        # Worked out once for each state: it is asked for of every order in every round.
+        before, self._listed = self._listed, {}
+        for entry in self._blotter.open():
+            if entry.is_held_back:
+                continue
+            name, state = entry.intent.order.client_order_id, entry.state
+            known = before.get(name)
+            if known is None or known[0] is not state or known[1] != today:
+                known = (state, today, days_to_read(entry, today, self._days))
+            self._listed[name] = known
+            groups[known[2]].append(entry)
         return groups
 
     def _read_all(self, groups: Iterable[tuple[date, ...]]) -> dict[date, _List]:
@@ -188,14 +190,6 @@ class Watch:
         if whole:
             self._day_over.look(self._as_they_stand(now), rows, self._broker.capabilities)
         return there, cancels
-
-    def _days_of(self, entry: Entry, today: date) -> tuple[date, ...]:
-        """See `days_to_read`. Worked out once for each state: it is asked for of every order in every round."""
-        name, state = entry.intent.order.client_order_id, entry.state
-        known = self._listed.get(name)
-        if known is None or known[0] is not state or known[1] != today:
-            known = self._listed[name] = (state, today, days_to_read(entry, today, self._days))
-        return known[2]
 
     def _read(self, day: date) -> tuple[VenueOrder, ...]:
         self._broker.login()

@@ -32,13 +32,21 @@ def positive(name: str, value: object) -> Decimal:
     Raises:
         ValueError: It is none; the message has its name.
     """
-    try:
-        number = exact(value)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
-    if number <= 0:
+    if (number := number_of(name, value)) <= 0:
         raise ValueError(f"{name} is a positive number, not {number}")
     return number
+
+
+def number_of(name: str, value: object) -> Decimal:
+    """A number, exactly.
+
+    Raises:
+        ValueError: It is none; the message has its name.
+    """
+    try:
+        return exact(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def real(name: str, value: object) -> float:
@@ -47,10 +55,7 @@ def real(name: str, value: object) -> float:
     Raises:
         ValueError: It is none; the message has its name.
     """
-    try:
-        number = value if isinstance(value, float) else float(exact(value))
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+    number = value if isinstance(value, float) else float(number_of(name, value))
     if not math.isfinite(number):
         raise ValueError(f"{name} cannot be {number}")
     return number

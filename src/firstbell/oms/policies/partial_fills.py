@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from firstbell.model.money import exact
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.policies import CompletionStrategy
 from firstbell.model.terms import Side
-from firstbell.oms.policies.given import real
+from firstbell.oms.policies.given import number_of, real
 from firstbell.oms.policies.pricing import crosses, crossing_price, part_of_one, worst_price
 
 if TYPE_CHECKING:
@@ -64,10 +63,7 @@ class PartialFillConfig:
         object.__setattr__(self, "after", real("after", self.after))
         if self.after < 0:
             raise ValueError(f"after is a number of seconds, not {self.after}")
-        try:
-            object.__setattr__(self, "min_remaining", exact(self.min_remaining))
-        except ValueError as error:
-            raise ValueError(f"min_remaining: {error}") from None
+        object.__setattr__(self, "min_remaining", number_of("min_remaining", self.min_remaining))
         if self.min_remaining < 0:
             raise ValueError(f"min_remaining is not negative, as {self.min_remaining} is")
 
