@@ -12,7 +12,7 @@ from oms_desk import Desk, request
 from firstbell.errors import NoAnswer, Refused
 from firstbell.market import calendar
 from firstbell.market.always_open import always_open
-from firstbell.market.hours import Hours
+from firstbell.market.hours import Hours, OrderDays
 from firstbell.model.instant import TEHRAN, instant
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderOutcome, TimeInForce
@@ -159,7 +159,7 @@ def test_another_process_that_was_quicker_is_believed(desk):
     night(desk, lambda rows: rows)
     desk.rounds()
     before, told = desk.journal.reports(profit), []
-    late = DayOver(desk.journal, desk.clock, CALENDAR, "other", lambda *why: told.append(why))
+    late = DayOver(desk.journal, desk.clock, OrderDays(CALENDAR), "other", lambda *why: told.append(why))
     late.look([entry], desk.broker.orders(entry.intent.order.day), desk.broker.capabilities)
     assert (desk.journal.reports(profit), told) == (before, [])
 

@@ -69,7 +69,7 @@ class Reconciler:
         late: Whether the orders that were taken off the book today are compared as well: a list may tell of their
             trades after it has told of their end.
         calendar: The market's sessions, which end orders for a day; None: no order is ended by its day.
-        days: Which day an order is for, by default by that calendar; see `firstbell.oms.lists.days_to_read`.
+        days: Which day an order is for, where no calendar is given; see `firstbell.oms.lists.days_to_read`.
     """
 
     def __init__(
@@ -88,12 +88,14 @@ class Reconciler:
         self._clock = clock
         self._run_id = run_id
         self._late = late
-        self._days = OrderDays(calendar) if days is None and calendar is not None else days
+        self._days = days if calendar is None else OrderDays(calendar)
         self._told: dict[ClientOrderId, None] = {}
         self._to_look_at: dict[ClientOrderId, str] = {}
         self._inquiries: dict[str, Inquiry] = {}
         self._day_over = (
-            None if calendar is None else DayOver(journal, clock, calendar, run_id, self._to_look_at.__setitem__)
+            None
+            if calendar is None or self._days is None
+            else DayOver(journal, clock, self._days, run_id, self._to_look_at.__setitem__)
         )
 
     def look(self, only: str | None = None) -> Reconciliation:

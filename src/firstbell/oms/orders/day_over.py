@@ -13,7 +13,6 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from firstbell.journal.base import ReportMisfit
-from firstbell.market.hours import OrderDays
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, PLACED, ReportKind
 from firstbell.model.report import ExecutionReport
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import Capabilities, VenueOrder
     from firstbell.clock import Clock
     from firstbell.journal.base import Entry, Journal
-    from firstbell.market import MarketCalendar
+    from firstbell.market.hours import OrderDays
     from firstbell.model.identifiers import ClientOrderId, RunId
 
 _log = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ class DayOver:
     Args:
         journal: Where that is written.
         clock: Tells what day it is, and how far apart the looks are.
-        calendar: The market's sessions.
+        days: Which day an order is for, by the market's sessions.
         run_id: Who looks.
         intervene: Told of each that no list shows: nobody knows what it traded last.
     """
@@ -53,13 +52,13 @@ class DayOver:
         self,
         journal: Journal,
         clock: Clock,
-        calendar: MarketCalendar,
+        days: OrderDays,
         run_id: RunId,
         intervene: Callable[[ClientOrderId, str], None],
     ) -> None:
         self._journal = journal
         self._clock = clock
-        self._days = OrderDays(calendar)
+        self._days = days
         self._run_id = run_id
         self._intervene = intervene
         self._absences: dict[ClientOrderId, Absence] = {}

@@ -94,6 +94,7 @@ class Trader:
             late,
             lambda order: has_limit_there(order, broker.capabilities),
             login.leader.name,
+            self.days,
         )
         self.claiming = Claiming(context, login, self.broker, self.blotter, self.watch)
         self.claim = self.claiming.claim

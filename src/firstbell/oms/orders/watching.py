@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from firstbell.brokers.base import PartlyUnreadable
 from firstbell.errors import BrokerError, CaptchaError
-from firstbell.market.hours import OrderDays
 from firstbell.model.instant import instant
 from firstbell.model.order_status import PLACED, OrderStatus
 from firstbell.oms.inquiry import Inquiry
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from firstbell.brokers.base import Broker, VenueOrder
     from firstbell.journal.base import Entry
+    from firstbell.market.hours import OrderDays
     from firstbell.model.identifiers import AccountName, ClientOrderId, VenueOrderId
     from firstbell.model.order import Order, OrderState
     from firstbell.model.report import ExecutionReport
@@ -56,6 +56,7 @@ class Watch:
         late: What of them has ended, and may turn out to have traded.
         has_price: Whether an order's price is one that the broker has, and its list shows.
         name: The account by which the login is called.
+        days: Which day an order is for.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Watch:
         late: LateTrades,
         has_price: Callable[[Order], bool],
         name: AccountName,
+        days: OrderDays,
     ) -> None:
         self._context = context
         self._broker = broker
@@ -74,10 +76,9 @@ class Watch:
         self._has_price = has_price
         self._waiting = Waiting()
         self._lost_cancels = LostCancels(context, broker, blotter)
-        calendar = context.calendar_of(broker.code)
-        self._days = OrderDays(calendar)
+        self._days = days
         self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id, context.intervene, self._days)
-        self._day_over = DayOver(context.journal, context.clock, calendar, context.run_id, context.intervene)
+        self._day_over = DayOver(context.journal, context.clock, days, context.run_id, context.intervene)
         self._arrivals = LateArrivals(context, blotter, self._days)
         self._taken_back = TakenBack(context, self._days)
         self._reports = ListReports(context, blotter)

@@ -7,8 +7,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Final
 
 from firstbell.market.ticks import tick_size
-from firstbell.model.money import exact
 from firstbell.model.terms import Side
+from firstbell.oms.policies.given import number_of
 
 if TYPE_CHECKING:
     from firstbell.model.instrument import Instrument
@@ -56,10 +56,7 @@ def part_of_one(name: str, value: object) -> Decimal:
     Raises:
         ValueError: It is none; the message has its name.
     """
-    try:
-        part = exact(repr(value) if isinstance(value, float) else value)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+    part = number_of(name, repr(value) if isinstance(value, float) else value)
     if not 0 <= part <= 1:
         raise ValueError(f"{name} is a part of one, from 0 to 1, not {part}")
     return part
