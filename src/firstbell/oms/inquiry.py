@@ -10,23 +10,18 @@ from firstbell.journal.base import ReportMisfit
 from firstbell.model.instant import instant
 from firstbell.model.order_status import PLACED, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
-from firstbell.oms.lists import (
+from firstbell.oms.listed_days import (
     LASTING,
-    Absence,
     all_days,
     days_listed,
     days_to_read,
     exchange_day,
-    find,
-    in_the_way,
     list_of,
     listed_on,
     listed_with,
-    names_taken,
-    reading,
-    reason_of,
     shows_day,
 )
+from firstbell.oms.lists import Absence, find, in_the_way, names_taken, reading, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +55,7 @@ class Inquiry:
         clock: Tells how far apart the looks are.
         run_id: The run that asks.
         intervene: Told once of each order of which the list will never tell by itself: its name, and why.
-        days: Which day an order is for; see `firstbell.oms.lists.days_to_read`.
+        days: Which day an order is for; see `firstbell.oms.listed_days.days_to_read`.
     """
 
     def __init__(

@@ -13,7 +13,8 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import ASKED, DONE, PLACED
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry, needs_asking
-from firstbell.oms.lists import MIN_ABSENCE_NS, days_listed, days_to_read, exchange_day, has_grown, is_of, list_of
+from firstbell.oms.listed_days import days_listed, days_to_read, exchange_day, list_of
+from firstbell.oms.lists import MIN_ABSENCE_NS, has_grown, is_of
 from firstbell.oms.orders.day_over import DayOver
 from firstbell.oms.orders.late_trades import may_have_traded, why_to_look
 from firstbell.oms.orders.row_reports import of_what_was_asked
@@ -69,7 +70,7 @@ class Reconciler:
         late: Whether the orders that were taken off the book today are compared as well: a list may tell of their
             trades after it has told of their end.
         calendar: The market's sessions, which end orders for a day; None: no order is ended by its day.
-        days: Which day an order is for, where no calendar is given; see `firstbell.oms.lists.days_to_read`.
+        days: Which day an order is for, where no calendar is given; see `firstbell.oms.listed_days.days_to_read`.
     """
 
     def __init__(

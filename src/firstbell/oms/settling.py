@@ -15,7 +15,8 @@ from firstbell.model.order import LISTS_LAG
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry, needs_asking
-from firstbell.oms.lists import days_to_read, exchange_day, find, list_of, listed_on, listed_with, names_taken
+from firstbell.oms.listed_days import days_to_read, exchange_day, list_of, listed_on, listed_with
+from firstbell.oms.lists import find, names_taken
 
 if TYPE_CHECKING:
     from firstbell.brokers.base import Broker, VenueOrder
@@ -33,7 +34,7 @@ class Settling:
         journal: Where orders stand.
         clock: Both clocks.
         run_id: Under which name it is written.
-        days: Which day an order is for; see `firstbell.oms.lists.days_to_read`.
+        days: Which day an order is for; see `firstbell.oms.listed_days.days_to_read`.
     """
 
     def __init__(

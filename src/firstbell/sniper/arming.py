@@ -20,7 +20,7 @@ from firstbell.model.order_status import DONE, NEVER_PLACED, PLACED, OrderStatus
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
 from firstbell.oms.inquiry import Inquiry, needs_asking
-from firstbell.oms.lists import listed_on
+from firstbell.oms.listed_days import listed_on
 from firstbell.oms.orders.day_limits import LIMITS_LOCK
 from firstbell.oms.plan import DayUsed, Facts, PlanLine, plan_login
 from firstbell.risk.checks import Surroundings, deny, total_within_limit

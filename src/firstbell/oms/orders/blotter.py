@@ -18,7 +18,7 @@ from firstbell.model.identifiers import ClientOrderId
 from firstbell.model.order_status import DONE, IN_HAND, NEVER_PLACED, PLACED, IllegalMove, OrderStatus
 from firstbell.model.terms import AttemptOutcome, OrderRole
 from firstbell.oms.inquiry import needs_asking
-from firstbell.oms.lists import days_listed
+from firstbell.oms.listed_days import days_listed
 from firstbell.oms.orders.day_limits import buy_value
 from firstbell.oms.orders.marks import Marks
 

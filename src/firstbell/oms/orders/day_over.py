@@ -16,7 +16,8 @@ from firstbell.journal.base import ReportMisfit
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, PLACED, ReportKind
 from firstbell.model.report import ExecutionReport
-from firstbell.oms.lists import LASTING, Absence, came_between, exchange_day, listed_on
+from firstbell.oms.listed_days import LASTING, came_between, exchange_day, listed_on
+from firstbell.oms.lists import Absence
 from firstbell.oms.orders.terms_at_broker import is_supplied
 
 if TYPE_CHECKING:

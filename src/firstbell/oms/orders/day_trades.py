@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from firstbell.errors import BrokerError, CaptchaError
 from firstbell.model.order import LISTS_LAG_NS, Changed
 from firstbell.model.order_status import DONE
-from firstbell.oms.lists import LASTING, days_listed, has_grown
+from firstbell.oms.listed_days import LASTING, days_listed
+from firstbell.oms.lists import has_grown
 from firstbell.oms.orders.loose_trades import is_alone, may_be_of, sum_of
 from firstbell.oms.orders.summed_trades import Traded, beyond
 

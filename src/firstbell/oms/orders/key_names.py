@@ -10,7 +10,7 @@ from firstbell.journal.base import HELD_NS, newest_round
 from firstbell.model.identifiers import named_on, request_order_id
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE
-from firstbell.oms.lists import LASTING, LONGEST_SENDING, came_between
+from firstbell.oms.listed_days import LASTING, LONGEST_SENDING, came_between
 from firstbell.oms.orders.key_orders import MOST_ORDERS, KeyOrders, part_key
 
 if TYPE_CHECKING:

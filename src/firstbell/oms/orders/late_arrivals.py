@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order_status import OrderStatus
-from firstbell.oms.lists import days_to_read, find
+from firstbell.oms.listed_days import days_to_read
+from firstbell.oms.lists import find
 from firstbell.oms.orders.blotter import never_came
 
 if TYPE_CHECKING:

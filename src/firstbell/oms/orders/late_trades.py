@@ -10,7 +10,8 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, OrderStatus
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import OrderRole
-from firstbell.oms.lists import MIN_ABSENCE_NS, days_to_read, has_grown, is_of, late_reason, listed_with, reading
+from firstbell.oms.listed_days import days_to_read, listed_with
+from firstbell.oms.lists import MIN_ABSENCE_NS, has_grown, is_of, late_reason, reading
 from firstbell.oms.orders.blotter import entries_by_plan, family_of, goes_on, never_came
 from firstbell.oms.orders.contingency import entered
 

@@ -10,7 +10,7 @@ from firstbell.journal.base import ReportMisfit
 from firstbell.model.instant import TEHRAN, instant
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport
-from firstbell.oms.lists import days_listed
+from firstbell.oms.listed_days import days_listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

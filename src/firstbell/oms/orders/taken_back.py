@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order import LISTS_LAG_NS
-from firstbell.oms.lists import days_to_read
+from firstbell.oms.listed_days import days_to_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

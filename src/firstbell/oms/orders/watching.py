@@ -11,7 +11,8 @@ from firstbell.errors import BrokerError, CaptchaError
 from firstbell.model.instant import instant
 from firstbell.model.order_status import PLACED, OrderStatus
 from firstbell.oms.inquiry import Inquiry
-from firstbell.oms.lists import as_one, days_to_read, is_of
+from firstbell.oms.listed_days import as_one, days_to_read
+from firstbell.oms.lists import is_of
 from firstbell.oms.orders.day_over import DayOver
 from firstbell.oms.orders.day_trades import DayTrades
 from firstbell.oms.orders.late_arrivals import LateArrivals

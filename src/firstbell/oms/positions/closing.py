@@ -14,7 +14,7 @@ from firstbell.model.money import grouped
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.order_status import DONE, OrderStatus
 from firstbell.model.terms import OrderRole, OrderType, Side
-from firstbell.oms.lists import exchange_day
+from firstbell.oms.listed_days import exchange_day
 from firstbell.oms.orders.pauses import Pauses
 from firstbell.oms.positions.loss_limits import PositionAlert
 from firstbell.risk.trading_state import TradingState

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.model.order import LISTS_LAG
 from firstbell.model.order_status import DONE, TRANSITIONS, ReportKind
 from firstbell.model.position import Trade
-from firstbell.oms.lists import LASTING
+from firstbell.oms.listed_days import LASTING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
