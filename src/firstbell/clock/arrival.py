@@ -32,6 +32,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
+from operator import itemgetter
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
@@ -62,6 +63,8 @@ _EARLY_FLOOR: Final = 0.02
 _GAP_NS: Final = 1_000_000
 """A contradiction smaller than this, and than the path's own spread, is the floor's business."""
 _GRID: Final = 160
+_VALUE: Final = itemgetter(0)
+_WEIGHT: Final = itemgetter(1)
 _ROUNDS: Final = 40
 
 
@@ -148,10 +151,16 @@ class _Sighting:
     def holds(self, low: float, high: float) -> bool:
         return self.low <= low - self.slack and high + self.extra + self.slack <= self.high
 
-    def likelihood(self, base: float) -> float:
-        start, end = base - self.slack, base + self.extra + self.slack
-        within = min(end, self.high) - max(start, self.low)
-        return _FLOOR + (1 - _FLOOR) * max(0.0, within) / (end - start)
+    def likelihoods(self, bases: Sequence[float]) -> list[float]:
+        """How likely it is for each base; called often while the bell is waited for, hence written to be quick."""
+        low, high, before, after = self.low, self.high, self.slack, self.extra + self.slack
+        share = (1 - _FLOOR) / (before + after)
+        found = []
+        for base in bases:
+            start, end = base - before, base + after
+            within = (end if end < high else high) - (start if start > low else low)
+            found.append(_FLOOR + share * within if within > 0 else _FLOOR)
+        return found
 
 
 def arrivals(
@@ -199,12 +208,13 @@ def _sighting(probe: Probe, origin: int, shortest: int, slack: float, newest_ns:
 
 def _extras(sightings: Sequence[_Sighting], slack: float, shortest: float) -> Points:
     """How the next extra is distributed: as the measured ones were, less what the host's handling took of it."""
+    handlings = _handling(shortest)
     points = [
         (start + (end - start) * (step + 0.5) / 8 - handling, each.recent)
         for each in sightings
         for start, end in [(-slack, each.extra + slack)]
         for step in range(8)
-        for handling in _handling(shortest)
+        for handling in handlings
     ]
     return _thinned(points, 24)
 
@@ -224,10 +234,8 @@ def _shaped(sightings: Sequence[_Sighting], extras: Points, bounds: Sequence[flo
     step = base[1][0] - base[0][0]
     held = [value for value, weight in base if weight > 1e-7]  # noqa: PLR2004 - nothing that matters lies outside
     base = _posterior(held[0] - step, held[-1] + step, sightings, extras, bounds)
-    return _thinned(
-        ((value + extra, weight * share) for value, weight in base if weight > 1e-9 for extra, share in extras),  # noqa: PLR2004 - likewise
-        200,
-    )
+    likely = [point for point in base if point[1] > 1e-9]  # noqa: PLR2004 - likewise
+    return _thinned([(value + extra, weight * share) for value, weight in likely for extra, share in extras], 200)
 
 
 def _posterior(
@@ -237,13 +245,13 @@ def _posterior(
     grid = [low + step * (place + 0.5) for place in range(_GRID)]
     # Most probes are as likely for any of these bases: they told something when little was known.
     telling = [each for each in sightings if not each.holds(low, high)]
-    logs = []
-    for base in grid:
-        log = sum(math.log(each.likelihood(base)) for each in telling)
-        for bound in bounds:
+    logs = [0.0] * _GRID
+    for each in telling:
+        logs = [log + math.log(likely) for log, likely in zip(logs, each.likelihoods(grid), strict=True)]
+    for bound in bounds:
+        for place, base in enumerate(grid):
             early = sum(share for extra, share in extras if base + extra < bound)
-            log += math.log(_EARLY_FLOOR + (1 - _EARLY_FLOOR) * early)
-        logs.append(log)
+            logs[place] += math.log(_EARLY_FLOOR + (1 - _EARLY_FLOOR) * early)
     most = max(logs)
     weights = [math.exp(log - most) for log in logs]
     total = sum(weights)
@@ -298,19 +306,21 @@ def _thinned(points: Iterable[tuple[float, float]], count: int) -> Points:
 
     Each stands for those up to the next, at the least of them. The lower tail stays fine, because being early is dear.
     """
-    ordered = sorted(points)
-    total = sum(weight for _, weight in ordered)
+    ordered = sorted(points, key=_VALUE)
+    total = sum(map(_WEIGHT, ordered))
     thin: Points = []
     before = held = 0.0
+    most, enough = 1 / count, min(1 / count, 1e-4)
     start: float | None = None
     for value, weight in ordered:
         if start is None:
             start = value
         held += weight / total
-        if held >= min(1 / count, 0.1 * before + 1e-4):
+        if held >= enough:
             thin.append((start, held))
             before += held
             held, start = 0.0, None
+            enough = min(most, 0.1 * before + 1e-4)
     if start is not None:
         thin.append((start, held))
     return thin
