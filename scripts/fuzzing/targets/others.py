@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from PIL import Image
 
 from firstbell.brokers.base import Answer, PreparedCall, PreparedOrder
-from firstbell.brokers.captcha.prompt import pixels_of
+from firstbell.brokers.captcha.pixels import pixels_of
 from firstbell.brokers.captcha.solver import taken
 from firstbell.brokers.captcha.url import UrlSolver
 from firstbell.brokers.transport import Transport

@@ -158,7 +158,7 @@ class _Sighting:
         found = []
         for base in bases:
             start, end = base - before, base + after
-            within = (end if end < high else high) - (start if start > low else low)
+            within = min(high, end) - max(low, start)
             found.append(_FLOOR + share * within if within > 0 else _FLOOR)
         return found
 

@@ -15,8 +15,6 @@ from datetime import date, datetime, time, timedelta, timezone
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
-import holidays
-
 from firstbell.market.phases import Phase, PhaseStart, Timetable
 
 if TYPE_CHECKING:
@@ -171,6 +169,9 @@ class MarketCalendar:
 
 @functools.cache
 def _holidays(country: str, year: int) -> dict[date, str]:
+    # Only now: it takes a tenth of a command's start, and many commands need no calendar.
+    import holidays  # noqa: PLC0415
+
     # English, because the mark of an estimate is looked for in the name, and because reasons are shown in English.
     listed = holidays.country_holidays(country, years=year, language="en_US")
     return {day: str(name) for day, name in listed.items() if day.year == year}

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import re
 import secrets
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
-from PIL import Image, UnidentifiedImageError
 from rich.console import Console
 from rich.text import Text
-from rich_pixels import Pixels
 
 from firstbell.brokers.captcha.solver import taken
 from firstbell.brokers.captcha.terminal import terminal
@@ -31,12 +28,8 @@ PATIENCE_S: Final = 180.0
 _QUEUE_S: Final = 1800.0
 """Seconds to wait for the people before us."""
 _TRIES: Final = 3
-_MOST_PIXELS: Final = 1_000_000
 _COLORS: Final = frozenset({"256", "truecolor"})
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
-_NOT_A_PICTURE: Final = (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError)
-"""What Pillow raises for a picture that is none; the file's path is said all the same."""
-
 _MY_TURN: ContextVar[bool] = ContextVar("firstbell_prompt_turn", default=False)
 
 
@@ -124,22 +117,11 @@ class PromptSolver:
 def _show(asked: Terminal, picture: bytes, path: Path, account: str) -> None:
     console = Console(file=asked.screen, highlight=False, soft_wrap=True)
     if console.color_system in _COLORS and console.encoding.startswith("utf"):
+        # Only now: most commands never show a picture, and what draws it takes a tenth of their start.
+        from firstbell.brokers.captcha.pixels import pixels_of  # noqa: PLC0415
+
         pixels = pixels_of(picture, console.width)
         if pixels is not None:
             console.print(pixels)
     # Text, so that brackets in a path are not taken for markup.
     console.print(Text(f"Captcha for {account}: {path}"))
-
-
-def pixels_of(picture: bytes, width: int) -> Pixels | None:
-    """A picture for a terminal of a width in characters; None where it is none, or none that can be shown."""
-    try:
-        with Image.open(io.BytesIO(picture), formats=("PNG", "JPEG")) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                return None
-            columns = max(1, min(image.width, width - 1))
-            rows = max(2, round(image.height * columns / image.width))
-            pixels: Pixels = Pixels.from_image(image.convert("RGB"), resize=(columns, rows))
-            return pixels
-    except _NOT_A_PICTURE:
-        return None
