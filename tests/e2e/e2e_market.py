@@ -10,7 +10,9 @@ import threading
 import time
 from decimal import Decimal
 
+from firstbell.clock import SystemClock
 from firstbell.config import load
+from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.order import Order
 from firstbell.model.terms import AttemptOutcome, Side
 from firstbell.oms.office import Office
@@ -54,14 +56,27 @@ def trading(venue):
     wait(lambda: venue.seen()["phase"] == "CONTINUOUS")
 
 
-def wait(until, every=lambda: None, patience_s=_PATIENCE_S, pause_s=0.05):
-    """Wait until something is so, doing something again and again; what starts a process to see it pauses longer."""
+def wait(until, every=lambda: None, patience_s=_PATIENCE_S, pause_s=0.1):
+    """Wait until something is so, doing something again and again."""
     ends = time.monotonic() + patience_s
     while not (found := until()):
         assert time.monotonic() < ends, "it has not come to pass"
         every()
         time.sleep(pause_s)
     return found
+
+
+@contextlib.contextmanager
+def journal_of(venue):
+    """The journal itself: to wait by, as a command takes most of a second."""
+    path = venue.folder / ".firstbell-practice" / "journal.db"
+    with contextlib.closing(SqliteJournal(path, SystemClock())) as journal:
+        yield journal
+
+
+def are_over(journal):
+    """Whether every order is over."""
+    return not journal.open_entries(placed=True)
 
 
 class Zahra:

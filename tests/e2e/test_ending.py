@@ -38,7 +38,7 @@ def sent(venue, process, count):
     while len(venue.submissions()) < count:
         assert process.poll() is None
         assert time.monotonic() < until
-        time.sleep(0.02)
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("way", ["run, SIGINT", "run, SIGTERM", "locust, SIGINT", "locust, SIGTERM"])

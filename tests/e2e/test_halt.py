@@ -21,7 +21,7 @@ def refused_again_and_again(venue, *options):
     while len(venue.submissions()) < 6:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
-        time.sleep(0.05)
+        time.sleep(0.1)
     return process
 
 
@@ -85,7 +85,7 @@ def test_a_halt_before_the_bell_lets_nothing_leave_and_cancels_still_pass(open_v
     process = venue.start("run", "--at", venue.in_seconds(20))
     while not engines(venue):
         assert time.monotonic() < venue.rings - 3
-        time.sleep(0.05)
+        time.sleep(0.1)
     assert venue.firstbell("halt").returncode == 0
     process.communicate(timeout=60)
     assert process.returncode == 4

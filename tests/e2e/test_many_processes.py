@@ -120,12 +120,12 @@ def nodes(tmp_path):
         yield make
 
 
-def until(condition, process=None, seconds=40):
+def until(condition, process=None, seconds=40, pause_s=0.1):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come to that"
         assert process is None or process.poll() is None, "it ended too soon"
-        time.sleep(0.05)
+        time.sleep(pause_s)
 
 
 def armed(venue, count):
@@ -242,7 +242,7 @@ def test_a_dead_machines_orders_are_handed_over_or_asked_for(open_venue, nodes, 
         # Sooner than in the results, which are written when there is time: who comes late is not handed over.
         until(lambda: len(journal.entries()) == 6, master)
     os.killpg(before.pid, signal.SIGKILL)
-    until(lambda: len(venue.submissions()) == 6, master, seconds=90)
+    until(lambda: len(venue.submissions()) == 6, master, seconds=90, pause_s=0.3)
     os.killpg(after.pid, signal.SIGKILL)
     assert master.wait(timeout=60) == 0, made.said("master")
     document = venue.results()

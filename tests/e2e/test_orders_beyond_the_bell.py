@@ -13,7 +13,9 @@ from e2e_market import (
     FOLD,
     Watcher,
     Zahra,
+    are_over,
     filled,
+    journal_of,
     most_too_many,
     of_ali,
     opened,
@@ -136,12 +138,8 @@ def test_a_bracket_trades_once_and_no_more_than_it_bought_whenever_its_watcher_d
     else:
         zahra.buy(5000, 4950)
     until(lambda seen: filled(seen, "sell") == 3000)
-    wait(
-        lambda: all(each["status"] in {"FILLED", "CANCELED", "DENIED"} for each in listed(venue)),
-        lambda: deaths.strike(venue, watcher),
-        patience_s=180,
-        pause_s=2,
-    )
+    with journal_of(venue) as journal:
+        wait(lambda: are_over(journal), lambda: deaths.strike(venue, watcher), patience_s=180)
     # Asked for once more under the same key, it is the same order.
     again = place(venue, *BRACKET)
     assert again[0]["client_order_id"] == entry["client_order_id"]
@@ -180,7 +178,8 @@ def test_a_stop_whose_watcher_dies_right_before_its_bytes_leave_protects_all_the
     zahra.fall(4795)
     wait(lambda: watcher.deaths)
     wait(lambda: filled(venue.seen(), "sell") == 3000, watcher.keep_alive, patience_s=120)
-    wait(lambda: listed(venue)[-1]["status"] == "FILLED", watcher.keep_alive, pause_s=0.5)
+    with journal_of(venue) as journal:
+        wait(lambda: are_over(journal), watcher.keep_alive)
     judge(venue, bought=3000)
     # It may have died so late that nobody was needed any more.
     watcher.kill()
@@ -254,7 +253,8 @@ def test_while_trading_is_halted_nothing_leaves_but_cancels(start):
     assert venue.firstbell("resume", "--json").returncode == 0
     watcher = Watcher(venue)
     wait(lambda: filled(venue.seen(), "sell") == 1500)
-    wait(lambda: all(each["status"] in {"FILLED", "CANCELED", "DENIED"} for each in listed(venue)), pause_s=0.5)
+    with journal_of(venue) as journal:
+        wait(lambda: are_over(journal))
     judge(venue, bought=1500)
     assert watcher.end() == 0
 
@@ -283,19 +283,15 @@ def test_a_stop_that_a_dead_process_held_is_taken_over_by_the_next_one(start):
     trading(venue)
     (stop,) = place(venue, "--quantity", "700", "--trigger", "4800", side="sell", kind="stop")
     assert stop["held_back"]
-    first = Watcher(venue)
-    wait(
-        lambda: (
-            [each for each in first.told if each["report"] == "INITIALIZED"] or listed(venue)[-1]["run"] != stop["run"]
-        ),
-        pause_s=0.5,
-    )
-    first.kill()
-    second = Watcher(venue)
-    wait(lambda: len(listed(venue)) == 3, pause_s=0.5)
-    zahra.fall(4790)
-    wait(lambda: filled(venue.seen(), "sell") == 700)
-    wait(lambda: listed(venue)[-1]["status"] == "FILLED", pause_s=0.5)
+    with journal_of(venue) as journal:
+        first = Watcher(venue)
+        wait(lambda: len(journal.entries()) == 2)
+        first.kill()
+        second = Watcher(venue)
+        wait(lambda: len(journal.entries()) == 3)
+        zahra.fall(4790)
+        wait(lambda: filled(venue.seen(), "sell") == 700)
+        wait(lambda: are_over(journal))
     assert [each["status"] for each in listed(venue)] == ["DENIED", "DENIED", "FILLED"]
     assert len(of_ali(venue.seen())) == 1
     assert second.end() == 0

@@ -18,7 +18,7 @@ def killed_after_the_bell(venue):
     process = venue.start("run", "--at", venue.in_seconds(9))
     while len(venue.accepted()) < len(venue.said["accounts"]):
         assert process.poll() is None
-        time.sleep(0.02)
+        time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 

@@ -155,7 +155,7 @@ def armed(venue, process):
             if all(row["status"] == "INITIALIZED" for row in venue.results()["orders"]):
                 return
         assert process.poll() is None
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
@@ -178,7 +178,7 @@ def test_killed_after_the_bell_nothing_is_sent_twice_and_reconcile_finds_it(open
     process = venue.start("run", "--at", venue.in_seconds(9))
     while not venue.submissions():
         assert process.poll() is None
-        time.sleep(0.05)
+        time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     told = json.loads(venue.firstbell("results", "--json").stdout)

@@ -9,7 +9,7 @@ from simulation.history import play
 from simulation.many import play_some
 from simulation.mutants import MUTANTS, Mutant, Patch, planted
 
-COUNT = 200
+COUNT = 120
 REPLAYED = (3, 20, 111)
 # Bug → seeds among which one catches it.
 CAUGHT = {

@@ -14,14 +14,11 @@ ROOT = Path(__file__).parents[2]
 STRUCK = (
     "plain/sendto/1",
     "plain/recvmsg/1",
-    "plain/recvmsg/2",
     "plain/pwrite64/2",
-    "plain/rename/1",
-    "dropped/pwrite64/1",
     "dropped/fdatasync/2",
 )
-ON_DISKS = ("damage/full-before", "damage/full-after-claim", "damage/read-only")
-ELSEWHERE = ("damage/two-at-once", "damage/turned-status", "damage/torn-1")
+ON_DISKS = ("damage/full-after-claim", "damage/read-only")
+ELSEWHERE = ("damage/two-at-once", "damage/turned-status")
 
 
 def kills(*cases):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import tracemalloc
@@ -226,8 +227,10 @@ def test_the_figures_have_no_secret_and_no_order_in_them(metrics, page):
     )
     text = get(page.url)
     assert "orders_answered_total" in text
-    for planted in ("s3cret", "fb-order-1", "IRO1FOLD0001", "5860"):
+    for planted in ("s3cret", "fb-order-1", "IRO1FOLD0001"):
         assert planted not in text
+    # Its price: as a number of its own, for an instant's digits may have the same four among them.
+    assert not re.search(r"(?<!\d)5860(?!\d)", text)
 
 
 def test_the_figures_do_not_grow_with_the_orders(metrics, monkeypatch):
