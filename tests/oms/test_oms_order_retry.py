@@ -23,10 +23,12 @@ from firstbell.errors import (
 from firstbell.model.instrument import Instrument
 from firstbell.model.order import Order
 from firstbell.model.order_request import OrderRequest
+from firstbell.model.order_status import OrderStatus
 from firstbell.model.price_band import PriceBand
 from firstbell.model.quote import Level, Quote
 from firstbell.model.refusals import RefusalKind
-from firstbell.model.terms import AttemptOutcome, Side
+from firstbell.model.terms import AttemptOutcome, OrderOutcome, Side
+from firstbell.oms.orders.response import OrderResponse
 from firstbell.oms.policies import order_retry
 from firstbell.oms.policies.fallback import FallbackConfig, Means, QuantityReduction, Splitting
 from firstbell.oms.policies.order_retry import OrderRetryHandler
@@ -263,6 +265,35 @@ def test_where_no_pause_is_asked_for_it_is_the_strategys(stepped_clock):
     )
     assert handler.execute_with_retry(order(), broker).is_success
     assert broker.at == [0, 0.25, 0.75]
+
+
+def response(status, outcome):
+    return OrderResponse("fb-1", status, outcome, "said the manager", venue_order_id="77")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (response(OrderStatus.ACCEPTED, OrderOutcome.ACCEPTED), AttemptOutcome.ACCEPTED),
+        (response(OrderStatus.REJECTED, OrderOutcome.REJECTED), AttemptOutcome.REJECTED),
+        (response(OrderStatus.DENIED, OrderOutcome.NOT_SENT), AttemptOutcome.REJECTED),
+        (response(OrderStatus.SUBMITTED, OrderOutcome.UNRESOLVED), AttemptOutcome.UNRESOLVED),
+    ],
+)
+def test_a_managers_place_is_called_once(stepped_clock, line, expected):
+    broker = Broker(stepped_clock, line, YES)
+    result = run(stepped_clock, broker)
+    assert (result.outcome.outcome, result.outcome.message) == (expected, "said the manager")
+    assert len(broker.sent) == 1
+    assert result.placed == (100 if expected is AttemptOutcome.ACCEPTED else 0)
+
+
+def test_what_says_nothing_of_the_order_leaves_it_unresolved(stepped_clock):
+    broker = Broker(stepped_clock, None, YES)
+    result = run(stepped_clock, broker)
+    assert result.outcome.outcome is AttemptOutcome.UNRESOLVED
+    assert "brought NoneType" in result.outcome.message
+    assert len(broker.sent) == 1
 
 
 def test_pauses_are_spread_by_the_chance_that_is_given(stepped_clock):

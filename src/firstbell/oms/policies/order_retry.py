@@ -19,6 +19,7 @@ from firstbell.model.identifiers import ClientOrderId
 from firstbell.model.order import Order
 from firstbell.model.refusals import RefusalKind
 from firstbell.model.terms import AttemptOutcome
+from firstbell.oms.orders.response import OrderResponse
 from firstbell.oms.policies.exposure import Exposure
 from firstbell.oms.policies.fallback import NO_MEANS, A, ManualIntervention, applied, propose
 from firstbell.oms.policies.retry import Backoff
@@ -96,7 +97,7 @@ class OrderRetryHandler:
     def execute_with_retry(
         self,
         order: A,
-        execute_function: Callable[[A], Outcome],
+        execute_function: Callable[[A], Outcome | OrderResponse],
         *,
         market: Callable[[], Market] | None = None,
         means: Callable[[], Means] | None = None,
@@ -106,7 +107,8 @@ class OrderRetryHandler:
         Args:
             order: The order, or the request for one.
             execute_function: Sends one order once, and says what the broker's answer means or raises `BrokerError`.
-                What is not certain (`NoAnswer`, `UNRESOLVED`) is never sent again, and nothing is sent after it.
+                What is not certain (`NoAnswer`, `UNRESOLVED`) is never sent again, and nothing is sent after it. An
+                order manager's `place` may be given too: it is called once, for it tries again by itself.
             market: Reads instrument and quote for fallbacks; without it there are none.
             means: Reads buying power and holding, likewise.
 
@@ -143,7 +145,7 @@ class OrderRetryHandler:
         person = fallback if isinstance(fallback, ManualIntervention) else None
         return RetryResult(tries[-1].outcome, tuple(tries), placed, tuple(waiting), person)
 
-    def _send(self, order: A, execute: Callable[[A], Outcome], tries: list[Try[A]]) -> Outcome:
+    def _send(self, order: A, execute: Callable[[A], Outcome | OrderResponse], tries: list[Try[A]]) -> Outcome:
         """One order, again while it is certainly not placed and the refusal is one that passes."""
         attempts = 0
         while True:
@@ -159,10 +161,10 @@ class OrderRetryHandler:
             self._clock.sleep(max(self._backoff.after(attempts), asked_for))
 
 
-def _outcome_of(order: A, execute: Callable[[A], Outcome]) -> Outcome:
+def _outcome_of(order: A, execute: Callable[[A], Outcome | OrderResponse]) -> Outcome:
     """What one call came to. What is not known for certain to be refused, or not to have left, is unresolved."""
     try:
-        return execute(order)
+        return _meant(execute(order))
     except NotSent as error:
         return Outcome(AttemptOutcome.NOT_SENT, message=str(error))
     except RateLimited as error:
@@ -174,6 +176,20 @@ def _outcome_of(order: A, execute: Callable[[A], Outcome]) -> Outcome:
         return Outcome(AttemptOutcome.REJECTED, error.code, str(error))
     except BrokerError as error:
         return Outcome(AttemptOutcome.UNRESOLVED, message=str(error))
+
+
+def _meant(answer: object) -> Outcome:
+    """What came of a call that raised nothing; what says nothing of it leaves it unresolved."""
+    if isinstance(answer, Outcome):
+        return answer
+    if not isinstance(answer, OrderResponse):
+        words = f"the function brought {type(answer).__name__}, no Outcome: nobody knows what became of the order"
+        return Outcome(AttemptOutcome.UNRESOLVED, message=words)
+    if answer.is_unresolved:
+        outcome = AttemptOutcome.UNRESOLVED
+    else:
+        outcome = AttemptOutcome.ACCEPTED if answer.is_success else AttemptOutcome.REJECTED
+    return Outcome(outcome, message=answer.message, venue_order_id=answer.venue_order_id)
 
 
 def _named(each: A, asked: A, number: int) -> A:
