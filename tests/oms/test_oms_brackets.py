@@ -421,6 +421,49 @@ def test_an_exit_that_was_let_go_and_ended_before_it_had_traded_is_told_of_once(
     assert desk.held() == left
 
 
+def test_a_stop_that_ended_before_it_had_traded_is_told_of_though_the_profit_goes_on(desk):
+    *_, stop = desk.manager.place_bracket(bracket())
+    desk.trade(4865, 3000)
+    prepare = desk.broker.prepare
+
+    def thinned(order):
+        desk.quote(4795, 4799, bid_quantity=D(1000))
+        return prepare(order)
+
+    desk.broker.prepare = thinned
+    # Before the profit has come to its broker the stop's price has.
+    desk.quote(4795, 4799, bid_quantity=D(100_000))
+    desk.trade(4797, 10)
+    desk.rounds(2)
+    partly = desk.manager.track(stop.order_id)
+    assert (partly.status, 0 < partly.filled_qty < 3000) == (S.CANCELED, True)
+    desk.rounds(5)
+    left = 3000 - partly.filled_qty
+    assert standing(desk)["take_profit"] == (S.ACCEPTED, left, 0)
+    assert desk.interventions == [(stop.order_id, f"it has ended, and {left} shares are held without a stop")]
+
+
+@pytest.mark.parametrize("by", ["firstbell", "its broker"])
+def test_only_of_a_stop_that_was_not_to_end_a_person_is_told(desk, by):
+    *_, stop = desk.manager.place_bracket(bracket(stop_limit=4798))
+    desk.trade(4865, 3000)
+    # Its price comes first, and is gone at once: it rests at the broker.
+    desk.trade(4797, 10)
+    desk.quote(4790, 4799, bid_quantity=D(100_000))
+    desk.rounds(2)
+    resting = desk.manager.track(stop.order_id)
+    assert (resting.status, resting.filled_qty) == (S.ACCEPTED, 0)
+    if by == "firstbell":
+        assert desk.manager.cancel(stop.order_id).is_success
+    else:
+        desk.broker.cancel(resting.venue_order_id)
+    desk.rounds(5)
+    assert standing(desk)["stop_loss"][0] is S.CANCELED
+    assert standing(desk)["take_profit"][0] is S.ACCEPTED
+    told = [(stop.order_id, "it has ended, and 3000 shares are held without a stop")]
+    assert desk.interventions == ([] if by == "firstbell" else told)
+
+
 # --- one cancels the other
 
 

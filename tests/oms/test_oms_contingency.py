@@ -512,6 +512,22 @@ def test_of_a_group_that_has_left_its_broker_with_something_left_it_is_told():
     assert steps(None, profit(status=S.DENIED), stop(status=S.DENIED)) == []
 
 
+def test_a_stop_that_has_left_its_broker_is_told_though_the_profit_lives_on():
+    gone = stop(status=S.CANCELED, held=False, now=40, filled=10, triggered=True, venue_order_id="8")
+    ended = (Unprotected, "stop", 30)
+    for lives in (profit(now=30), profit(status=S.ACCEPTED, held=False, now=30, venue_order_id="9")):
+        assert ended in steps(bought(40, S.FILLED), lives, gone)
+    rest = stop(status=S.CANCELED, held=False, filled=20, triggered=True, venue_order_id="8")
+    assert (Unprotected, "stop", 80) in steps(None, profit(), rest)
+    # The profit's price had come, and it takes the stop's place.
+    hit = profit(status=S.ACCEPTED, held=False, now=30, triggered=True, venue_order_id="9")
+    assert ended not in steps(bought(40, S.FILLED), hit, gone)
+    # Of what was refused, or never left, has been told; what did its work goes on.
+    assert steps(bought(40, S.FILLED), profit(now=40), stop(status=S.REJECTED, venue_order_id="8")) == [
+        (Release, "profit", 40)
+    ]
+
+
 def test_the_price_of_an_exit_at_the_broker_does_not_count_against_one_that_is_held_back():
     everywhere = replace(PROFIT_RESTS, is_hit=lambda _entry: True)
     held = entry("exit", OrderRole.EXIT, now=70)

@@ -84,10 +84,18 @@ class Extend:
 
 @dataclass(frozen=True, slots=True)
 class Unprotected:
-    """One has ended before it had traded in full, and nothing is left that protects so many shares."""
+    """One has ended before it had traded in full, and nothing is left that protects so many shares.
+
+    Attributes:
+        entry: It.
+        quantity: So many shares.
+        profit_lives: Whether an exit lives on that ends the position at a profit, and at no loss. Then there is nothing
+            to tell where the end of this one was asked for.
+    """
 
     entry: Entry
     quantity: Decimal
+    profit_lives: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +153,7 @@ def next_steps(parent: Entry | None, legs: Sequence[Entry], ways: Ways) -> tuple
         return _one_or_the_other(live, newest, ways) if live else ()
     left = _left_of_group(legs, newest)
     renewed = tuple(Renew(leg) for leg in newest if never_came(leg)) if left > 0 else ()
-    lost = _unprotected(newest, left) if left > 0 and not live and not renewed else ()
+    lost = _lost(newest, left) if left > 0 and not renewed else ()
     return (*renewed, *lost, *_exits(_Exits(None, live, left, ways)))
 
 
@@ -212,12 +220,13 @@ def _left_over(newest: Sequence[Entry], left: Decimal) -> list[ContingentStep]:
     for leg in newest:
         chains.setdefault(leg.intent.order.role, []).append(leg)
     further = [Extend(chain[-1], left) for chain in chains.values() if _has_done_its_work(chain[-1])]
-    is_protected = any(leg.state.status not in DONE for leg in newest)
-    if is_protected or any(step.entry.state.filled_qty for step in further):
+    if any(step.entry.state.filled_qty for step in further):
         return list(further)
+    if any(leg.state.status not in DONE for leg in newest):
+        return [*further, *_lost(newest, left)]
     begun = [chain[-1] for chain in chains.values() if chain[0].state.status is OrderStatus.FILLED]
     stops = [leg for leg in begun if leg.intent.order.order_type.waits]
-    return _unprotected((stops or begun)[-1:] or newest, left)
+    return list(_unprotected((stops or begun)[-1:] or newest, left))
 
 
 def _has_done_its_work(leg: Entry) -> bool:
@@ -227,7 +236,18 @@ def _has_done_its_work(leg: Entry) -> bool:
     return state.status is OrderStatus.FILLED or was_left
 
 
-def _unprotected(ended: Sequence[Entry], left: Decimal) -> list[ContingentStep]:
+def _lost(newest: Sequence[Entry], left: Decimal) -> list[ContingentStep]:
+    """What there is to tell where no exit lives, or of those of a position that had a stop its profit alone."""
+    live = [leg for leg in newest if leg.state.status not in DONE]
+    if not live:
+        return list(_unprotected(newest, left))
+    if any(leg.state.triggered or leg.intent.order.order_type.waits for leg in live):
+        return []
+    stops = [leg for leg in newest if leg.intent.order.order_type.waits and leg.state.leaves_qty > 0]
+    return [Unprotected(step.entry, left, profit_lives=True) for step in _unprotected(stops, left)]
+
+
+def _unprotected(ended: Sequence[Entry], left: Decimal) -> list[Unprotected]:
     """What there is to tell where exits that were at the broker have ended, and nothing goes on for them.
 
     Of one that was refused a person has been told; of one that never left there is nothing to tell.

@@ -18,7 +18,7 @@ from firstbell.oms.orders.requests import end_one_position
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from firstbell.journal.base import Entry
+    from firstbell.journal.base import Entry, Journal
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.oms.orders.trader import Trader
 
@@ -92,7 +92,11 @@ class LostStops:
             return
         if never_came(entry):
             why = f"its price had come, and it never came to its broker: {state.reason}"
-        elif state.leaves_qty > 0 and state.status not in NEVER_PLACED and not self._was_to_end(entry):
+        elif (
+            state.leaves_qty > 0
+            and state.status not in NEVER_PLACED
+            and not was_to_end(self._trader.context.journal, entry)
+        ):
             why = (
                 f"its price had come, and it is {state.status} with {grouped(state.leaves_qty)} that have not traded: "
                 "nothing goes on for them"
@@ -101,13 +105,18 @@ class LostStops:
             return
         self._trader.context.intervene(entry.intent.order.client_order_id, why)
 
-    def _was_to_end(self, entry: Entry) -> bool:
-        """Whether its cancel was asked for, and not refused."""
-        kinds = [report.kind for report in self._trader.context.journal.reports(entry.intent.order.client_order_id)]
-        return next((kind is ReportKind.PENDING_CANCEL for kind in reversed(kinds) if kind in _ON_CANCELS), False)
-
 
 def waited_alone(entry: Entry) -> bool:
     """Whether it waited for its price and belongs with no others."""
     terms = entry.intent.order.instructions
     return entry.intent.order.order_type.waits and terms.group is None and terms.parent_id is None
+
+
+def was_to_end(journal: Journal, entry: Entry) -> bool:
+    """Whether an order's cancel was asked for, and not refused.
+
+    Raises:
+        JournalError: It cannot be read.
+    """
+    kinds = [report.kind for report in journal.reports(entry.intent.order.client_order_id)]
+    return next((kind is ReportKind.PENDING_CANCEL for kind in reversed(kinds) if kind in _ON_CANCELS), False)

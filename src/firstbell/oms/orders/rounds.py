@@ -31,7 +31,7 @@ from firstbell.oms.orders.contingency import (
 )
 from firstbell.oms.orders.late_stops import LateStops
 from firstbell.oms.orders.leaving import Leaving, leaving
-from firstbell.oms.orders.lost_stops import LostStops, waited_alone
+from firstbell.oms.orders.lost_stops import LostStops, waited_alone, was_to_end
 from firstbell.oms.orders.triggers import followed, is_hit, is_stale
 from firstbell.oms.policies.pricing import Market
 from firstbell.risk.trading_state import TradingState
@@ -319,16 +319,18 @@ class Rounds:
         """Have a person told, once, that shares are held without an exit, or that exits have traded too many."""
         name, quantity = step.entry.intent.order.client_order_id, step.quantity
         if isinstance(step, Unprotected):
-            why = f"it has ended, and {quantity} shares are held without an exit"
+            why = f"it has ended, and {quantity} shares are held without {'a stop' if step.profit_lives else 'an exit'}"
         else:
             why = f"its exits have traded {quantity} shares more than it has bought"
             family = self._trader.blotter.family(step.entry.intent.plan_id)
             if not self._has_looked and all(leg.state.status in DONE for leg in family):
                 # It had ended like that before this process began, and was told then.
                 self._told.setdefault(name, quantity)
-        if self._told.get(name) != quantity:
+        if quantity > self._told.get(name, 0):
             self._told[name] = quantity
-            self._trader.context.intervene(name, why)
+            lives = isinstance(step, Unprotected) and step.profit_lives
+            if not (lives and was_to_end(self._trader.context.journal, step.entry)):
+                self._trader.context.intervene(name, why)
 
     # --- time
 
