@@ -452,6 +452,17 @@ def test_an_order_that_its_broker_refused_did_come_to_it(journal, blotter):
     assert blotter.families() == ()
 
 
+def test_an_order_that_was_given_up_after_refusals_that_pass_did_not_come_to_its_broker(journal, blotter):
+    claim(journal, "stop", side=Side.SELL, parent="entry")
+    blotter.load()
+    attempt = Attempt(1, AT, 0, AT, 900, 200, 1, "too soon", AttemptOutcome.REJECTED)
+    tell(journal, "stop", ReportKind.SUBMITTED)
+    tell(journal, "stop", ReportKind.REFUSED, attempt=attempt)
+    tell(journal, "stop", ReportKind.REJECTED)
+    assert never_came(blotter.known("stop"))
+    assert blotter.families() == ("entry",)
+
+
 def test_orders_of_a_group_belong_together_under_its_name(journal, blotter):
     claim(journal, "a", group="g", parent="entry")
     claim(journal, "b", group="g")

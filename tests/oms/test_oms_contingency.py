@@ -165,7 +165,7 @@ def test_exits_without_an_entry_end_one_position_between_them():
 
 
 def test_an_exit_that_never_came_to_its_broker_is_held_back_anew_while_there_is_something_to_protect():
-    lost = stop(status=S.REJECTED, held=False, filled=0)
+    lost = stop(status=S.REJECTED, held=False, filled=0, given_up=True)
     assert steps(bought(100, S.FILLED), lost) == [(Renew, "stop", None)]
     assert steps(bought(100, S.FILLED), profit(status=S.FILLED, held=False, filled=100), lost) == []
     assert steps(bought(0, S.CANCELED), lost) == []
@@ -178,7 +178,7 @@ def test_an_exit_that_its_broker_has_refused_is_not_tried_for_ever():
 
 
 def test_of_a_renewed_exit_its_last_round_counts():
-    lost = stop(status=S.REJECTED, held=False)
+    lost = stop(status=S.REJECTED, held=False, given_up=True)
     renewed = replace(
         lost, intent=replace(lost.intent, bell_ns=HELD_NS), state=replace(lost.state, status=S.INITIALIZED)
     )
@@ -234,7 +234,7 @@ def waits(name, **facts):
 
 def test_one_share_is_protected_like_many():
     assert steps(closing(1), profit(), stop()) == [(Adjust, "stop", 1), (Release, "profit", 1)]
-    lost = stop(status=S.REJECTED, held=False)
+    lost = stop(status=S.REJECTED, held=False, given_up=True)
     assert steps(closing(1), lost) == [(Renew, "stop", None)]
     assert steps(closing(2), profit(status=S.PARTIALLY_FILLED, now=2, filled=1, held=False), stop(now=2)) == [
         (Adjust, "stop", 1)
@@ -522,8 +522,10 @@ def test_a_stop_that_has_left_its_broker_is_told_though_the_profit_lives_on():
     # The profit's price had come, and it takes the stop's place.
     hit = profit(status=S.ACCEPTED, held=False, now=30, triggered=True, venue_order_id="9")
     assert ended not in steps(bought(40, S.FILLED), hit, gone)
-    # Of what was refused, or never left, has been told; what did its work goes on.
-    assert steps(bought(40, S.FILLED), profit(now=40), stop(status=S.REJECTED, venue_order_id="8")) == [
+    refused = stop(status=S.REJECTED, held=False, now=40, triggered=True)
+    assert (Unprotected, "stop", 40) in steps(bought(40, S.FILLED), profit(now=40), refused)
+    # What never left is no loss.
+    assert steps(bought(40, S.FILLED), profit(now=40), stop(status=S.DENIED, triggered=True)) == [
         (Release, "profit", 40)
     ]
 

@@ -613,17 +613,28 @@ def test_a_change_of_an_exits_quantity_that_is_refused_is_asked_for_again_after_
     assert newest(desk, "take_profit").state.quantity == 1000
 
 
-def test_a_triggered_exit_that_never_came_leaves_in_the_round_in_which_it_is_held_anew(desk):
+@pytest.mark.parametrize("refused_first", [False, True])
+def test_a_triggered_exit_that_never_came_leaves_in_the_round_in_which_it_is_held_anew(desk, refused_first):
     bracket(desk)
     desk.trade(4865, 3000)
     desk.rounds(2)
     send = desk.broker.send
-    desk.broker.send = failing(NoAnswer("silence"))
+    if refused_first:
+        desk.refuse(Reason.TOO_SOON, only=1)
+        soon = desk.broker.lost
+
+        def say(_send, prepared, *, timeout_s):
+            return soon(failing(NoAnswer("silence")), prepared, timeout_s=timeout_s)
+
+        desk.broker.lost = say
+    else:
+        desk.broker.send = failing(NoAnswer("silence"))
     fall(desk)
     desk.rounds(2)
-    desk.broker.send = send
+    desk.broker.send, desk.broker.lost = send, None
     lost = newest(desk, "stop_loss")
     assert lost.state.unresolved
+    assert [each.outcome.value for each in lost.state.attempts] == ["REJECTED"] * refused_first + ["UNRESOLVED"]
     for _ in range(60):
         desk.rounds()
         renewed = newest(desk, "stop_loss")

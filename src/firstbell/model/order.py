@@ -158,6 +158,8 @@ class OrderState:
         known_ids: The broker's names that were in its list right before it left, where it had been held back.
         worst: The worst price that it has had since it left, where changes have made that another one than `price`.
         handed_over: Whether the process that holds it back has left it to others.
+        given_up: Whether it has ended without a word of its broker's that is final: what refused it passes, it could
+            not be reached, or no list has ever shown it.
     """
 
     order: Order
@@ -180,6 +182,7 @@ class OrderState:
     known_ids: frozenset[VenueOrderId] | None = None
     worst: Decimal | None = None
     handed_over: bool = False
+    given_up: bool = False
 
     @property
     def price(self) -> Decimal:
@@ -275,6 +278,7 @@ class OrderState:
             known_ids=self.known_ids if report.known_ids is None else report.known_ids,
             worst=self.worst if report.price is None else _worst(self, report.price),
             handed_over=self.handed_over or report.kind is ReportKind.HANDED_OVER,
+            given_up=self.given_up or _gives_up(report),
         )
 
 
@@ -319,6 +323,14 @@ def _says_nothing(report: ExecutionReport) -> bool:
     if report.kind is ReportKind.EXPIRED:
         return report.venue_order_id is None and report.cum_qty is None
     return report.kind in _SAYS_NOTHING
+
+
+def _gives_up(report: ExecutionReport) -> bool:
+    """Whether a report ends an order that its broker has neither taken nor refused for good.
+
+    A refusal that is final comes with its attempt, or with the broker's name for what its list shows as refused.
+    """
+    return report.kind is ReportKind.REJECTED and report.attempt is None and report.venue_order_id is None
 
 
 def _filled(state: OrderState, report: ExecutionReport) -> tuple[Decimal, Decimal, Decimal, frozenset[str], Decimal]:

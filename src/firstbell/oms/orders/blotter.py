@@ -328,16 +328,16 @@ def goes_on(entry: Entry) -> bool:
 def never_came(entry: Entry) -> bool:
     """Whether an order was to be sent and certainly is not at its broker, though nobody has refused it.
 
-    It was lost on its way, its host could not be reached for so long that it was given up, or something here kept it
-    from leaving once it had been let go: a halt, a log-in that failed, a check.
+    It was lost on its way, its host could not be reached, or refused it only for the moment, for so long that it was
+    given up, or something here kept it from leaving once it had been let go: a halt, a log-in that failed, a check.
     """
     state = entry.state
     if state.venue_order_id is not None:
         return False
-    outcomes = {attempt.outcome for attempt in state.attempts}
     if state.status is OrderStatus.DENIED:
-        return state.submitted_at is not None and outcomes <= {AttemptOutcome.NOT_SENT}
-    return state.status is OrderStatus.REJECTED and AttemptOutcome.REJECTED not in outcomes
+        tried = {attempt.outcome for attempt in state.attempts}
+        return state.submitted_at is not None and tried <= {AttemptOutcome.NOT_SENT}
+    return state.status is OrderStatus.REJECTED and state.given_up
 
 
 def entries_by_plan(entries: Iterable[Entry]) -> dict[ClientOrderId, Entry]:

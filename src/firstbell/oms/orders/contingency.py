@@ -248,12 +248,12 @@ def _lost(newest: Sequence[Entry], left: Decimal) -> list[ContingentStep]:
 
 
 def _unprotected(ended: Sequence[Entry], left: Decimal) -> list[Unprotected]:
-    """What there is to tell where exits that were at the broker have ended, and nothing goes on for them.
+    """What there is to tell where exits that were at the broker, or were refused, have ended, and nothing goes on.
 
-    Of one that was refused a person has been told; of one that never left there is nothing to tell.
+    Of one that never left there is nothing to tell.
     """
     there = [leg for leg in ended if leg.state.triggered or leg.state.venue_order_id is not None]
-    return [Unprotected(leg, left) for leg in there[-1:] if leg.state.status not in NEVER_PLACED]
+    return [Unprotected(leg, left) for leg in there[-1:] if leg.state.status is not OrderStatus.DENIED]
 
 
 def _left_of_group(legs: Sequence[Entry], newest: Sequence[Entry]) -> Decimal:

@@ -320,6 +320,9 @@ class Rounds:
         name, quantity = step.entry.intent.order.client_order_id, step.quantity
         if isinstance(step, Unprotected):
             why = f"it has ended, and {quantity} shares are held without {'a stop' if step.profit_lives else 'an exit'}"
+            if step.entry.intent.plan_id in self._in_vain:
+                # It was refused here, and that was told.
+                self._told.setdefault(name, quantity)
         else:
             why = f"its exits have traded {quantity} shares more than it has bought"
             family = self._trader.blotter.family(step.entry.intent.plan_id)
