@@ -163,6 +163,7 @@ def test_what_else_may_happen_to_a_placed_order(journal, log, kind, event, facts
     assert (line["event"], line["venue_order_id"]) == (event, "77")
     if kind is K.REPLACED:
         assert (line["price"], line["quantity"]) == (5850, 100)
+        assert (line["new_price"], line["new_quantity"], "new_trigger_price" in line) == (5850, 100, False)
 
 
 def test_a_brackets_exit_counts_what_went_on_for_its_refused_entry(journal, log):
@@ -398,6 +399,14 @@ def test_what_the_broker_said_is_said_once(message, reason, said):
 )
 def test_people_are_told_the_exchanges_time(at, told):
     assert words({**BARE, "at": at}, ZoneInfo("Asia/Tehran")).split(" ENTRY")[0] == told
+
+
+def test_what_a_change_has_made_of_an_order_is_said_to_people():
+    line = {**BARE, "event": "modify", "order_type": "stop", "trigger_price": 4900}
+    assert words({**line, "new_price": 4832, "new_quantity": 784}).endswith(
+        f" stop from 4,900, now for 784 at 4,832, our id {PLAN}"
+    )
+    assert words({**line, "new_trigger_price": "4900.5"}).endswith(f", now from 4,900.5, our id {PLAN}")
 
 
 def test_a_market_order_has_no_price_for_people(journal, log):

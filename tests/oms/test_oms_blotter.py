@@ -49,16 +49,17 @@ def claim(
     return journal.claim(intent, "r", owner or this_process()).order
 
 
-def tell(journal, name, *kinds, **facts):
+def tell(journal, name, *kinds, at=AT, **facts):
     for kind in kinds:
         more = facts if kind is kinds[-1] else {}
-        journal.append([ExecutionReport(name, "r", kind, AT, **more)])
+        journal.append([ExecutionReport(name, "r", kind, at, **more)])
 
 
-def ended(journal, name, *, filled=None, kind=ReportKind.CANCELED, accepted=True, **terms):
-    order = claim(journal, name, **terms)
+def ended(journal, name, *, filled=None, kind=ReportKind.CANCELED, accepted=True, day=TODAY, on=None, **terms):
+    """An order that has ended, on its day or on another one."""
+    order = claim(journal, name, day=day, **terms)
     before = (ReportKind.SUBMITTED, ReportKind.ACCEPTED) if accepted else (ReportKind.SUBMITTED,)
-    tell(journal, order.client_order_id, *before, kind, cum_qty=filled)
+    tell(journal, order.client_order_id, *before, kind, at=AT - (TODAY - (on or day)), cum_qty=filled)
 
 
 def names(entries):
@@ -85,6 +86,18 @@ def test_what_ended_on_an_earlier_day_is_read_where_something_open_belongs_with_
     assert blotter.known("entry").state.status is OrderStatus.FILLED
     assert blotter.known("unrelated") is None
     # Yesterday's orders count for yesterday's limits.
+    assert blotter.used() == (0, 0)
+
+
+def test_what_has_ended_today_is_read_whatever_its_day_and_what_belongs_with_it(journal, blotter):
+    ended(journal, "entry", day=YESTERDAY, kind=ReportKind.FILLED, filled=D(100))
+    ended(journal, "stop", day=YESTERDAY, side=Side.SELL, parent="entry", filled=D(40), on=TODAY)
+    ended(journal, "alone", day=YESTERDAY, on=TODAY)
+    ended(journal, "unrelated", day=YESTERDAY)
+    blotter.load()
+    assert blotter.families() == ("entry",)
+    assert [name for name in ("entry", "alone", "unrelated") if blotter.known(name)] == ["entry", "alone"]
+    assert [each.intent.plan_id for each in blotter.done() if blotter.has_just_ended(each)] == ["stop", "alone"]
     assert blotter.used() == (0, 0)
 
 

@@ -302,9 +302,12 @@ def test_where_the_broker_changes_nothing_a_stop_whose_price_has_come_leaves_at_
     assert steps(closing(70), working, ways=rigid) == []
 
 
-def test_an_exit_that_was_let_go_comes_before_one_whose_price_comes_later():
+def test_a_stop_that_was_let_go_comes_before_a_profit_whose_price_comes_later_and_no_profit_before_a_stop():
     gone = profit(status=S.ACCEPTED, held=False, now=70, triggered=True)
-    assert steps(closing(70), gone, stop(now=70, triggered=True)) == []
+    assert steps(closing(70), gone, stop(now=70, triggered=True)) == [(Withdraw, "profit", None)]
+    assert steps(None, gone, stop(now=100, triggered=True))[-1:] == [(Withdraw, "profit", None)]
+    left = stop(status=S.ACCEPTED, held=False, now=70, triggered=True)
+    assert steps(closing(70), profit(now=70, triggered=True), left) == []
     first = entry("first", OrderRole.EXIT, status=S.ACCEPTED, held=False, now=70)
     assert steps(closing(70), gone, first) == [(Withdraw, "first", None)]
 

@@ -134,6 +134,12 @@ def test_half_a_book_has_no_spread(side):
     assert scene.said() == ["max_spread: not known, allowed at most 0.01"]
 
 
+def test_nor_has_one_whose_limits_are_no_numbers():
+    scene = Scene()
+    scene.see(asks=(Level(D("Infinity"), D(1)),))
+    assert "max_spread: not known, allowed at most 0.01" in scene.said()
+
+
 def test_without_any_price_to_compare_with_prices_deny():
     scene = Scene()
     scene.see(last_price=None)

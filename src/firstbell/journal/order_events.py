@@ -104,6 +104,9 @@ def line_of(
         "pnl": _or_none(pnl),
         "reason": report.reason,
     }
+    for name in ("price", "quantity", "trigger_price"):
+        if (now := getattr(report, name)) is not None:
+            line[f"new_{name}"] = plain(now)
     if report.attempt is not None:
         line["attempt"] = report.attempt.number
         line["code"] = report.attempt.code

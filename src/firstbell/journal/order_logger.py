@@ -128,6 +128,8 @@ class OrderLogger:
             "pnl": _plain("pnl", facts.get("pnl")),
             "reason": facts.get("reason"),
         }
+        if event is OrderEvent.MODIFY:
+            line |= {f"new_{name}": line[name] for name in ("price", "quantity") if line[name] is not None}
         self._log.write(line)
 
 

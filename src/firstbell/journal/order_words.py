@@ -44,7 +44,7 @@ def _price(line: Mapping[str, Any]) -> str:
 
 
 def _more(line: Mapping[str, Any]) -> list[str]:
-    more = []
+    more = [_changes(line)]
     if line.get("venue_order_id"):
         more.append(f"id {line['venue_order_id']}")
     if line.get("client_order_id"):
@@ -61,6 +61,13 @@ def _more(line: Mapping[str, Any]) -> list[str]:
     message, reason = (str(line[name]) if line.get(name) is not None else "" for name in ("message", "reason"))
     # A reason is often the broker's message, or has it in it.
     return [*more, *([reason] if message in reason else [message] if reason in message else [message, reason])]
+
+
+def _changes(line: Mapping[str, Any]) -> str:
+    """What a change has made of its terms."""
+    said = (("for", "new_quantity"), ("at", "new_price"), ("from", "new_trigger_price"))
+    now = [f"{how} {_number(line[name])}" for how, name in said if line.get(name) is not None]
+    return " ".join(("now", *now)) if now else ""
 
 
 def _time(text: str, tz: tzinfo | None) -> str:

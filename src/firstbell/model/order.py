@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.instructions import PLAIN, Instructions
-from firstbell.model.order_status import PLACED, IllegalMove, OrderStatus, ReportKind, next_status
+from firstbell.model.order_status import DONE, PLACED, IllegalMove, OrderStatus, ReportKind, next_status
 from firstbell.model.terms import AttemptOutcome, OrderOutcome, OrderRole, OrderType, Side, TimeInForce, role_of
 
 if TYPE_CHECKING:
@@ -160,6 +160,7 @@ class OrderState:
         handed_over: Whether the process that holds it back has left it to others.
         given_up: Whether it has ended without a word of its broker's that is final: what refused it passes, it could
             not be reached, or no list has ever shown it.
+        ended_at: When the first word of its end was written down.
     """
 
     order: Order
@@ -183,6 +184,7 @@ class OrderState:
     worst: Decimal | None = None
     handed_over: bool = False
     given_up: bool = False
+    ended_at: datetime | None = None
 
     @property
     def price(self) -> Decimal:
@@ -251,14 +253,11 @@ class OrderState:
         changed = self.changed.by(report)
         changing = report.kind is ReportKind.PENDING_REPLACE or (self.changing and report.kind not in _CHANGE_ENDS)
         filled_qty, filled_value, priced_qty, trade_ids, fees = _filled(self, report)
+        quantity = self.order.quantity if changed.quantity is None else changed.quantity
+        status = _settled(next_status(self.status, report.kind), filled_qty, quantity, changing=changing)
         return OrderState(
             order=self.order,
-            status=_settled(
-                next_status(self.status, report.kind),
-                filled_qty,
-                self.order.quantity if changed.quantity is None else changed.quantity,
-                changing=changing,
-            ),
+            status=status,
             venue_order_id=report.venue_order_id or self.venue_order_id,
             filled_qty=filled_qty,
             filled_value=filled_value,
@@ -279,6 +278,7 @@ class OrderState:
             worst=self.worst if report.price is None else _worst(self, report.price),
             handed_over=self.handed_over or report.kind is ReportKind.HANDED_OVER,
             given_up=self.given_up or _gives_up(report),
+            ended_at=self.ended_at or (report.at if status in DONE else None),
         )
 
 

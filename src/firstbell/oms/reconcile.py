@@ -17,6 +17,7 @@ from firstbell.oms.listed_days import days_listed, days_to_read, exchange_day, l
 from firstbell.oms.lists import MIN_ABSENCE_NS, has_grown, is_of
 from firstbell.oms.orders.day_over import DayOver
 from firstbell.oms.orders.late_trades import may_have_traded, why_to_look
+from firstbell.oms.orders.lost_exits import what_its_end_leaves
 from firstbell.oms.orders.row_reports import of_what_was_asked
 from firstbell.oms.orders.terms_at_broker import has_limit_there
 
@@ -48,8 +49,8 @@ class Reconciliation:
         unresolved: Those of them that nobody can tell of yet.
         pending: Those of which it is not known yet what became of a change, or of a cancel.
         unreachable: Login → why its list could not be asked.
-        to_look_at: The orders at which a person has to look, and why: trades were told after they had ended, or their
-            day is over and no list shows them.
+        to_look_at: The orders at which a person has to look, and why: trades were told after they had ended, their day
+            is over and no list shows them, or they have ended and leave shares that nothing looks after.
     """
 
     looked: tuple[ClientOrderId, ...] = ()
@@ -134,6 +135,7 @@ class Reconciler:
                 result.unreachable[login] = str(error)
                 _log.warning("%s: %s", entries[0].intent.order.account, error)
             looked += names
+            self._tell_of_ends(login, names)
         if self._late:
             self._count_late(only, result)
             looked += self._told
@@ -143,6 +145,15 @@ class Reconciler:
         stand = (self._journal.entry(name) for name in looked)
         result.pending = tuple(entry for entry in stand if entry is not None and entry.state.status in ASKED)
         return result
+
+    def _tell_of_ends(self, login: str, names: Sequence[ClientOrderId]) -> None:
+        """Remember why a person has to look at what has ended: whoever looks after these orders may not be there."""
+        now = [entry for name in names if (entry := self._journal.entry(name)) is not None]
+        ended = [entry for entry in now if entry.state.status in DONE]
+        siblings = self._journal.entries(login=login) if ended else ()
+        for entry in ended:
+            if (told := what_its_end_leaves(entry, siblings, self._journal)) is not None:
+                self._to_look_at.setdefault(*told)
 
     def _compare(self, broker: Broker, entries: Sequence[Entry], rows: Sequence[VenueOrder]) -> None:
         """Write down the terms that orders have by now, and which changes and cancels have not been made."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.journal.base import HELD_NS
 from firstbell.model.identifiers import ClientOrderId
+from firstbell.model.instant import TEHRAN
 from firstbell.model.order_status import DONE, IN_HAND, NEVER_PLACED, PLACED, IllegalMove, OrderStatus
 from firstbell.model.terms import AttemptOutcome, OrderRole
 from firstbell.oms.inquiry import needs_asking
@@ -85,12 +86,14 @@ class Blotter:
     def load(self) -> None:
         """Read the login's orders anew: those of the day, the open ones of whatever day, and what belongs with these.
 
+        What has ended today is of the day too: how it ended may be news to whoever looks after it.
+
         Raises:
             JournalError: They cannot be read.
         """
         entries = self._journal.entries(login=self._login)
-        open_ = [entry for entry in entries if entry.state.status not in DONE]
-        belongs = {name for entry in open_ for name in (family_of(entry), entry.intent.plan_id)} - {None}
+        told_of = [entry for entry in entries if entry.state.status not in DONE or self.has_just_ended(entry)]
+        belongs = {name for entry in told_of for name in (family_of(entry), entry.intent.plan_id)} - {None}
         with self._lock:
             for entry in entries:
                 # In the order in which they were claimed: of one plan the last is the one that counts.
@@ -98,12 +101,16 @@ class Blotter:
                     entry.intent.order.day == self._day
                     # What was held back may have been claimed long before the day on which it left.
                     or (entry.intent.bell_ns == HELD_NS and self._day in days_listed(entry))
-                    or entry.state.status not in DONE
                     or family_of(entry) in belongs
                     or entry.intent.plan_id in belongs
                 ):
                     self._put(entry)
             self._forget()
+
+    def has_just_ended(self, entry: Entry) -> bool:
+        """Whether an order ended today."""
+        ended_at = entry.state.ended_at
+        return ended_at is not None and ended_at.astimezone(TEHRAN).date() == self._day
 
     def put(self, entry: Entry) -> None:
         """Take in an order as it stands: one just claimed, or read from the journal."""

@@ -97,6 +97,13 @@ class Unprotected:
     quantity: Decimal
     profit_lives: bool = False
 
+    @property
+    def why(self) -> str:
+        """Why a person has to look, in words."""
+        return (
+            f"it has ended, and {self.quantity} shares are held without {'a stop' if self.profit_lives else 'an exit'}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Oversold:
@@ -319,14 +326,13 @@ def _in_one(leg: Entry, wanted: Decimal, exits: _Exits) -> Decimal:
 def _chosen(exits: _Exits) -> Entry | None:
     """The exit that is to be at the broker: one whose price has come, a stop before others; else the one that rests.
 
-    One that has been let go already stays the one: its price had come.
+    One that has been let go already comes before the others of its kind: its price had come.
     """
-    held = [leg for leg in exits.live if leg.is_held_back]
     let_go = [leg for leg in exits.live if not leg.is_held_back and leg.state.triggered]
-    hit = [leg for leg in held if exits.ways.is_hit(leg)]
-    stops = [leg for leg in hit if leg.intent.order.order_type.waits]
+    hit = [leg for leg in exits.live if leg.is_held_back and exits.ways.is_hit(leg)]
+    stops = [leg for leg in (*let_go, *hit) if leg.intent.order.order_type.waits]
     resting = [leg for leg in exits.live if exits.ways.rests(leg)]
-    return next(iter([*let_go, *stops, *hit, *resting]), None)
+    return next(iter([*stops, *let_go, *hit, *resting]), None)
 
 
 def _is_free(leg: Entry) -> bool:

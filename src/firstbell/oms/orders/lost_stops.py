@@ -10,19 +10,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.instant import instant
-from firstbell.model.money import grouped
-from firstbell.model.order_status import DONE, NEVER_PLACED, ReportKind
+from firstbell.model.order_status import DONE
 from firstbell.oms.orders.blotter import never_came
-from firstbell.oms.orders.requests import end_one_position
+from firstbell.oms.orders.lost_exits import is_looked_after_alone, waited_alone, why_lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from firstbell.journal.base import Entry, Journal
+    from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.oms.orders.trader import Trader
 
-_ON_CANCELS: Final = frozenset({ReportKind.PENDING_CANCEL, ReportKind.CANCEL_REJECTED})
 _RECENT: Final = timedelta(minutes=5)
 """What another process had let go longer ago than this is not let go once more."""
 
@@ -39,6 +37,7 @@ class LostStops:
         self._trader = trader
         self._renew = renew
         self._let_go: dict[ClientOrderId, bool] = {}
+        self._has_looked = False
 
     def let_go(self, entry: Entry) -> None:
         """One leaves now, by this process; of an exit that belongs with others nothing is remembered."""
@@ -49,6 +48,19 @@ class LostStops:
         """It has not left after all: another process was quicker."""
         self._let_go.pop(entry.intent.plan_id, None)
 
+    def remember(self) -> None:
+        """Remember what has been let go; to be called before the lists are looked at, for they may tell of its end.
+
+        What has ended today before this process began is remembered once: whoever saw its end may have died of it, or
+        may have been asked about something else.
+        """
+        blotter = self._trader.blotter
+        ended = () if self._has_looked else filter(blotter.has_just_ended, blotter.done())
+        self._has_looked = True
+        for each in (*ended, *blotter.unresolved(), *blotter.working()):
+            if (each.state.triggered or each.state.unresolved) and self._is_looked_after(each):
+                self._let_go.setdefault(each.intent.plan_id, False)
+
     def look(self) -> None:
         """Hold back anew what was let go and certainly never came to its broker.
 
@@ -58,10 +70,8 @@ class LostStops:
         Raises:
             JournalError: It could not be written down.
         """
+        self.remember()
         blotter = self._trader.blotter
-        for each in (*blotter.unresolved(), *blotter.working()):
-            if (each.state.triggered or each.state.unresolved) and self._is_looked_after(each):
-                self._let_go.setdefault(each.intent.plan_id, False)
         for plan_id, here in tuple(self._let_go.items()):
             entry = blotter.plan(plan_id)
             lost = entry is not None and never_came(entry) and waited_alone(entry)
@@ -75,48 +85,13 @@ class LostStops:
                     self._tell(entry)
 
     def _is_looked_after(self, entry: Entry) -> bool:
-        """Whether it waited for its price, and nobody else tells of it: alone, or among entries of which one trades."""
         group = entry.intent.order.instructions.group
-        if waited_alone(entry) or group is None or not entry.intent.order.order_type.waits:
-            return waited_alone(entry)
-        return not end_one_position([each.intent.order for each in self._trader.blotter.family(group)])
+        return is_looked_after_alone(entry, () if group is None else self._trader.blotter.family(group))
 
     def _is_recent(self, entry: Entry) -> bool:
         left_at = entry.state.submitted_at
         return left_at is not None and instant(self._trader.context.clock.wall_ns()) - left_at < _RECENT
 
     def _tell(self, entry: Entry) -> None:
-        state = entry.state
-        if state.unresolved or (never_came(entry) and not waited_alone(entry)):
-            # It was given up with its day, and told of then; or it is held back anew with those that it belongs with.
-            return
-        if never_came(entry):
-            why = f"its price had come, and it never came to its broker: {state.reason}"
-        elif (
-            state.leaves_qty > 0
-            and state.status not in NEVER_PLACED
-            and not was_to_end(self._trader.context.journal, entry)
-        ):
-            why = (
-                f"its price had come, and it is {state.status} with {grouped(state.leaves_qty)} that have not traded: "
-                "nothing goes on for them"
-            )
-        else:
-            return
-        self._trader.context.intervene(entry.intent.order.client_order_id, why)
-
-
-def waited_alone(entry: Entry) -> bool:
-    """Whether it waited for its price and belongs with no others."""
-    terms = entry.intent.order.instructions
-    return entry.intent.order.order_type.waits and terms.group is None and terms.parent_id is None
-
-
-def was_to_end(journal: Journal, entry: Entry) -> bool:
-    """Whether an order's cancel was asked for, and not refused.
-
-    Raises:
-        JournalError: It cannot be read.
-    """
-    kinds = [report.kind for report in journal.reports(entry.intent.order.client_order_id)]
-    return next((kind is ReportKind.PENDING_CANCEL for kind in reversed(kinds) if kind in _ON_CANCELS), False)
+        if (why := why_lost(entry, self._trader.context.journal)) is not None:
+            self._trader.context.intervene(entry.intent.order.client_order_id, why)

@@ -31,7 +31,8 @@ from firstbell.oms.orders.contingency import (
 )
 from firstbell.oms.orders.late_stops import LateStops
 from firstbell.oms.orders.leaving import Leaving, leaving
-from firstbell.oms.orders.lost_stops import LostStops, waited_alone, was_to_end
+from firstbell.oms.orders.lost_exits import is_news, waited_alone
+from firstbell.oms.orders.lost_stops import LostStops
 from firstbell.oms.orders.triggers import followed, is_hit, is_stale
 from firstbell.oms.policies.pricing import Market
 from firstbell.risk.trading_state import TradingState
@@ -88,6 +89,7 @@ class Rounds:
             trader.hear()
             trader.claiming.catch_up()
             trader.market.look_again()
+            self._lost_stops.remember()
             if trader.health.may_ask(urgent=bool(trader.blotter.unresolved())):
                 trader.watch.look()
             trader.holding.take_over()
@@ -319,7 +321,7 @@ class Rounds:
         """Have a person told, once, that shares are held without an exit, or that exits have traded too many."""
         name, quantity = step.entry.intent.order.client_order_id, step.quantity
         if isinstance(step, Unprotected):
-            why = f"it has ended, and {quantity} shares are held without {'a stop' if step.profit_lives else 'an exit'}"
+            why = step.why
             if step.entry.intent.plan_id in self._in_vain:
                 # It was refused here, and that was told.
                 self._told.setdefault(name, quantity)
@@ -331,8 +333,7 @@ class Rounds:
                 self._told.setdefault(name, quantity)
         if quantity > self._told.get(name, 0):
             self._told[name] = quantity
-            lives = isinstance(step, Unprotected) and step.profit_lives
-            if not (lives and was_to_end(self._trader.context.journal, step.entry)):
+            if isinstance(step, Oversold) or is_news(step, self._trader.context.journal):
                 self._trader.context.intervene(name, why)
 
     # --- time

@@ -27,7 +27,7 @@ def spread_narrow(request: OrderRequest, known: Known) -> Verdict | None:
     if most is None or known.phase in ONLY_GATHERS:
         return None
     bid, ask = (None, None) if quote is None else (quote.bid, quote.ask)
-    if bid is None or ask is None:
+    if bid is None or ask is None or not (bid.is_finite() and ask.is_finite()):
         return Verdict(ErrorCode.PRICE_ERROR, "max_spread", NOT_KNOWN, f"at most {shown(most)}")
     spread, middle = ask - bid, (ask + bid) / 2
     if spread >= 0 and spread <= most * middle:

@@ -1,0 +1,132 @@
+"""Exits that end and leave shares behind: a person is told, whoever sees the end, and on whatever day."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from oms_desk import ISIN, Desk, request
+
+from firstbell.market.always_open import always_open
+from firstbell.model.order_status import OrderStatus, ReportKind
+from firstbell.oms.orders.requests import BracketRequest, OcoRequest
+from firstbell.oms.policies.fallback import FallbackConfig
+from firstbell.oms.reconcile import Reconciler
+
+D = Decimal
+S = OrderStatus
+CALENDAR = always_open(market="XTEH")
+NEAR = FallbackConfig(max_price_adjustment=D("0.002"))
+"""Stops leave as limits close to the market, and may rest there."""
+WITHOUT_EXIT = "it has ended, and 10 shares are held without an exit"
+WITH_A_REST = "its price had come, and it is CANCELED with 10 that have not traded: nothing goes on for them"
+
+
+@pytest.fixture
+def desk(tmp_path, stepped_clock):
+    made = Desk(tmp_path, stepped_clock, fallback=NEAR)
+    made.quote(4960, 4965)
+    made.trade(4965, 10)
+    yield made
+    made.close()
+
+
+def resting_stop(desk, *, alone):
+    """Ten that were bought, and what protects them: a stop that was let go and rests at the broker; its name."""
+    entry = request(price=4965, quantity=10)
+    if alone:
+        desk.manager.place(entry)
+        stop = request(side="sell", order_type="stop", price=None, trigger_price=4940, quantity=10, role="stop_loss")
+        name = desk.manager.place(stop).order_id
+    else:
+        name = desk.manager.place_bracket(BracketRequest(entry=entry, stop_loss=4940))[-1].order_id
+    desk.rounds(2)
+    # The market falls, and is gone before the stop has come.
+    desk.trade(4939, 10)
+    desk.quote(4900, 4905, bid_quantity=D(1))
+    desk.rounds(2)
+    assert (desk.journal.entry(name).state.status, desk.held()) == (S.ACCEPTED, 10)
+    return name
+
+
+def ended_by_the_exchange(desk, name):
+    desk.broker.cancel(desk.journal.entry(name).state.venue_order_id)
+
+
+def reconciled(desk, name):
+    login = desk.journal.entry(name).intent.login
+    return Reconciler({login: desk.broker}, desk.journal, desk.clock, "me", calendar=CALENDAR).look().to_look_at
+
+
+@pytest.mark.parametrize("days", [0, 1])
+@pytest.mark.parametrize(("alone", "why"), [(True, WITH_A_REST), (False, WITHOUT_EXIT)])
+def test_who_begins_after_it_has_ended_tells_of_it(desk, alone, why, days):
+    name = resting_stop(desk, alone=alone)
+    ended_by_the_exchange(desk, name)
+    desk.reopened(fallback=NEAR)
+    desk.interventions.clear()
+    desk.clock.sleep(days * 24 * 3600)
+    desk.rounds(3)
+    assert desk.interventions == [(name, why)]
+
+
+@pytest.mark.parametrize("days", [0, 1])
+@pytest.mark.parametrize(("alone", "why"), [(True, WITH_A_REST), (False, WITHOUT_EXIT)])
+def test_reconciling_says_it_and_so_does_who_begins_later_on_that_day(desk, alone, why, days):
+    name = resting_stop(desk, alone=alone)
+    if days:
+        # The exchange ends it with its day.
+        desk.clock.sleep(days * 24 * 3600)
+    else:
+        ended_by_the_exchange(desk, name)
+    assert reconciled(desk, name) == {name: why}
+    desk.reopened(fallback=NEAR)
+    desk.interventions.clear()
+    desk.rounds(3)
+    assert desk.interventions == [(name, why)]
+    # On the day after it is news no more.
+    desk.clock.sleep(24 * 3600)
+    desk.reopened(fallback=NEAR)
+    desk.interventions.clear()
+    desk.rounds(3)
+    assert desk.interventions == []
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_reconciling_says_nothing_where_it_has_traded_or_works_on(desk, alone):
+    name = resting_stop(desk, alone=alone)
+    assert reconciled(desk, name) == {}
+    desk.quote(4940, 4945, bid_quantity=D(100_000))
+    assert reconciled(desk, name) == {}
+    assert desk.journal.entry(name).state.status is S.FILLED
+
+
+def test_of_one_whose_end_was_asked_for_nobody_is_told(desk):
+    name = resting_stop(desk, alone=True)
+    assert desk.manager.cancel(name).is_success
+    desk.rounds(3)
+    desk.reopened(fallback=NEAR)
+    desk.rounds(3)
+    assert desk.interventions == []
+    assert [each.kind for each in desk.journal.reports(name)][-1] is ReportKind.CANCELED
+
+
+def test_a_profit_that_was_let_go_gives_way_to_the_stop_whose_price_comes(desk):
+    desk.manager.place(request(price=4965, quantity=10))
+    desk.rounds()
+    # Its price is there at once: it leaves, and rests at the broker with a part of it traded.
+    profit = request(side="sell", price=4980, quantity=10, role="take_profit")
+    stop = request(side="sell", order_type="stop", price=None, trigger_price=4940, quantity=10, role="stop_loss")
+    desk.quote(4980, 4985, bid_quantity=D(4))
+    desk.trade(4985, 1)
+    profit, stop = desk.manager.place_oco(OcoRequest(orders=(profit, stop)))
+    desk.rounds()
+    first = desk.manager.track(profit.order_id)
+    assert (first.status, first.filled_qty) == (S.PARTIALLY_FILLED, 4)
+    assert desk.manager.entry(profit.order_id).state.triggered
+    desk.quote(4930, 4935, bid_quantity=D(100_000))
+    desk.trade(4935, 10)
+    desk.rounds(4)
+    assert desk.manager.track(profit.order_id).status is S.CANCELED
+    assert [(each.quantity, each.instrument) for each in desk.broker.positions() if each.instrument == ISIN] == []
+    assert desk.interventions == []
