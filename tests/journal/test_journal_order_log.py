@@ -404,9 +404,9 @@ def test_people_are_told_the_exchanges_time(at, told):
 def test_what_a_change_has_made_of_an_order_is_said_to_people():
     line = {**BARE, "event": "modify", "order_type": "stop", "trigger_price": 4900}
     assert words({**line, "new_price": 4832, "new_quantity": 784}).endswith(
-        f" stop from 4,900, now for 784 at 4,832, our id {PLAN}"
+        f" stop from 4,900, now for 784 at 4,832, id 77, our id {PLAN}"
     )
-    assert words({**line, "new_trigger_price": "4900.5"}).endswith(f", now from 4,900.5, our id {PLAN}")
+    assert words({**line, "new_trigger_price": "4900.5"}).endswith(f", now from 4,900.5, id 77, our id {PLAN}")
 
 
 def test_a_market_order_has_no_price_for_people(journal, log):
