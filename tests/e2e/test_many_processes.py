@@ -240,7 +240,7 @@ def test_a_dead_machines_orders_are_handed_over_or_asked_for(open_venue, nodes, 
     after = made.worker("dies-after", host=elsewhere)
     with contextlib.closing(open_journal(postgres_url, tmp_path / "unused", SystemClock())) as journal:
         # Sooner than in the results, which are written when there is time: who comes late is not handed over.
-        until(lambda: len(journal.entries()) == 6, master)
+        until(lambda: len(journal.entries()) == 6, master, seconds=venue.rings - time.monotonic())
     os.killpg(before.pid, signal.SIGKILL)
     until(lambda: len(venue.submissions()) == 6, master, seconds=90, pause_s=0.3)
     os.killpg(after.pid, signal.SIGKILL)
