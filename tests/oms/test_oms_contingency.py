@@ -522,9 +522,6 @@ def test_a_stop_that_has_left_its_broker_is_told_though_the_profit_lives_on():
         assert ended in steps(bought(40, S.FILLED), lives, gone)
     rest = stop(status=S.CANCELED, held=False, filled=20, triggered=True, venue_order_id="8")
     assert (Unprotected, "stop", 80) in steps(None, profit(), rest)
-    # The profit's price had come, and it takes the stop's place.
-    hit = profit(status=S.ACCEPTED, held=False, now=30, triggered=True, venue_order_id="9")
-    assert ended not in steps(bought(40, S.FILLED), hit, gone)
     refused = stop(status=S.REJECTED, held=False, now=40, triggered=True)
     assert (Unprotected, "stop", 40) in steps(bought(40, S.FILLED), profit(now=40), refused)
     # What never left is no loss.

@@ -100,9 +100,8 @@ class Unprotected:
     @property
     def why(self) -> str:
         """Why a person has to look, in words."""
-        return (
-            f"it has ended, and {self.quantity} shares are held without {'a stop' if self.profit_lives else 'an exit'}"
-        )
+        missing = "a stop" if self.profit_lives else "an exit"
+        return f"it has ended, and {self.quantity} shares are held without {missing}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +247,7 @@ def _lost(newest: Sequence[Entry], left: Decimal) -> list[ContingentStep]:
     live = [leg for leg in newest if leg.state.status not in DONE]
     if not live:
         return list(_unprotected(newest, left))
-    if any(leg.state.triggered or leg.intent.order.order_type.waits for leg in live):
+    if any(leg.intent.order.order_type.waits for leg in live):
         return []
     stops = [leg for leg in newest if leg.intent.order.order_type.waits and leg.state.leaves_qty > 0]
     return [Unprotected(step.entry, left, profit_lives=True) for step in _unprotected(stops, left)]
