@@ -111,6 +111,26 @@ def test_of_one_whose_end_was_asked_for_nobody_is_told(desk):
     assert [each.kind for each in desk.journal.reports(name)][-1] is ReportKind.CANCELED
 
 
+@pytest.mark.parametrize("asked", [("take_profit", "stop_loss"), ("stop_loss",)])
+def test_where_all_ends_were_asked_for_nobody_is_told_and_where_one_was_not_he_is(desk, asked):
+    entry = request(price=4965, quantity=10)
+    _, profit, stop = desk.manager.place_bracket(BracketRequest(entry=entry, take_profit=5000, stop_loss=4940))
+    desk.rounds(2)
+    for each in (profit, stop):
+        if desk.manager.entry(each.order_id).intent.order.role.value in asked:
+            assert desk.manager.cancel(each.order_id).is_success
+    desk.rounds(2)
+    if "take_profit" not in asked:
+        ended_by_the_exchange(desk, profit.order_id)
+    told = [] if "take_profit" in asked else [(profit.order_id, WITHOUT_EXIT)]
+    desk.rounds(3)
+    assert desk.interventions == told
+    desk.reopened(fallback=NEAR)
+    desk.interventions.clear()
+    desk.rounds(3)
+    assert desk.interventions == told
+
+
 def test_a_profit_that_was_let_go_gives_way_to_the_stop_whose_price_comes(desk):
     desk.manager.place(request(price=4965, quantity=10))
     desk.rounds()

@@ -15,7 +15,7 @@ it traded until then counted: so both can never trade for the same shares.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -84,18 +84,24 @@ class Extend:
 
 @dataclass(frozen=True, slots=True)
 class Unprotected:
-    """One has ended before it had traded in full, and nothing is left that protects so many shares.
+    """Exits have ended before they had traded in full, and nothing is left that protects so many shares.
+
+    There is nothing to tell where all of these ends were asked for.
 
     Attributes:
-        entry: It.
+        ended: They, the newest last.
         quantity: So many shares.
-        profit_lives: Whether an exit lives on that ends the position at a profit, and at no loss. Then there is nothing
-            to tell where the end of this one was asked for.
+        profit_lives: Whether an exit lives on that ends the position at a profit, and at no loss.
     """
 
-    entry: Entry
+    ended: tuple[Entry, ...]
     quantity: Decimal
     profit_lives: bool = False
+
+    @property
+    def entry(self) -> Entry:
+        """The newest of them."""
+        return self.ended[-1]
 
     @property
     def why(self) -> str:
@@ -250,7 +256,7 @@ def _lost(newest: Sequence[Entry], left: Decimal) -> list[ContingentStep]:
     if any(leg.intent.order.order_type.waits for leg in live):
         return []
     stops = [leg for leg in newest if leg.intent.order.order_type.waits and leg.state.leaves_qty > 0]
-    return [Unprotected(step.entry, left, profit_lives=True) for step in _unprotected(stops, left)]
+    return [replace(step, profit_lives=True) for step in _unprotected(stops, left)]
 
 
 def _unprotected(ended: Sequence[Entry], left: Decimal) -> list[Unprotected]:
@@ -258,8 +264,12 @@ def _unprotected(ended: Sequence[Entry], left: Decimal) -> list[Unprotected]:
 
     Of one that never left there is nothing to tell.
     """
-    there = [leg for leg in ended if leg.state.triggered or leg.state.venue_order_id is not None]
-    return [Unprotected(leg, left) for leg in there[-1:] if leg.state.status is not OrderStatus.DENIED]
+    there = tuple(
+        leg
+        for leg in ended
+        if (leg.state.triggered or leg.state.venue_order_id is not None) and leg.state.status is not OrderStatus.DENIED
+    )
+    return [Unprotected(there, left)] if there else []
 
 
 def _left_of_group(legs: Sequence[Entry], newest: Sequence[Entry]) -> Decimal:

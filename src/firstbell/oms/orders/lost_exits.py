@@ -76,18 +76,18 @@ def what_its_end_leaves(entry: Entry, siblings: Sequence[Entry], journal: Journa
     if terms.parent_id is not None and parent is None:
         return None
     for step in next_steps(parent, legs, _AS_THEY_STAND):
-        if isinstance(step, Unprotected) and is_news(step, journal):
-            return step.entry.intent.order.client_order_id, step.why
+        if isinstance(step, Unprotected) and (lost := unasked(step, journal)) is not None:
+            return lost.intent.order.client_order_id, step.why
     return None
 
 
-def is_news(step: Unprotected, journal: Journal) -> bool:
-    """Whether there is something to tell: not where only a stop has ended, and somebody had asked for that.
+def unasked(step: Unprotected, journal: Journal) -> Entry | None:
+    """The newest of exits that have ended whose end nobody had asked for; None where there is none, and all is well.
 
     Raises:
-        JournalError: It cannot be read.
+        JournalError: It cannot be read what was asked for.
     """
-    return not (step.profit_lives and was_to_end(step.entry, journal))
+    return next((each for each in reversed(step.ended) if not was_to_end(each, journal)), None)
 
 
 def was_to_end(entry: Entry, journal: Journal) -> bool:

@@ -31,7 +31,7 @@ from firstbell.oms.orders.contingency import (
 )
 from firstbell.oms.orders.late_stops import LateStops
 from firstbell.oms.orders.leaving import Leaving, leaving
-from firstbell.oms.orders.lost_exits import is_news, waited_alone
+from firstbell.oms.orders.lost_exits import unasked, waited_alone
 from firstbell.oms.orders.lost_stops import LostStops
 from firstbell.oms.orders.triggers import followed, is_hit, is_stale
 from firstbell.oms.policies.pricing import Market
@@ -333,8 +333,9 @@ class Rounds:
                 self._told.setdefault(name, quantity)
         if quantity > self._told.get(name, 0):
             self._told[name] = quantity
-            if isinstance(step, Oversold) or is_news(step, self._trader.context.journal):
-                self._trader.context.intervene(name, why)
+            lost = step.entry if isinstance(step, Oversold) else unasked(step, self._trader.context.journal)
+            if lost is not None:
+                self._trader.context.intervene(lost.intent.order.client_order_id, why)
 
     # --- time
 
