@@ -111,6 +111,28 @@ def test_of_one_whose_end_was_asked_for_nobody_is_told(desk):
     assert [each.kind for each in desk.journal.reports(name)][-1] is ReportKind.CANCELED
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_when_the_profit_ends_too_it_is_told_whatever_was_said_of_the_stop(desk, asked):
+    entry = request(price=4965, quantity=10)
+    _, profit, stop = desk.manager.place_bracket(BracketRequest(entry=entry, take_profit=5000, stop_loss=4940))
+    # Before the profit has come to its broker the stop's price has, and is gone again.
+    desk.trade(4939, 10)
+    desk.quote(4900, 4905, bid_quantity=D(1))
+    desk.rounds(2)
+    assert desk.manager.track(stop.order_id).status is S.ACCEPTED
+    if asked:
+        assert desk.manager.cancel(stop.order_id).is_success
+    else:
+        ended_by_the_exchange(desk, stop.order_id)
+    desk.rounds(3)
+    first = [] if asked else [(stop.order_id, "it has ended, and 10 shares are held without a stop")]
+    assert desk.interventions == first
+    ended_by_the_exchange(desk, profit.order_id)
+    desk.rounds(3)
+    last = profit if asked else stop
+    assert desk.interventions == [*first, (last.order_id, WITHOUT_EXIT)]
+
+
 @pytest.mark.parametrize("asked", [("take_profit", "stop_loss"), ("stop_loss",)])
 def test_where_all_ends_were_asked_for_nobody_is_told_and_where_one_was_not_he_is(desk, asked):
     entry = request(price=4965, quantity=10)

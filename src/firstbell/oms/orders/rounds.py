@@ -72,7 +72,7 @@ class Rounds:
         self._asking = Asking(trader)
         self._completing = Completing(trader, self._asking, self._fresh_quote)
         self._late_stops = LateStops(trader)
-        self._told: dict[ClientOrderId, Decimal] = {}
+        self._told: dict[tuple[object, ...], Decimal] = {}
         self._lost_stops = LostStops(trader, lambda entry: self._take(Renew(entry)))
         self._in_vain: set[ClientOrderId] = set()
         self._has_looked = False
@@ -229,8 +229,11 @@ class Rounds:
                 done = trader.holding.hold_anew(entry)
             elif isinstance(step, Extend):
                 done = trader.holding.hold_further(entry, step.quantity)
-            elif isinstance(step, Unprotected | Oversold):
-                self._tell(step)
+            elif isinstance(step, Unprotected):
+                self._tell_unprotected(step)
+                done = False
+            elif isinstance(step, Oversold):
+                self._tell_oversold(step)
                 done = False
             else:
                 done = self._release(step)
@@ -317,25 +320,34 @@ class Rounds:
         now = self._trader.blotter.known(entry.intent.order.client_order_id)
         return now is None or now.state != entry.state
 
-    def _tell(self, step: Unprotected | Oversold) -> None:
-        """Have a person told, once, that shares are held without an exit, or that exits have traded too many."""
-        name, quantity = step.entry.intent.order.client_order_id, step.quantity
-        if isinstance(step, Unprotected):
-            why = step.why
-            if step.entry.intent.plan_id in self._in_vain:
-                # It was refused here, and that was told.
-                self._told.setdefault(name, quantity)
-        else:
-            why = f"its exits have traded {quantity} shares more than it has bought"
-            family = self._trader.blotter.family(step.entry.intent.plan_id)
-            if not self._has_looked and all(leg.state.status in DONE for leg in family):
-                # It had ended like that before this process began, and was told then.
-                self._told.setdefault(name, quantity)
-        if quantity > self._told.get(name, 0):
-            self._told[name] = quantity
-            lost = step.entry if isinstance(step, Oversold) else unasked(step, self._trader.context.journal)
+    def _tell_unprotected(self, step: Unprotected) -> None:
+        """Have a person told, once, that shares are held without an exit."""
+        key = (*(each.intent.order.client_order_id for each in step.ended), step.profit_lives)
+        if step.entry.intent.plan_id in self._in_vain:
+            # It was refused here, and that was told.
+            self._told.setdefault(key, step.quantity)
+        if self._is_more(key, step.quantity):
+            lost = unasked(step, self._trader.context.journal)
             if lost is not None:
-                self._trader.context.intervene(lost.intent.order.client_order_id, why)
+                self._trader.context.intervene(lost.intent.order.client_order_id, step.why)
+
+    def _tell_oversold(self, step: Oversold) -> None:
+        """Have a person told, once, that exits have traded too many."""
+        name = step.entry.intent.order.client_order_id
+        family = self._trader.blotter.family(step.entry.intent.plan_id)
+        if not self._has_looked and all(leg.state.status in DONE for leg in family):
+            # It had ended like that before this process began, and was told then.
+            self._told.setdefault((name,), step.quantity)
+        if self._is_more((name,), step.quantity):
+            why = f"its exits have traded {step.quantity} shares more than it has bought"
+            self._trader.context.intervene(name, why)
+
+    def _is_more(self, what: tuple[object, ...], quantity: Decimal) -> bool:
+        """Whether it is for more shares than was told; from now on it has been told."""
+        if quantity <= self._told.get(what, 0):
+            return False
+        self._told[what] = quantity
+        return True
 
     # --- time
 
