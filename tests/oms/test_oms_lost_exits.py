@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from oms_desk import ISIN, Desk, request
 
+from firstbell.errors import NoAnswer
 from firstbell.market.always_open import always_open
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.oms.policies.fallback import FallbackConfig
 from firstbell.oms.reconcile import Reconciler
+from firstbell.simulator.rules import Reason
 
 D = Decimal
 S = OrderStatus
@@ -129,8 +132,7 @@ def test_when_the_profit_ends_too_it_is_told_whatever_was_said_of_the_stop(desk,
     assert desk.interventions == first
     ended_by_the_exchange(desk, profit.order_id)
     desk.rounds(3)
-    last = profit if asked else stop
-    assert desk.interventions == [*first, (last.order_id, WITHOUT_EXIT)]
+    assert desk.interventions == [*first, (profit.order_id, WITHOUT_EXIT)]
 
 
 @pytest.mark.parametrize("asked", [("take_profit", "stop_loss"), ("stop_loss",)])
@@ -172,3 +174,134 @@ def test_a_profit_that_was_let_go_gives_way_to_the_stop_whose_price_comes(desk):
     assert desk.manager.track(profit.order_id).status is S.CANCELED
     assert [(each.quantity, each.instrument) for each in desk.broker.positions() if each.instrument == ISIN] == []
     assert desk.interventions == []
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_its_broker_took_and_refused_later_is_told(desk, alone):
+    name = resting_stop(desk, alone=alone)
+    orders = desk.broker.orders
+    mine = desk.journal.entry(name).state.venue_order_id
+    # The paper broker refuses at once or never; an exchange may refuse what its broker has taken.
+    desk.broker.orders = lambda day: tuple(
+        replace(row, refused=True, working=False) if row.venue_order_id == mine else row for row in orders(day)
+    )
+    desk.rounds(3)
+    assert desk.journal.entry(name).state.status is S.REJECTED
+    (told,) = desk.interventions
+    assert told[0] == name
+    desk.reopened(fallback=NEAR)
+    desk.interventions.clear()
+    desk.rounds(3)
+    assert desk.interventions == [told]
+
+
+def told_of_staying(desk):
+    """Of each that was let go and did not stay, whether it was told that it is tried again."""
+    return [why.endswith("it is tried again") for _, why in desk.interventions if "did not stay" in why]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_is_refused_for_the_moment_and_then_for_good_is_told_twice(desk, alone):
+    entry = request(price=4965, quantity=10)
+    if alone:
+        desk.manager.place(entry)
+        stop = request(side="sell", order_type="stop", price=None, trigger_price=4940, quantity=10, role="stop_loss")
+        name = desk.manager.place(stop).order_id
+    else:
+        name = desk.manager.place_bracket(BracketRequest(entry=entry, stop_loss=4940))[-1].order_id
+    desk.rounds(2)
+    desk.refuse(Reason.TOO_SOON)
+    desk.trade(4939, 10)
+    desk.quote(4930, 4935, bid_quantity=D(1000))
+    # More than a minute for each that is given up.
+    desk.rounds(4, pause_s=30)
+    assert told_of_staying(desk) == [True]
+    desk.refuse(Reason.WRONG_QUANTITY)
+    desk.rounds(40, pause_s=10)
+    assert told_of_staying(desk) == [True, False]
+    newest = desk.journal.entries()[-1]
+    assert (newest.intent.plan_id, newest.state.status) == (desk.journal.entry(name).intent.plan_id, S.REJECTED)
+    desk.reopened(fallback=NEAR)
+    desk.interventions.clear()
+    desk.rounds(3)
+    assert [told for told, _ in desk.interventions] == [newest.intent.order.client_order_id]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_it_is_not_forgotten_among_hundreds_that_ended_later(desk, alone, monkeypatch):
+    monkeypatch.setattr("firstbell.oms.orders.blotter._REMEMBERED", 5)
+    name = resting_stop(desk, alone=alone)
+    ended_by_the_exchange(desk, name)
+    others = [desk.manager.place(request(price=4900, quantity=1)).order_id for _ in range(20)]
+    for each in others:
+        assert desk.manager.cancel(each).is_success
+    reconciled(desk, name)
+    desk.reopened(fallback=NEAR)
+    desk.interventions.clear()
+    desk.rounds(3)
+    assert [told for told, _ in desk.interventions] == [name]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_never_came_is_held_anew_among_hundreds_that_ended_later(desk, alone, monkeypatch):
+    monkeypatch.setattr("firstbell.oms.orders.blotter._REMEMBERED", 5)
+    entry = request(price=4965, quantity=10)
+    if alone:
+        desk.manager.place(entry)
+        stop = request(side="sell", order_type="stop", price=None, trigger_price=4940, quantity=10, role="stop_loss")
+        name = desk.manager.place(stop).order_id
+    else:
+        name = desk.manager.place_bracket(BracketRequest(entry=entry, stop_loss=4940))[-1].order_id
+    desk.rounds(2)
+
+    def silent(_send, prepared, *, timeout_s):
+        del prepared, timeout_s
+        raise NoAnswer("silence")
+
+    desk.broker.lost = silent
+    desk.trade(4939, 10)
+    desk.quote(4930, 4935, bid_quantity=D(1000))
+    desk.rounds(1)
+    desk.broker.lost = None
+    lost = desk.journal.entry(name)
+    assert lost.state.unresolved
+    # Reconciled by another command, while nobody makes rounds; then others are placed and canceled.
+    desk.reopened(fallback=NEAR)
+    reconciler = Reconciler({lost.intent.login: desk.broker}, desk.journal, desk.clock, "me", calendar=CALENDAR)
+    for _ in range(6):
+        desk.clock.sleep(20)
+        reconciler.look()
+    assert desk.journal.entry(name).state.status is S.REJECTED
+    for _ in range(20):
+        assert desk.manager.cancel(desk.manager.place(request(price=4900, quantity=1)).order_id).is_success
+    desk.reopened(fallback=NEAR)
+    desk.rounds(4)
+    assert desk.held() == 0
+
+
+def test_of_a_group_that_was_held_anew_for_a_rest_it_is_told_too(desk):
+    desk.manager.place(request(price=4965, quantity=100))
+    desk.rounds()
+    profit = request(side="sell", price=4980, quantity=100, role="take_profit")
+    stop = request(side="sell", order_type="stop", price=None, trigger_price=4940, quantity=100, role="stop_loss")
+    profit, stop = desk.manager.place_oco(OcoRequest(orders=(profit, stop)))
+    desk.rounds()
+    desk.quote(4980, 4985, bid_quantity=D(66))
+    desk.rounds(2)
+    assert desk.manager.track(profit.order_id).filled_qty == 66
+    # The next process holds the stop for the rest.
+    desk.reopened(fallback=NEAR)
+    desk.rounds(2)
+    desk.quote(4934, 4937, bid_quantity=D(24))
+    desk.trade(4937, 10)
+    desk.rounds(3)
+    newest = desk.journal.entries()[-1]
+    assert (newest.state.quantity, newest.state.filled_qty, desk.held()) == (34, 24, 10)
+    if newest.state.status is not S.CANCELED:
+        ended_by_the_exchange(desk, newest.intent.order.client_order_id)
+    for again in (False, True):
+        if again:
+            desk.reopened(fallback=NEAR)
+        desk.interventions.clear()
+        desk.rounds(3)
+        assert desk.interventions == [(newest.intent.order.client_order_id, WITHOUT_EXIT)]

@@ -24,7 +24,7 @@ from firstbell.oms.orders.day_limits import buy_value
 from firstbell.oms.orders.marks import Marks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import date
 
     from firstbell.journal.base import Entry, Journal
@@ -59,6 +59,8 @@ class Blotter:
         self._unresolved: dict[ClientOrderId, Entry] = {}
         self._held_back: dict[ClientOrderId, Entry] = {}
         self._in_hand: dict[ClientOrderId, Entry] = {}
+        self._lost: dict[ClientOrderId, Entry] = {}
+        """What never came to its broker and may be held back anew: it is not forgotten, nor what it belongs with."""
         self._counted: dict[ClientOrderId, tuple[Decimal, int]] = {}
         self._counted_for_good = Marks()
         """The hashes of the day's orders that are forgotten and have traded."""
@@ -105,7 +107,14 @@ class Blotter:
                     or entry.intent.plan_id in belongs
                 ):
                     self._put(entry)
-            self._forget()
+            due = set(self.families())
+            self._forget(
+                kept=lambda entry: (
+                    family_of(entry) in due
+                    or entry.intent.plan_id in due
+                    or (entry.intent.order.order_type.waits and self.has_just_ended(entry))
+                )
+            )
 
     def has_just_ended(self, entry: Entry) -> bool:
         """Whether an order ended today."""
@@ -134,11 +143,18 @@ class Blotter:
         _keep(self._unresolved, name, entry, needs_asking(entry))
         _keep(self._held_back, name, entry, entry.is_held_back)
         _keep(self._in_hand, name, entry, entry.state.status in IN_HAND and not entry.is_held_back)
-        newest = self.known(self._plans.get(entry.intent.plan_id, name))
+        family, plan_id = family_of(entry), entry.intent.plan_id
+        newest = self.known(self._plans.get(plan_id, name))
         if newest is None or newest.round <= entry.round:
             # An earlier round may be heard of after a later one.
-            self._plans[entry.intent.plan_id] = name
-        family = family_of(entry)
+            self._lost.pop(self._plans.get(plan_id, name), None)
+            self._plans[plan_id] = name
+            _keep(
+                self._lost,
+                name,
+                entry,
+                never_came(entry) and (family is not None or entry.intent.order.order_type.waits),
+            )
         if family is not None and name not in (members := self._families.setdefault(family, [])):
             members.append(name)
 
@@ -253,8 +269,13 @@ class Blotter:
         parent = self.known(self._plans.get(ClientOrderId(name), ClientOrderId(name)))
         if parent is None:
             # Of a group less has traded than any of its orders was for.
-            asked = [entry.intent.order.quantity for entry in entries if entry.intent.order.instructions.group == name]
-            return sum(entry.state.filled_qty for entry in entries) < min(asked, default=_NOTHING)
+            asked: dict[ClientOrderId, Decimal] = {}
+            for entry in entries:
+                if entry.intent.order.instructions.group == name:
+                    # A later round was claimed for what was left then.
+                    plan_id, quantity = entry.intent.plan_id, entry.intent.order.quantity
+                    asked[plan_id] = max(asked.get(plan_id, _NOTHING), quantity)
+            return sum(entry.state.filled_qty for entry in entries) < min(asked.values(), default=_NOTHING)
         bought = [parent, *(entry for entry in entries if goes_on(entry))]
         sold = [entry for entry in entries if not goes_on(entry)]
         left = sum(entry.state.filled_qty for entry in bought) - sum(entry.state.filled_qty for entry in sold)
@@ -286,18 +307,25 @@ class Blotter:
         self._orders += orders - before[1]
         self._counted[name] = (value, orders)
 
-    def _forget(self, most: int | None = None) -> None:
-        """Let go of the oldest done orders that nothing open belongs with, of all of them or so many at most."""
-        kept = len(self._done)
-        for name in tuple(islice(self._done, max(kept - _REMEMBERED, 0))):
-            if most is not None and kept - len(self._done) >= most:
+    def _forget(self, most: int | None = None, kept: Callable[[Entry], bool] = lambda _entry: False) -> None:
+        """Let go of the oldest done orders that nothing open belongs with, of all of them or so many at most.
+
+        Args:
+            most: So many at most; None: all of them.
+            kept: Which are kept besides.
+        """
+        known = len(self._done)
+        for name in tuple(islice(self._done, max(known - _REMEMBERED, 0))):
+            if most is not None and known - len(self._done) >= most:
                 return
             entry = self._done[name]
+            if kept(entry):
+                continue
             family = family_of(entry)
             of_its_own = self._families.get(entry.intent.plan_id, ())
             members = () if family is None else self._families.get(family, ())
             parent = () if family is None else (self._plans.get(ClientOrderId(family)),)
-            if any(each in self._open for each in (*members, *of_its_own, *parent)):
+            if any(each in self._open or each in self._lost for each in (name, *members, *of_its_own, *parent)):
                 continue
             # What it added to the sums stays in them, and is not added again where it is heard of once more.
             if self._counted.pop(name, _NOT_COUNTED) != _NOT_COUNTED:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _NOTHING: Final = Decimal(0)
 _CHANGEABLE: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
 _CLOSED: Final = "the position has been closed"
+GIVES_WAY: Final = "another exit of the same position takes its place"
+"""Why an exit is taken back that nobody wanted to end."""
 _WORKING: Final = _CHANGEABLE | {OrderStatus.PENDING_REPLACE}
 
 
@@ -86,10 +88,10 @@ class Extend:
 class Unprotected:
     """Exits have ended before they had traded in full, and nothing is left that protects so many shares.
 
-    There is nothing to tell where all of these ends were asked for.
+    There is nothing to tell where the last of these ends was asked for.
 
     Attributes:
-        ended: They, the newest last.
+        ended: They, the last one that ended last.
         quantity: So many shares.
         profit_lives: Whether an exit lives on that ends the position at a profit, and at no loss.
     """
@@ -100,7 +102,7 @@ class Unprotected:
 
     @property
     def entry(self) -> Entry:
-        """The newest of them."""
+        """The one that ended last."""
         return self.ended[-1]
 
     @property
@@ -269,6 +271,8 @@ def _unprotected(ended: Sequence[Entry], left: Decimal) -> list[Unprotected]:
         for leg in ended
         if (leg.state.triggered or leg.state.venue_order_id is not None) and leg.state.status is not OrderStatus.DENIED
     )
+    # Without the time of its end it counts as the first: only the sort's own order is left then.
+    there = tuple(sorted(there, key=lambda leg: (leg.state.ended_at is not None, leg.state.ended_at or 0)))
     return [Unprotected(there, left)] if there else []
 
 
@@ -315,7 +319,7 @@ def _exits(exits: _Exits) -> tuple[ContingentStep, ...]:
     ]
     if others:
         # What it traded until it is gone is counted first.
-        steps += [Withdraw(leg, "another exit of the same position takes its place") for leg in others if _is_free(leg)]
+        steps += [Withdraw(leg, GIVES_WAY) for leg in others if _is_free(leg)]
     elif chosen is not None and chosen.is_held_back:
         if exits.entry_ended or exits.ways.can_replace or chosen.state.triggered:
             steps.append(Release(chosen, exits.left))

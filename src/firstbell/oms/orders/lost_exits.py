@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.money import grouped
-from firstbell.model.order_status import NEVER_PLACED, ReportKind
+from firstbell.model.order_status import NEVER_PLACED, OrderStatus, ReportKind
 from firstbell.oms.orders.blotter import entries_by_plan, family_of, never_came
-from firstbell.oms.orders.contingency import Unprotected, Ways, next_steps
+from firstbell.oms.orders.contingency import GIVES_WAY, Unprotected, Ways, next_steps
 from firstbell.oms.orders.requests import end_one_position
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from firstbell.journal.base import Entry, Journal
     from firstbell.model.identifiers import ClientOrderId
+    from firstbell.model.report import ExecutionReport
 
 _ON_CANCELS: Final = frozenset({ReportKind.PENDING_CANCEL, ReportKind.CANCEL_REJECTED})
 _AS_THEY_STAND: Final = Ways(rests=lambda _entry: False, is_hit=lambda entry: entry.state.triggered, can_replace=False)
@@ -45,7 +46,9 @@ def why_lost(entry: Entry, journal: Journal) -> str | None:
         return None
     if never_came(entry):
         return f"its price had come, and it never came to its broker: {state.reason}"
-    if not state.leaves_qty or state.status in NEVER_PLACED or was_to_end(entry, journal):
+    if state.status is OrderStatus.REJECTED:
+        return f"its price had come, and its broker has refused it: {state.reason}"
+    if not state.leaves_qty or state.status in NEVER_PLACED or asked_to_end(entry, journal) is not None:
         return None
     return (
         f"its price had come, and it is {state.status} with {grouped(state.leaves_qty)} that have not traded: "
@@ -82,19 +85,22 @@ def what_its_end_leaves(entry: Entry, siblings: Sequence[Entry], journal: Journa
 
 
 def unasked(step: Unprotected, journal: Journal) -> Entry | None:
-    """The newest of exits that have ended whose end nobody had asked for; None where there is none, and all is well.
+    """The exit that ended last, where nobody had asked for that; None where somebody had, and all is well.
 
     Raises:
         JournalError: It cannot be read what was asked for.
     """
-    return next((each for each in reversed(step.ended) if not was_to_end(each, journal)), None)
+    asked = asked_to_end(step.entry, journal)
+    if asked is None or (asked.reason == GIVES_WAY and not step.profit_lives):
+        return step.entry
+    return None
 
 
-def was_to_end(entry: Entry, journal: Journal) -> bool:
-    """Whether an order's cancel was asked for, and not refused.
+def asked_to_end(entry: Entry, journal: Journal) -> ExecutionReport | None:
+    """The word that an order's cancel was asked for; None where it was not, or was refused.
 
     Raises:
         JournalError: It cannot be read.
     """
-    kinds = [report.kind for report in journal.reports(entry.intent.order.client_order_id)]
-    return next((kind is ReportKind.PENDING_CANCEL for kind in reversed(kinds) if kind in _ON_CANCELS), False)
+    reports = [each for each in journal.reports(entry.intent.order.client_order_id) if each.kind in _ON_CANCELS]
+    return reports[-1] if reports and reports[-1].kind is ReportKind.PENDING_CANCEL else None

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.instant import instant
-from firstbell.model.order_status import DONE
+from firstbell.model.order_status import DONE, OrderStatus
 from firstbell.oms.orders.blotter import never_came
 from firstbell.oms.orders.lost_exits import is_looked_after_alone, waited_alone, why_lost
 
@@ -82,7 +82,7 @@ class LostStops:
                 del self._let_go[plan_id]
                 # Where another process let it go, and lives, that one tells.
                 if entry is not None and (here or not self._trader.context.journal.alive(entry.owner)):
-                    self._tell(entry)
+                    self._tell(entry, here=here)
 
     def _is_looked_after(self, entry: Entry) -> bool:
         group = entry.intent.order.instructions.group
@@ -92,6 +92,9 @@ class LostStops:
         left_at = entry.state.submitted_at
         return left_at is not None and instant(self._trader.context.clock.wall_ns()) - left_at < _RECENT
 
-    def _tell(self, entry: Entry) -> None:
+    def _tell(self, entry: Entry, *, here: bool) -> None:
+        if here and entry.state.status is OrderStatus.REJECTED and entry.state.venue_order_id is None:
+            # That was told when it was let go.
+            return
         if (why := why_lost(entry, self._trader.context.journal)) is not None:
             self._trader.context.intervene(entry.intent.order.client_order_id, why)

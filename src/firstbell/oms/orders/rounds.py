@@ -74,7 +74,8 @@ class Rounds:
         self._late_stops = LateStops(trader)
         self._told: dict[tuple[object, ...], Decimal] = {}
         self._lost_stops = LostStops(trader, lambda entry: self._take(Renew(entry)))
-        self._in_vain: set[ClientOrderId] = set()
+        self._in_vain: dict[ClientOrderId, bool] = {}
+        """What was let go and did not stay, and whether it was told that it is tried again."""
         self._has_looked = False
 
     def round(self) -> None:
@@ -282,7 +283,7 @@ class Rounds:
             return False
         if state.status not in NEVER_PLACED:
             self._asking.left(plan_id, in_vain=False)
-            self._in_vain.discard(plan_id)
+            self._in_vain.pop(plan_id, None)
             return True
         now = trader.blotter.entry(order.client_order_id) or step.entry
         outcome = trader.sender.last_outcome
@@ -291,8 +292,8 @@ class Rounds:
             # It is held back while it waits, so that it can be canceled, and taken over.
             self._asking.left(plan_id, in_vain=True)
             again = trader.holding.hold_anew(now)
-        if plan_id not in self._in_vain:
-            self._in_vain.add(plan_id)
+        if plan_id not in self._in_vain or (self._in_vain[plan_id] and not again):
+            self._in_vain[plan_id] = again
             more = "; it is tried again" if again else ""
             trader.context.intervene(order.client_order_id, f"it was let go and did not stay: {state.reason}{more}")
         return True
@@ -323,8 +324,8 @@ class Rounds:
     def _tell_unprotected(self, step: Unprotected) -> None:
         """Have a person told, once, that shares are held without an exit."""
         key = (*(each.intent.order.client_order_id for each in step.ended), step.profit_lives)
-        if step.entry.intent.plan_id in self._in_vain:
-            # It was refused here, and that was told.
+        if not self._in_vain.get(step.entry.intent.plan_id, True):
+            # It was refused here for good, and that was told.
             self._told.setdefault(key, step.quantity)
         if self._is_more(key, step.quantity):
             lost = unasked(step, self._trader.context.journal)
