@@ -152,6 +152,30 @@ def test_a_pacer_takes_turns_with_the_pacers_of_other_processes(path):
     assert other.take(101 * S) == 105 * S + 300 * MS
 
 
+def test_turns_that_are_taken_ahead_are_kept_from_other_processes_each_of_them_once(path):
+    mine = Pacer(300 * MS, shared=PaceFile(path), ahead=True)
+    other = Pacer(300 * MS, shared=PaceFile(path))
+    assert mine.reserve(105 * S, 101 * S) == 105 * S
+    # It is reserved already.
+    assert mine.turn(105 * S, 102 * S) == 105 * S
+    mine.sent(105 * S + MS)
+    # The next one of a run, before the other process wakes.
+    assert mine.turn(105 * S, 105 * S + 100 * MS) == 105 * S + 301 * MS
+    assert other.take(105 * S + 301 * MS) == 105 * S + 601 * MS
+    mine.sent(105 * S + 302 * MS)
+    assert other.take(105 * S + 602 * MS) == 105 * S + 602 * MS
+    assert mine.turn(105 * S, 105 * S + 603 * MS) == 105 * S + 902 * MS
+    # Whoever takes his turns as he sends reserves none.
+    assert other.turn(105 * S, 105 * S + 603 * MS) == 105 * S
+
+
+def test_what_is_too_far_ahead_takes_nothing_out_of_the_file(path):
+    mine, other = PaceFile(path), PaceFile(path)
+    mine.sent(100 * S)
+    assert mine.reserve(130 * S, 100 * S, 300 * MS) == 130 * S
+    assert other.take(100 * S + 100 * MS, 300 * MS) == 100 * S + 300 * MS
+
+
 def test_two_desks_of_one_login_keep_the_interval_between_them(tmp_path):
     """Two processes place and change for one login at the same time; judged by when their requests came."""
     options = {"min_interval_ms": 300, "lacks": {"in_process"}, "pace_of": partial(PaceFile.of, tmp_path)}

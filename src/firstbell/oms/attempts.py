@@ -134,7 +134,7 @@ class Attempts:
             JournalError: Something happened that could not be written down; the order counts as unresolved.
             Unwritten: Likewise, and it may have come to its broker.
         """
-        at_ns = self._desk.pacer.earliest(fire_at_ns)
+        at_ns = self._turn(fire_at_ns)
         pause_ns = self._desk.pacer.pause_left_ns(fire_at_ns)
         if self._is_too_long(pause_ns) or (pause_ns and at_ns >= self._desk.budget.deadline_ns):
             return self._end(f"the broker has asked for a pause, of which {pause_ns // _NS + 1} s are left")
@@ -153,7 +153,16 @@ class Attempts:
             again_ns = self._desk.aim.again_ns(upcoming.not_before_ns)
             # A last attempt is made in time rather than at the best instant.
             last_ns = max(upcoming.not_before_ns, self._desk.budget.deadline_ns - _MARGIN_NS)
-            at_ns = self._desk.pacer.earliest(min(again_ns, last_ns))
+            at_ns = self._turn(min(again_ns, last_ns))
+
+    def _turn(self, at_ns: int) -> int:
+        """The first instant from `at_ns` on at which the login may send, whoever else sends of it."""
+        try:
+            return self._desk.pacer.turn(at_ns, self._desk.clock.monotonic_ns())
+        except NotSent as error:
+            # Whether anybody else sends just then is not to be known; that nobody is early at the bell would be worse.
+            _log.warning("%s: %s", self._order.account, error)
+            return self._desk.pacer.earliest(at_ns)
 
     def _why_not(self, unfired: Unfired) -> str:
         if unfired is Unfired.TOO_LATE:

@@ -64,6 +64,8 @@ class PaceFile:
     def reserve(self, at_ns: int, now_ns: int, interval_ns: int) -> int:
         """Have the others keep away from an instant to come, an interval to either side of it.
 
+        One that is further ahead than anybody would believe is not written down: what left last is worth more.
+
         Args:
             at_ns: When something is to leave.
             now_ns: Now.
@@ -78,7 +80,8 @@ class PaceFile:
         with self._locked() as file:
             last_ns = _read(file, now_ns)
             slot_ns = at_ns if last_ns is None else max(at_ns, last_ns + interval_ns)
-            _write(file, slot_ns)
+            if slot_ns <= now_ns + _AHEAD_NS:
+                _write(file, slot_ns)
             return slot_ns
 
     def sent(self, at_ns: int) -> None:

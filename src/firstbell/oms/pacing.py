@@ -18,14 +18,19 @@ class Pacer:
         interval_ns: The shortest time between two sendings, in ns.
         last_ns: When something of this login left last, on the monotonic clock, as another run may have seen to.
         shared: What other processes of this machine send of the login; None where nobody else does.
+        ahead: Whether turns are taken ahead, by `turn`, for what leaves at its instant without asking once more.
     """
 
-    def __init__(self, interval_ns: int, last_ns: int | None = None, shared: PaceFile | None = None) -> None:
+    def __init__(
+        self, interval_ns: int, last_ns: int | None = None, shared: PaceFile | None = None, *, ahead: bool = False
+    ) -> None:
         if interval_ns <= 0:
             raise ValueError(f"an interval of {interval_ns} ns is none")
         self._interval_ns = interval_ns
         self._last_ns = last_ns
         self._shared = shared
+        self._ahead = ahead
+        self._reserved_ns: int | None = None
         self._paused_until_ns: int | None = None
 
     @property
@@ -73,7 +78,17 @@ class Pacer:
             NotSent: What other processes send is not to be known.
         """
         own_ns = self.earliest(at_ns)
-        return own_ns if self._shared is None else self._shared.reserve(own_ns, now_ns, self._interval_ns)
+        if self._shared is not None and own_ns != self._reserved_ns:
+            own_ns = self._reserved_ns = self._shared.reserve(own_ns, now_ns, self._interval_ns)
+        return own_ns
+
+    def turn(self, at_ns: int, now_ns: int) -> int:
+        """The first instant from `at_ns` on at which this login may send; where turns are taken ahead, it is reserved.
+
+        Raises:
+            NotSent: What other processes send is not to be known.
+        """
+        return self.reserve(at_ns, now_ns) if self._ahead else self.earliest(at_ns)
 
     def sent(self, at_ns: int) -> None:
         """Something left at `at_ns`; the next may leave one interval later."""

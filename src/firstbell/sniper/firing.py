@@ -199,7 +199,7 @@ class LoginRun:
         deadline_wall_ns = context.clock.wall_ns() + (deadline_ns - context.clock.monotonic_ns())
         budget = Budget(context.settings.risk.max_attempts_per_order, deadline_ns, deadline_wall_ns + _NS)
         shared = None if armed.broker.capabilities.in_process else context.pace_of(self._login.key)
-        pacer = Pacer(interval_ns, self._last_sent_ns(), shared)
+        pacer = Pacer(interval_ns, self._last_sent_ns(), shared, ahead=True)
         carrier = self._carrier(armed.broker, settings.ca_file, budget, pacer)
         desk = Desk(
             broker=armed.broker,
