@@ -26,6 +26,7 @@ def trade(order, minute, price, *, side=Side.BUY, name="1"):
 def ledger(monkeypatch):
     """One that keeps only the last two trades of orders of which nothing more is expected."""
     monkeypatch.setattr("firstbell.oms.positions.ledger._KEPT", 2)
+    monkeypatch.setattr("firstbell.oms.positions.ledger._FORGOTTEN_AT_ONCE", 1)
     return Ledger("A", FOLD)
 
 

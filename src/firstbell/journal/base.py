@@ -316,6 +316,19 @@ class Journal(Protocol):
         """Orders, oldest first: of a trading day, of a run, of a login, of a bell, or all."""
         ...
 
+    def entries_around(self, day: date, login: str, since: date) -> tuple[Entry, ...]:
+        """A login's orders that matter on a day, oldest first, and with each all that it belongs with.
+
+        Those are the day's, what is not done, and that of which anything has been written since. Others may be among
+        them; but how long a journal has become makes no difference.
+
+        Args:
+            day: The trading day.
+            login: The login.
+            since: A day in UTC.
+        """
+        ...
+
     def open_entries(self, *, placed: bool = False) -> tuple[Entry, ...]:
         """Orders that are neither done nor known to be at the broker: to be looked after by whoever starts.
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from firstbell.errors import JournalError
+from firstbell.journal.around import rows_around
 from firstbell.journal.base import HELD_NS, AlreadyPlaced, Claimed, Held, ReportMisfit
 from firstbell.journal.claims import Decision, decide, later_round, stands_against
 from firstbell.journal.digest import TABLES, check
@@ -188,6 +189,15 @@ class SqlJournal:
         }
         given = {column: value for column, value in wanted.items() if value is not None}
         return self._entries(" AND ".join(f"{column} = ?" for column in given) or "TRUE", tuple(given.values()))
+
+    def entries_around(self, day: date, login: str, since: date) -> tuple[Entry, ...]:
+        """A login's orders that matter on a day; see the protocol."""
+        not_done = _without(_DONE)
+
+        def read(session: Session) -> tuple[Entry, ...]:
+            return _read(session, rows_around(session, login, day, since, not_done=not_done, done=_DONE))
+
+        return self._store.read(read)
 
     def open_entries(self, *, placed: bool = False) -> tuple[Entry, ...]:
         """Orders that are neither done nor known to be at the broker; or with `placed`, all that are not done."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import replace
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -93,7 +94,8 @@ class Blotter:
         Raises:
             JournalError: They cannot be read.
         """
-        entries = self._journal.entries(login=self._login)
+        began = datetime.combine(self._day, time(), tzinfo=TEHRAN)
+        entries = self._journal.entries_around(self._day, self._login, began.astimezone(UTC).date())
         told_of = [entry for entry in entries if entry.state.status not in DONE or self.has_just_ended(entry)]
         belongs = {name for entry in told_of for name in (family_of(entry), entry.intent.plan_id)} - {None}
         with self._lock:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _NOTHING: Final = Decimal(0)
 _KEPT: Final = 64
 """So many trades stay in sight, however long they have been settled: one that comes late still finds its place."""
+_FORGOTTEN_AT_ONCE: Final = 64
+"""So many are forgotten at once, at least."""
 
 
 class Worth(NamedTuple):
@@ -128,7 +130,8 @@ class Ledger:
         count = 0
         while count < len(self._placed) - _KEPT and _order_of(self._placed[count].trade) in self._settled:
             count += 1
-        if not count:
+        if count < _FORGOTTEN_AT_ONCE:
+            # What is left is looked through whole each time.
             return
         self._base, self._forgotten_to = self._placed[count - 1].after, self._placed[count - 1].key[0]
         del self._placed[:count]
