@@ -329,11 +329,12 @@ class Journal(Protocol):
         """
         ...
 
-    def open_entries(self, *, placed: bool = False) -> tuple[Entry, ...]:
+    def open_entries(self, *, placed: bool = False, login: str | None = None) -> tuple[Entry, ...]:
         """Orders that are neither done nor known to be at the broker: to be looked after by whoever starts.
 
         Args:
             placed: Whether those that work at their broker are wanted as well.
+            login: Those of one login; None: of all.
         """
         ...
 

@@ -199,12 +199,14 @@ class SqlJournal:
 
         return self._store.read(read)
 
-    def open_entries(self, *, placed: bool = False) -> tuple[Entry, ...]:
+    def open_entries(self, *, placed: bool = False, login: str | None = None) -> tuple[Entry, ...]:
         """Orders that are neither done nor known to be at the broker; or with `placed`, all that are not done."""
+        of, whose = ("", ()) if login is None else ("login = ? AND ", (login,))
         if not placed:
-            return self._entries(_OPEN, _ENDED)
+            return self._entries(f"{of}{_OPEN}", (*whose, *_ENDED))
         # What the last of several trades has filled, no report says.
-        return tuple(entry for entry in self._entries(_without(_DONE), _DONE) if entry.state.status not in DONE)
+        found = self._entries(f"{of}{_without(_DONE)}", (*whose, *_DONE))
+        return tuple(entry for entry in found if entry.state.status not in DONE)
 
     def reports(self, client_order_id: ClientOrderId) -> tuple[ExecutionReport, ...]:
         """All reports on one order, oldest first."""

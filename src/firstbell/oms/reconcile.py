@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError
@@ -112,7 +113,7 @@ class Reconciler:
         looked: list[ClientOrderId] = []
         today = exchange_day(self._clock.wall_ns())
         groups: dict[tuple[str, tuple[date, ...]], list[Entry]] = {}
-        for entry in self._journal.entries(login=only):
+        for entry in self._journal.open_entries(placed=True, login=only):
             if needs_asking(entry) or entry.state.status in PLACED - DONE:
                 groups.setdefault((entry.intent.login, days_to_read(entry, today, self._days)), []).append(entry)
         for (login, _), entries in groups.items():
@@ -150,7 +151,13 @@ class Reconciler:
         """Remember why a person has to look at what has ended: whoever looks after these orders may not be there."""
         now = [entry for name in names if (entry := self._journal.entry(name)) is not None]
         ended = [entry for entry in now if entry.state.status in DONE]
-        siblings = self._journal.entries(login=login) if ended else ()
+        now_ns = self._clock.wall_ns()
+        # They have ended just now, so they and all that they belong with are among these.
+        siblings = (
+            self._journal.entries_around(exchange_day(now_ns), login, instant(now_ns).date() - timedelta(days=1))
+            if ended
+            else ()
+        )
         for entry in ended:
             if (told := what_its_end_leaves(entry, siblings, self._journal)) is not None:
                 self._to_look_at.setdefault(*told)

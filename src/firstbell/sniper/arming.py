@@ -187,7 +187,7 @@ class Arming:
         return accounts
 
     def _unresolved(self) -> list[Entry]:
-        return [e for e in self._context.journal.entries(login=self._login.key) if needs_asking(e)]
+        return [e for e in self._context.journal.open_entries(login=self._login.key) if needs_asking(e)]
 
     def _ask_until_known(self) -> None:
         """Ask for what earlier runs left unresolved, as long as there is time before this bell."""
