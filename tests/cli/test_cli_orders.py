@@ -71,18 +71,24 @@ def test_what_works_or_is_held_back_since_another_day_is_listed_too(firstbell):
     today = exchange_now(office.clock, office.calendar.tz).date()
     yesterday = today - timedelta(days=1)
     order = Order("x", "Order_Paper", "paper", "IRO1FOLD0001", Side.SELL, Decimal(4950), Decimal(10), yesterday)
-    ends = {"works": ["SUBMITTED", "ACCEPTED"], "held": [], "gone": ["SUBMITTED", "ACCEPTED", "CANCELED"]}
+    ends = {
+        "works": ["SUBMITTED", "ACCEPTED"],
+        "held": [],
+        "gone": ["SUBMITTED", "ACCEPTED", "CANCELED"],
+        "ended-today": ["SUBMITTED", "ACCEPTED", "CANCELED"],
+    }
+    now = instant(office.clock.wall_ns())
     for name, kinds in ends.items():
         named = replace(order, client_order_id=name)
         office.journal.claim(Intent(named, "login", name, HELD_NS, frozenset()), "run", this_process())
-        at = instant(office.clock.wall_ns())
         for kind in kinds:
+            at = now if (name, kind) == ("ended-today", "CANCELED") else now - timedelta(days=1)
             office.journal.append([ExecutionReport(name, "run", ReportKind(kind), at)])
     office.close()
     listed = firstbell("orders", "list", "--offline")["orders"]
-    assert [each["client_order_id"] for each in listed] == ["works", "held"]
+    assert [each["client_order_id"] for each in listed] == ["works", "held", "ended-today"]
     day = firstbell("orders", "list", "--offline", "--day", today.isoformat())["orders"]
-    assert day == []
+    assert [each["client_order_id"] for each in day] == ["ended-today"]
 
 
 def test_reconciling_counts_trades_of_a_canceled_order_and_says_what_they_leave_unprotected(firstbell, monkeypatch):

@@ -9,6 +9,7 @@ from firstbell.alerts import words
 from firstbell.alerts.base import Importance, Message
 from firstbell.cli.halt import call, end
 from firstbell.clock import exchange_now
+from firstbell.oms.day_orders import day_orders
 from firstbell.oms.engines import Engines
 from firstbell.oms.positions.book import PositionBook
 from firstbell.risk.trading_state import in_force
@@ -112,5 +113,5 @@ class OfficeDesk:
         return words.resumed(by)
 
     def _today(self) -> tuple[Entry, ...]:
-        day = exchange_now(self._office.clock, self._office.calendar.tz).date()
-        return self._office.journal.entries(day=day)
+        tz = self._office.calendar.tz
+        return day_orders(self._office.journal, exchange_now(self._office.clock, tz).date(), tz)

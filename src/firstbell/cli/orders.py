@@ -26,6 +26,7 @@ from firstbell.model.money import plain
 from firstbell.model.order_status import DONE, PLACED, OrderStatus
 from firstbell.oms.cancel import CANCEL_OF, why_not_canceled
 from firstbell.oms.cancel import cancel as cancel_order
+from firstbell.oms.day_orders import day_orders
 from firstbell.oms.orders.late_trades import why_to_look
 from firstbell.oms.orders.queue_position import volume_ahead
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
@@ -54,6 +55,8 @@ def orders() -> None:
 def list_(shell: Shell, *, day: datetime | None, every: bool, offline: bool) -> int:
     """List the orders of the day, and those of any day that are unresolved, work at a broker or are held back.
 
+    An order is of the day on which it was made, and of those on which it left and ended.
+
     What is unresolved is looked for once in the brokers' lists first, for three seconds at most and only where a login
     still has its token.
 
@@ -66,7 +69,8 @@ def list_(shell: Shell, *, day: datetime | None, every: bool, offline: bool) -> 
             ask_quickly(shell, office, run_id, unresolved)
         today = exchange_now(office.clock, office.calendar.tz).date()
         wanted: date | None = None if every else (day.date() if day is not None else today)
-        entries = office.journal.entries(day=wanted)
+        tz = office.calendar.tz
+        entries = office.journal.entries() if wanted is None else day_orders(office.journal, wanted, tz)
         listed = {entry.intent.order.client_order_id for entry in entries}
         open_ = office.journal.open_entries(placed=True)
         left = [each for each in open_ if day is None or each.state.unresolved]

@@ -17,13 +17,13 @@ _AT_ONCE: Final = 500
 
 
 def rows_around(
-    session: Session, login: str, day: date, since: date, *, not_done: str, done: Sequence[str]
+    session: Session, login: str | None, day: date, since: date, *, not_done: str, done: Sequence[str]
 ) -> list[Row]:
-    """A login's orders of a day, those not done, those of which was written since, and all that these belong with.
+    """Orders of a day, those not done, those of which was written since, and all that these belong with.
 
     Args:
         session: Where to read.
-        login: The login.
+        login: The login; None: all of them.
         day: The trading day.
         since: A day in UTC: orders of which anything was written on it or later are wanted as well.
         not_done: What finds the orders that are not done; takes the values of `done`.
@@ -33,9 +33,10 @@ def rows_around(
         The rows, in the order in which the orders were claimed.
     """
     found: dict[int, Row] = {}
+    whose, owner = ("TRUE", ()) if login is None else ("login = ?", (login,))
 
     def take(query: str, values: Iterable[Any]) -> list[Row]:
-        rows = session.rows(f"SELECT orders.* FROM orders WHERE login = ? AND {query}", (login, *values))  # noqa: S608 - our own words  # nosec B608
+        rows = session.rows(f"SELECT orders.* FROM orders WHERE {whose} AND {query}", (*owner, *values))  # noqa: S608 - our own words  # nosec B608
         found.update((row["seq"], row) for row in rows)
         return list(rows)
 

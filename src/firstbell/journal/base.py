@@ -316,15 +316,15 @@ class Journal(Protocol):
         """Orders, oldest first: of a trading day, of a run, of a login, of a bell, or all."""
         ...
 
-    def entries_around(self, day: date, login: str, since: date) -> tuple[Entry, ...]:
-        """A login's orders that matter on a day, oldest first, and with each all that it belongs with.
+    def entries_around(self, day: date, login: str | None, since: date) -> tuple[Entry, ...]:
+        """Orders that matter on a day, oldest first, and with each all that it belongs with.
 
         Those are the day's, what is not done, and that of which anything has been written since. Others may be among
         them; but how long a journal has become makes no difference.
 
         Args:
             day: The trading day.
-            login: The login.
+            login: Those of one login; None: of all.
             since: A day in UTC.
         """
         ...

@@ -190,8 +190,8 @@ class SqlJournal:
         given = {column: value for column, value in wanted.items() if value is not None}
         return self._entries(" AND ".join(f"{column} = ?" for column in given) or "TRUE", tuple(given.values()))
 
-    def entries_around(self, day: date, login: str, since: date) -> tuple[Entry, ...]:
-        """A login's orders that matter on a day; see the protocol."""
+    def entries_around(self, day: date, login: str | None, since: date) -> tuple[Entry, ...]:
+        """Orders that matter on a day; see the protocol."""
         not_done = _without(_DONE)
 
         def read(session: Session) -> tuple[Entry, ...]:
