@@ -227,7 +227,8 @@ def test_a_stop_of_which_nothing_was_heard_is_not_sent_again_by_a_list_that_says
         return
     assert (state.status, state.outcome, state.unresolved) == (S.EXPIRED, OrderOutcome.UNRESOLVED, True)
     assert len(desk.broker.left) == sent
-    ((name, why),) = desk.interventions
+    (_, unknown), (name, why) = desk.interventions
+    assert "nobody has known what became of it" in unknown
     assert name == stop
     assert "what it has traded, is not known" in why
     assert desk.manager.place(request(price=4850, quantity=1)).is_success

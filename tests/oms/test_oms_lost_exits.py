@@ -305,3 +305,40 @@ def test_of_a_group_that_was_held_anew_for_a_rest_it_is_told_too(desk):
         desk.interventions.clear()
         desk.rounds(3)
         assert desk.interventions == [(newest.intent.order.client_order_id, WITHOUT_EXIT)]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_stop_of_which_every_request_is_lost_is_told_once_and_so_is_its_budget(desk, alone):
+    entry = request(price=4965, quantity=10)
+    if alone:
+        desk.manager.place(entry)
+        stop = request(side="sell", order_type="stop", price=None, trigger_price=4940, quantity=10, role="stop_loss")
+        desk.manager.place(stop)
+    else:
+        desk.manager.place_bracket(BracketRequest(entry=entry, stop_loss=4940))
+    desk.rounds(2)
+
+    def silent(_send, prepared, *, timeout_s):
+        del prepared, timeout_s
+        raise NoAnswer("silence")
+
+    desk.broker.lost = silent
+    desk.trade(4939, 10)
+    desk.quote(4930, 4935, bid_quantity=D(1000))
+    desk.rounds(300, pause_s=5)
+    assert len(desk.journal.entries()) > 5
+    whys = [why for _, why in desk.interventions]
+    assert [why for why in whys if "nobody has known what became of it" in why] == whys[:1]
+    assert len(whys) == 1
+
+
+def test_what_another_process_let_go_that_makes_no_rounds_is_told_by_who_sees_its_end(desk):
+    name = resting_stop(desk, alone=True)
+    first = desk.journal.entry(name).owner
+    ended_by_the_exchange(desk, name)
+    desk.reopened(fallback=NEAR)
+    desk.interventions.clear()
+    alive = desk.journal.alive
+    desk.journal.alive = lambda owner: owner == first or alive(owner)
+    desk.rounds(3)
+    assert desk.interventions == [(name, WITH_A_REST)]

@@ -463,6 +463,20 @@ def test_an_entry_of_which_nobody_knows_keeps_its_exits(desk):
     assert [row.quantity for row in desk.at_venue() if row.side == "sell"] == [3000]
 
 
+def test_all_that_is_wrong_with_a_bracket_is_told_at_once_and_nothing_of_it_is_claimed(desk):
+    (entry,) = desk.manager.place_bracket(bracket(take_profit="4950.5", stop_loss=4799))
+    assert entry.error is ErrorCode.PRICE_ERROR
+    assert [each.rule for each in entry.verdicts] == ["tick size"]
+    assert entry.message.startswith("its take profit: tick size: 4,950.5")
+    off_tick = request(quantity=3000, price=D("4865.5"), key="b")
+    (entry,) = desk.manager.place_bracket(BracketRequest(entry=off_tick, take_profit="99999", stop_loss=D("4799.5")))
+    assert [each.rule for each in entry.verdicts][:1] == ["tick size"]
+    assert "; its take profit: price band: 99,999" in entry.message
+    assert "; its stop loss: tick size: 4,799.5" in entry.message
+    assert desk.journal.entries() == ()
+    assert len(desk.denied) == 2
+
+
 def test_a_bracket_that_is_asked_for_again_keeps_what_protects_it(desk):
     desk.manager.place_bracket(bracket())
     desk.trade(4865, 3000)

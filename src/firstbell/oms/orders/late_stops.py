@@ -57,6 +57,8 @@ class LateStops:
 
     def _words(self, entry: Entry) -> str:
         state, seconds = entry.state, _LATE_NS // _NS
+        if state.unresolved:
+            return f"its price has come, and for {seconds} s nobody has known what became of it: its broker's lists are asked"
         if not entry.is_held_back:
             left = grouped(state.leaves_qty)
             came = (
@@ -87,7 +89,7 @@ def _is_due(entry: Entry) -> bool:
     """Whether it is a stop whose price has come, or closes a position; one with a limit of its own may well rest."""
     order, state = entry.intent.order, entry.state
     if order.order_type.waits:
-        return state.triggered and (entry.is_held_back or not (order.order_type.has_limit or state.unresolved))
+        return state.triggered and (entry.is_held_back or state.unresolved or not order.order_type.has_limit)
     closes = order.order_type is OrderType.MARKET and order.role is not OrderRole.ENTRY
     return closes and state.status in PLACED and not state.unresolved
 

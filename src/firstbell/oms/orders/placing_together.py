@@ -35,8 +35,8 @@ class PlacingTogether(Placing):
             if (before := self._asked_before(request.entry) or self._held_before(request.entry)) is not None:
                 return self._with_legs(before, request, key)
             entry = replace(request.entry, key=key, role=request.entry.role or OrderRole.ENTRY)
-            if isinstance(ready := self._readiness.of(entry, checked=True), OrderResponse):
-                return (self._told(entry, ready),)
+            if (why := self._why_not_whole(entry, request)) is not None:
+                return (self._told(entry, why),)
             belonging = Belonging(parent_id=self._names.of(key))
             exits = [self.hold(replace(leg, key=f"{key}/{leg.role}"), belonging, checked=False) for leg in request.legs]
             lost = [each for each in exits if not self._is_ours(each)]
@@ -51,6 +51,16 @@ class PlacingTogether(Placing):
             if not (response.is_success or response.is_unresolved or self._is_to_protect(key)):
                 exits = self._never_sent(exits)
             return (response, *exits)
+
+    def _why_not_whole(self, entry: OrderRequest, request: BracketRequest) -> OrderResponse | None:
+        """Everything that is wrong with a bracket's entry and its exits, before anything of it is claimed."""
+        ready = self._readiness.of(entry, checked=True)
+        faults = [(leg.role, each) for leg in request.legs for each in self._readiness.faults_of_exit(leg)]
+        words = [f"its {str(role).replace('_', ' ')}: {each}" for role, each in faults]
+        verdicts = [each for _, each in faults]
+        if isinstance(ready, OrderResponse):
+            return denied("; ".join([ready.message, *words]), ready.error, (*ready.verdicts, *verdicts))
+        return denied("; ".join(words), verdicts[0].code, verdicts) if faults else None
 
     def _with_legs(self, before: OrderResponse, request: BracketRequest, key: str) -> tuple[OrderResponse, ...]:
         """A bracket's entry that was asked for before, and its exits as they stand; no success if those are others."""

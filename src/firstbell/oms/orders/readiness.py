@@ -15,7 +15,7 @@ from firstbell.oms.orders.terms_at_broker import why_not_taken
 from firstbell.oms.policies.fallback import marketable_price, waiting_price
 from firstbell.oms.policies.placement_error import placement_error
 from firstbell.oms.policies.pricing import Market
-from firstbell.risk.validation import market_takes_orders
+from firstbell.risk.validation import CHECKS_OF_EXITS, market_takes_orders
 from firstbell.risk.verdict import ErrorCode
 
 if TYPE_CHECKING:
@@ -88,6 +88,20 @@ class Readiness:
         if price is None:
             return denied("no price is known at which it would trade", ErrorCode.PRICE_ERROR)
         return Ready(market, price)
+
+    def faults_of_exit(self, request: OrderRequest) -> Sequence[Verdict]:
+        """What is wrong with an exit that is to be held back, whatever comes later; nothing where that is not known."""
+        market = self._trader.market
+        try:
+            instrument = market.instrument(request.instrument)
+        except (BrokerError, CaptchaError):
+            # Its entry is of the same instrument, and says so.
+            return ()
+        request = replace(request, instrument=instrument.id)
+        quote = market.quote(instrument.id, fresh=False)
+        if not self._verdicts(request, instrument, quote, None, CHECKS_OF_EXITS):
+            return ()
+        return self._verdicts(request, market.described_now(instrument), quote, None, CHECKS_OF_EXITS)
 
     def _held(self, name: InstrumentId, *, fresh: bool) -> Decimal | None:
         """What of an instrument is held and not on sale already, in shares; None where nobody says.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError, NoAnswer, NotSent, RateLimited, Refused
@@ -80,6 +81,8 @@ class Sender:
         self._blotter = blotter
         self._pacer = pacer
         self._last: Outcome | None = None
+        self._spent: set[ClientOrderId] = set()
+        """The plans of which was told that an order's budget is spent: one that is held back anew has a new one."""
         self.broker_ns = 0
         """How long the broker has been waited for, all orders together, in ns."""
 
@@ -241,11 +244,18 @@ class Sender:
             check=FinalCheck({order.client_order_id: around}, context.state, self._pacer, context.called),
             interrupt=context.interrupt,
             # A person has to look, but the other orders go on: what repeats itself is this one alone.
-            halt=lambda why: context.intervene(order.client_order_id, why),
+            halt=partial(self._tell_of_budget, order.client_order_id),
             aim=BackoffAim(clock.wall_ns(), context.retry),
             run_id=context.run_id,
             watcher=self,
         )
+
+    def _tell_of_budget(self, name: ClientOrderId, why: str) -> None:
+        entry = self._blotter.entry(name)
+        plan_id = name if entry is None else entry.intent.plan_id
+        if plan_id not in self._spent:
+            self._spent.add(plan_id)
+            self._context.intervene(name, why)
 
     def _state(self, name: ClientOrderId) -> OrderState:
         entry = self._blotter.entry(name)

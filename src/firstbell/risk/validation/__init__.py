@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHECKS",
+    "CHECKS_OF_EXITS",
     "WITHOUT_INSTRUMENT",
     "Bounds",
     "Known",
@@ -78,6 +79,9 @@ CHECKS: Final[Sequence[Check]] = (
     quote_fresh,
 )
 """All of them, in the order in which a trader would look."""
+
+CHECKS_OF_EXITS: Final[Sequence[Check]] = (price_in_band, price_on_tick, limit_beyond_trigger)
+"""What an exit has to pass that is held back for shares still to be bought: what nothing that comes later mends."""
 
 _OF_PRICE: Final[Sequence[Check]] = (
     price_in_band,
