@@ -91,6 +91,19 @@ def test_what_works_or_is_held_back_since_another_day_is_listed_too(firstbell):
     assert [each["client_order_id"] for each in day] == ["ended-today"]
 
 
+def test_what_several_processes_held_back_one_after_the_other_is_listed_once(firstbell):
+    stop = ("--instrument", "IRO1FOLD0001", "--side", "sell", "--type", "stop", "--trigger", "4800", "--quantity", "10")
+    firstbell("orders", "place", *stop)
+    for _ in range(2):
+        firstbell("orders", "place", *LIMIT)
+    listed = firstbell("orders", "list", "--offline")["orders"]
+    assert [each["held_back"] for each in listed if each["order_type"] == "stop"] == [True]
+    every = firstbell("orders", "list", "--offline", "--all")["orders"]
+    stops = [each for each in every if each["order_type"] == "stop"]
+    assert [each["held_back"] for each in stops] == [False] * (len(stops) - 1) + [True]
+    assert len(stops) > 1
+
+
 def test_reconciling_counts_trades_of_a_canceled_order_and_says_what_they_leave_unprotected(firstbell, monkeypatch):
     placed = firstbell("orders", "place", *LIMIT, "--take-profit", "4950", "--stop-loss", "4800")["orders"]
     for each in placed:

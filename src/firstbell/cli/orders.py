@@ -27,6 +27,7 @@ from firstbell.model.order_status import DONE, PLACED, OrderStatus
 from firstbell.oms.cancel import CANCEL_OF, why_not_canceled
 from firstbell.oms.cancel import cancel as cancel_order
 from firstbell.oms.day_orders import day_orders
+from firstbell.oms.orders.blotter import entries_by_plan
 from firstbell.oms.orders.late_trades import why_to_look
 from firstbell.oms.orders.queue_position import volume_ahead
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
@@ -35,6 +36,7 @@ from firstbell.sniper import results
 from firstbell.sniper.archive import current, put_back
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date, datetime
 
     from firstbell.journal.base import Entry
@@ -55,7 +57,8 @@ def orders() -> None:
 def list_(shell: Shell, *, day: datetime | None, every: bool, offline: bool) -> int:
     """List the orders of the day, and those of any day that are unresolved, work at a broker or are held back.
 
-    An order is of the day on which it was made, and of those on which it left and ended.
+    An order is of the day on which it was made, and of those on which it left and ended. Of one that was held back by
+    several processes, one after the other, the last is listed; with --all each of them.
 
     What is unresolved is looked for once in the brokers' lists first, for three seconds at most and only where a login
     still has its token.
@@ -75,11 +78,25 @@ def list_(shell: Shell, *, day: datetime | None, every: bool, offline: bool) -> 
         open_ = office.journal.open_entries(placed=True)
         left = [each for each in open_ if day is None or each.state.unresolved]
         entries = (*(each for each in left if each.intent.order.client_order_id not in listed), *entries)
+        if not every:
+            entries = _without_earlier_rounds(entries)
         if shell.json:
             shell.print_json({"orders": [facts(entry) for entry in entries]})
         else:
             print_entries(shell, entries, "every day" if wanted is None else wanted.isoformat())
     return 3 if any(entry.state.unresolved for entry in entries) else 0
+
+
+def _without_earlier_rounds(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Orders without those that never left and that another process has gone on with."""
+    newest = {plan_id: each.round for plan_id, each in entries_by_plan(entries).items()}
+    return tuple(
+        each
+        for each in entries
+        if each.state.status is not OrderStatus.DENIED
+        or each.state.attempts
+        or each.round == newest[each.intent.plan_id]
+    )
 
 
 @orders.command()

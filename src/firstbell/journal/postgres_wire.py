@@ -261,6 +261,10 @@ def _encrypt(plain: socket.socket, address: Address, context: ssl.SSLContext) ->
         raise JournalError(f"{address} cannot be encrypted: {_reason(error)}{remedy}") from None
 
 
+_CUT_OFF: Final = "network error"
+"""What pg8000 says where the connection ends."""
+
+
 def _log_in(connection: socket.socket, address: Address) -> Connection:
     try:
         return Connection(
@@ -274,6 +278,9 @@ def _log_in(connection: socket.socket, address: Address) -> Connection:
             sock=connection,
         )
     except (DatabaseError, InterfaceError, ScramException, OSError) as error:
+        if isinstance(error, OSError) or str(error) == _CUT_OFF:
+            words = f"{address} could not be logged in to as {address.user}: {_reason(error)}"
+            raise JournalError(f"{words}: it went away, or is no PostgreSQL server") from None
         raise JournalError(f"{address} does not let {address.user} in: {_refusal(error)}") from None
 
 

@@ -58,7 +58,8 @@ class LateStops:
     def _words(self, entry: Entry) -> str:
         state, seconds = entry.state, _LATE_NS // _NS
         if state.unresolved:
-            return f"its price has come, and for {seconds} s nobody has known what became of it: its broker's lists are asked"
+            unknown = f"for {seconds} s nobody has known what became of it"
+            return f"its price has come, and {unknown}: its broker's lists are asked"
         if not entry.is_held_back:
             left = grouped(state.leaves_qty)
             came = (

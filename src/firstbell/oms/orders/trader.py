@@ -311,6 +311,8 @@ class Trader:
         """Have a working order changed at its broker; see `replace`."""
         state, name = entry.state, entry.intent.order.client_order_id
         if wanted.trigger_price is not None:
+            if not entry.intent.order.order_type.waits:
+                raise RunError(f"{name} is a {entry.intent.order.order_type} order: it has no trigger price")
             raise RunError(f"{name} is {state.status}: its trigger price cannot be changed any more")
         if state.status not in _CHANGEABLE:
             raise RunError(f"{name} is {state.status}: there is nothing to change")

@@ -25,7 +25,8 @@ def ends_later(request: OrderRequest, known: Known) -> Verdict | None:
     end = request.expires_at
     if end is None or end > known.now:
         return None
-    return Verdict(ErrorCode.VALIDATION_ERROR, "expires_at", _at(end), f"later than {_at(known.now)}")
+    now = known.now.astimezone(end.tzinfo)
+    return Verdict(ErrorCode.VALIDATION_ERROR, "expires_at", _at(end), f"later than {_at(now)}")
 
 
 def market_takes_orders(request: OrderRequest, known: Known) -> Verdict | None:
