@@ -155,7 +155,7 @@ def test_what_is_held_back_is_changed_here(desk):
 
 def test_what_works_has_no_trigger_to_change(desk):
     name = desk.manager.place(request()).order_id
-    with pytest.raises(RunError, match=f"{name} is ACCEPTED: its trigger price cannot be changed any more"):
+    with pytest.raises(RunError, match=f"{name} is a limit order: it has no trigger price"):
         desk.manager.replace(name, trigger_price=4850)
 
 
