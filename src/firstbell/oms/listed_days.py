@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from firstbell.brokers.base import Broker, VenueOrder
     from firstbell.journal.base import Entry, Journal
     from firstbell.market.hours import OrderDays
-    from firstbell.model.identifiers import InstrumentId, VenueOrderId
+    from firstbell.model.identifiers import ClientOrderId, InstrumentId, VenueOrderId
+    from firstbell.model.order import OrderState
     from firstbell.model.terms import Side
 
 LONGEST_SENDING: Final = timedelta(minutes=10)
 """Within this time what has got its name is claimed and sent: a person may have to read a captcha in between."""
+_REMEMBERED: Final = 4_000
+"""Of so many orders it is remembered in which days' lists they stand, before that begins anew."""
 _WAITED_FOR: Final = timedelta(seconds=ANSWER_WITHIN_S)
 LASTING: Final = frozenset({TimeInForce.GTC, TimeInForce.GTD})
 """What does not end with its day by itself."""
@@ -77,6 +80,29 @@ def days_to_read(entry: Entry, today: date, days: OrderDays | None) -> tuple[dat
         # Until its session it may be shown as working on any day.
         found.add(today)
     return tuple(sorted(day for day in found if day <= today)) or (today,)
+
+
+class DaysToRead:
+    """`days_to_read` of a login's orders, worked out once for each as it stands: it is asked for again and again.
+
+    Args:
+        days: Which day an order is for.
+    """
+
+    def __init__(self, days: OrderDays) -> None:
+        self._days = days
+        self._known: dict[ClientOrderId, tuple[OrderState, tuple[date, ...]]] = {}
+        self._known_on: date | None = None
+
+    def of(self, entry: Entry, today: date) -> tuple[date, ...]:
+        """The days whose lists show an order, or may, on the day that it is at the exchange."""
+        if today != self._known_on or len(self._known) > _REMEMBERED:
+            self._known, self._known_on = {}, today
+        name, state = entry.intent.order.client_order_id, entry.state
+        known = self._known.get(name)
+        if known is None or known[0] is not state:
+            known = self._known[name] = (state, days_to_read(entry, today, self._days))
+        return known[1]
 
 
 def all_days(entry: Entry, days: OrderDays | None) -> frozenset[date]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order_status import OrderStatus
-from firstbell.oms.listed_days import days_to_read
 from firstbell.oms.lists import find
 from firstbell.oms.orders.blotter import never_came
 
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
 
     from firstbell.brokers.base import VenueOrder
     from firstbell.journal.base import Entry
-    from firstbell.market.hours import OrderDays
     from firstbell.model.identifiers import ClientOrderId
+    from firstbell.oms.listed_days import DaysToRead
     from firstbell.oms.orders.blotter import Blotter
     from firstbell.oms.orders.context import OrderContext
 
@@ -34,11 +33,12 @@ class LateArrivals:
     Args:
         context: What all logins have in common.
         blotter: The login's orders.
+        listed: In which days' lists they stand.
     """
 
-    def __init__(self, context: OrderContext, blotter: Blotter, days: OrderDays) -> None:
+    def __init__(self, context: OrderContext, blotter: Blotter, listed: DaysToRead) -> None:
         self._context = context
-        self._days = days
+        self._listed = listed
         self._blotter = blotter
         self._given_up: dict[ClientOrderId, int] = {}
         """When each was first seen to be given up, on the monotonic clock."""
@@ -48,12 +48,14 @@ class LateArrivals:
         """The days whose lists may still show something that was given up, within five minutes: to be read for that."""
         now_ns = self._context.clock.monotonic_ns()
         lost = [e for name, e in self._lost() if now_ns - self._given_up.setdefault(name, now_ns) <= _FOR_NS]
-        return {day for entry in lost for day in self._days_of(entry)}
+        today = self._context.today()
+        return {day for entry in lost for day in self._listed.of(entry, today)}
 
     def look(self, day: date, rows: Sequence[VenueOrder]) -> None:
         """Look for them in the list of a day."""
+        today = self._context.today()
         for name, entry in self._lost():
-            if day not in self._days_of(entry) or (row := find(entry, rows, self._blotter.names())) is None:
+            if day not in self._listed.of(entry, today) or (row := find(entry, rows, self._blotter.names())) is None:
                 continue
             self._told.add(name)
             self._context.intervene(
@@ -61,9 +63,6 @@ class LateArrivals:
                 f"it was given up as absent, and {row.venue_order_id} of the broker's list, of which {row.filled_qty} "
                 "has traded, is it after all: it may have been sent again, so look at the broker",
             )
-
-    def _days_of(self, entry: Entry) -> tuple[date, ...]:
-        return days_to_read(entry, self._context.today(), self._days)
 
     def _lost(self) -> Iterator[tuple[ClientOrderId, Entry]]:
         for entry in self._blotter.done():

@@ -10,7 +10,7 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, OrderStatus
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import OrderRole
-from firstbell.oms.listed_days import days_to_read, listed_with
+from firstbell.oms.listed_days import listed_with
 from firstbell.oms.lists import MIN_ABSENCE_NS, has_grown, is_of, late_reason, reading
 from firstbell.oms.orders.blotter import entries_by_plan, family_of, goes_on, never_came
 from firstbell.oms.orders.contingency import entered
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry
     from firstbell.market.hours import OrderDays
     from firstbell.model.identifiers import ClientOrderId, VenueOrderId
+    from firstbell.oms.listed_days import DaysToRead
     from firstbell.oms.orders.blotter import Blotter
     from firstbell.oms.orders.context import OrderContext
 
@@ -39,11 +40,15 @@ class LateTrades:
         blotter: The login's orders.
         login: The login.
         days: Which day an order is for.
+        listed: In which days' lists the login's orders stand.
     """
 
-    def __init__(self, context: OrderContext, blotter: Blotter, login: str, days: OrderDays) -> None:
+    def __init__(
+        self, context: OrderContext, blotter: Blotter, login: str, days: OrderDays, listed: DaysToRead
+    ) -> None:
         self._context = context
         self._days = days
+        self._listed = listed
         self._blotter = blotter
         self._login = login
         self._ended: dict[ClientOrderId, int] = {}
@@ -61,10 +66,8 @@ class LateTrades:
         self._ended = {name: self._ended.get(name, now_ns) for name in names}
         lately = [now_ns - self._ended[name] < MIN_ABSENCE_NS for name in names]
         late = [entry for entry, is_late in zip(done, lately, strict=True) if is_late]
-        return frozenset(day for entry in late for day in self._days_of(entry))
-
-    def _days_of(self, entry: Entry) -> tuple[date, ...]:
-        return days_to_read(entry, self._context.today(), self._days)
+        today = self._context.today()
+        return frozenset(day for entry in late for day in self._listed.of(entry, today))
 
     def reports(self, day: date, rows: Sequence[VenueOrder]) -> list[list[ExecutionReport]]:
         """What the list of a day tells of orders that have ended and is not known yet.
@@ -75,12 +78,12 @@ class LateTrades:
         before, sums = self._sums.get(day, {}), {row.venue_order_id: row.filled_qty for row in rows if row.filled_qty}
         told = []
         if news := [row for row in rows if row.filled_qty and before.get(row.venue_order_id) != row.filled_qty]:
-            known, unseen = _by_venue_name(self._blotter.done()), []
+            known, unseen, today = _by_venue_name(self._blotter.done()), [], self._context.today()
             for row in news:
                 entry = known.get(row.venue_order_id)
                 if entry is None:
                     unseen.append(row)
-                elif has_grown(entry.state, row) and is_of(row, entry) and day in self._days_of(entry):
+                elif has_grown(entry.state, row) and is_of(row, entry) and day in self._listed.of(entry, today):
                     told.append((entry, row))
             told += self._forgotten(day, unseen)
             for _, row in told:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order import LISTS_LAG_NS
-from firstbell.oms.listed_days import days_to_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -14,8 +13,8 @@ if TYPE_CHECKING:
 
     from firstbell.brokers.base import VenueOrder
     from firstbell.journal.base import Entry
-    from firstbell.market.hours import OrderDays
     from firstbell.model.identifiers import ClientOrderId
+    from firstbell.oms.listed_days import DaysToRead
     from firstbell.oms.orders.context import OrderContext
 
 _LOOKS: Final = 4
@@ -27,12 +26,12 @@ class TakenBack:
 
     Args:
         context: What all logins have in common.
-        days: Which day an order is for.
+        listed: In which days' lists the login's orders stand.
     """
 
-    def __init__(self, context: OrderContext, days: OrderDays) -> None:
+    def __init__(self, context: OrderContext, listed: DaysToRead) -> None:
         self._context = context
-        self._days = days
+        self._listed = listed
         self._since: dict[date, dict[tuple[ClientOrderId, Decimal], tuple[int, int]]] = {}
         """By day: how many looks have shown so much of an order, and since when on the monotonic clock."""
         self._told: set[tuple[ClientOrderId, Decimal]] = set()
@@ -53,7 +52,7 @@ class TakenBack:
             if not counted or name is None or (there := shown.get(name)) is None or there >= counted:
                 continue
             # One that may stand in the lists of two days goes on in one of them.
-            if days_to_read(entry, self._context.today(), self._days) == (day,):
+            if self._listed.of(entry, self._context.today()) == (day,):
                 key = (entry.intent.order.client_order_id, there)
                 looks, since_ns = before.get(key, (0, now_ns))
                 now[key] = (looks + 1, since_ns)

@@ -17,6 +17,7 @@ from firstbell.model.order import Changed, OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.terms import AttemptOutcome, Side
 from firstbell.oms.cancel import ASKED, CANCEL_OF, ask, withdraw
+from firstbell.oms.listed_days import DaysToRead
 from firstbell.oms.orders.attended_broker import AttendedBroker
 from firstbell.oms.orders.blotter import Blotter
 from firstbell.oms.orders.broker_health import BrokerHealth
@@ -86,7 +87,8 @@ class Trader:
         self._seq = 0
         self._heard: deque[tuple[ClientOrderId, ReportKind, datetime]] = deque(maxlen=_HEARD)
         self.sender = Sender(context, self.broker, self.blotter, self.pacer)
-        late = LateTrades(context, self.blotter, login.key, self.days)
+        to_read = DaysToRead(self.days)
+        late = LateTrades(context, self.blotter, login.key, self.days, to_read)
         self.watch = Watch(
             context,
             self.broker,
@@ -95,6 +97,7 @@ class Trader:
             lambda order: has_limit_there(order, broker.capabilities),
             login.leader.name,
             self.days,
+            to_read,
         )
         self.claiming = Claiming(context, login, self.broker, self.blotter, self.watch)
         self.claim = self.claiming.claim

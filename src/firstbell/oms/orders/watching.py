@@ -11,7 +11,7 @@ from firstbell.errors import BrokerError, CaptchaError
 from firstbell.model.instant import instant
 from firstbell.model.order_status import PLACED, OrderStatus
 from firstbell.oms.inquiry import Inquiry
-from firstbell.oms.listed_days import as_one, days_to_read
+from firstbell.oms.listed_days import as_one
 from firstbell.oms.lists import is_of
 from firstbell.oms.orders.day_over import DayOver
 from firstbell.oms.orders.day_trades import DayTrades
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry
     from firstbell.market.hours import OrderDays
     from firstbell.model.identifiers import AccountName, ClientOrderId, VenueOrderId
-    from firstbell.model.order import Order, OrderState
+    from firstbell.model.order import Order
     from firstbell.model.report import ExecutionReport
+    from firstbell.oms.listed_days import DaysToRead
     from firstbell.oms.orders.blotter import Blotter
     from firstbell.oms.orders.context import OrderContext
     from firstbell.oms.orders.late_trades import LateTrades
@@ -58,6 +59,7 @@ class Watch:
         has_price: Whether an order's price is one that the broker has, and its list shows.
         name: The account by which the login is called.
         days: Which day an order is for.
+        listed: In which days' lists the login's orders stand.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Watch:
         has_price: Callable[[Order], bool],
         name: AccountName,
         days: OrderDays,
+        listed: DaysToRead,
     ) -> None:
         self._context = context
         self._broker = broker
@@ -77,18 +80,17 @@ class Watch:
         self._has_price = has_price
         self._waiting = Waiting()
         self._lost_cancels = LostCancels(context, broker, blotter)
-        self._days = days
-        self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id, context.intervene, self._days)
+        self._listed = listed
+        self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id, context.intervene, days)
         self._day_over = DayOver(context.journal, context.clock, days, context.run_id, context.intervene)
-        self._arrivals = LateArrivals(context, blotter, self._days)
-        self._taken_back = TakenBack(context, self._days)
+        self._arrivals = LateArrivals(context, blotter, listed)
+        self._taken_back = TakenBack(context, listed)
         self._reports = ListReports(context, blotter)
         self._trades = DayTrades(context, broker, blotter, self._reports, has_price)
         self._seen: tuple[int, frozenset[VenueOrderId]] | None = None
         self.heard_at: datetime | None = None
         """When what other processes have claimed was last taken in; None before that."""
         self._unread = UnreadLists(context, name)
-        self._listed: dict[ClientOrderId, tuple[OrderState, date, tuple[date, ...]]] = {}
 
     def known_ids(self, within_ns: int) -> frozenset[VenueOrderId] | None:
         """The broker's names of the orders that are there, from a list of at most this age; None where it is unread."""
@@ -140,17 +142,9 @@ class Watch:
     def _wanted(self, today: date) -> dict[tuple[date, ...], list[Entry]]:
         """The open orders, by the days in whose lists they stand, or may."""
         groups: defaultdict[tuple[date, ...], list[Entry]] = defaultdict(list)
-        # Worked out once for each state: it is asked for of every order in every round.
-        before, self._listed = self._listed, {}
         for entry in self._blotter.open():
-            if entry.is_held_back:
-                continue
-            name, state = entry.intent.order.client_order_id, entry.state
-            known = before.get(name)
-            if known is None or known[0] is not state or known[1] != today:
-                known = (state, today, days_to_read(entry, today, self._days))
-            self._listed[name] = known
-            groups[known[2]].append(entry)
+            if not entry.is_held_back:
+                groups[self._listed.of(entry, today)].append(entry)
         return groups
 
     def _read_all(self, groups: Iterable[tuple[date, ...]]) -> dict[date, _List]:
