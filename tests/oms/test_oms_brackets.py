@@ -35,6 +35,17 @@ def hold_stop(desk, **terms):
     return desk.manager.place(request(**stop)).order_id
 
 
+def thin_out(desk):
+    """Just before an order leaves, those that it would have traded with are few."""
+    prepare = desk.broker.prepare
+
+    def thinned(order):
+        desk.quote(4795, 4799, bid_quantity=D(1000))
+        return prepare(order)
+
+    desk.broker.prepare = thinned
+
+
 def by_role(desk):
     """The newest order of each role."""
     return {entry.intent.order.role.value: entry for entry in desk.journal.entries()}
@@ -402,13 +413,7 @@ def test_an_exit_that_was_let_go_and_ended_before_it_had_traded_is_told_of_once(
     _, stop = desk.manager.place_bracket(bracket(take_profit=None))
     desk.trade(4865, 3000)
     desk.rounds(2)
-    prepare = desk.broker.prepare
-
-    def thinned(order):
-        desk.quote(4795, 4799, bid_quantity=D(1000))
-        return prepare(order)
-
-    desk.broker.prepare = thinned
+    thin_out(desk)
     desk.quote(4795, 4799, bid_quantity=D(100_000))
     desk.trade(4797, 10)
     desk.rounds(2)
@@ -424,13 +429,7 @@ def test_an_exit_that_was_let_go_and_ended_before_it_had_traded_is_told_of_once(
 def test_a_stop_that_ended_before_it_had_traded_is_told_of_though_the_profit_goes_on(desk):
     *_, stop = desk.manager.place_bracket(bracket())
     desk.trade(4865, 3000)
-    prepare = desk.broker.prepare
-
-    def thinned(order):
-        desk.quote(4795, 4799, bid_quantity=D(1000))
-        return prepare(order)
-
-    desk.broker.prepare = thinned
+    thin_out(desk)
     # Before the profit has come to its broker the stop's price has.
     desk.quote(4795, 4799, bid_quantity=D(100_000))
     desk.trade(4797, 10)

@@ -34,8 +34,8 @@ def desk(tmp_path, stepped_clock):
     made.close()
 
 
-def resting_stop(desk, *, alone):
-    """Ten that were bought, and what protects them: a stop that was let go and rests at the broker; its name."""
+def protected(desk, *, alone):
+    """Ten that were bought, and a stop for them that is held back: one by itself, or a bracket's; its name."""
     entry = request(price=4965, quantity=10)
     if alone:
         desk.manager.place(entry)
@@ -44,6 +44,18 @@ def resting_stop(desk, *, alone):
     else:
         name = desk.manager.place_bracket(BracketRequest(entry=entry, stop_loss=4940))[-1].order_id
     desk.rounds(2)
+    return name
+
+
+def silent(_send, prepared, *, timeout_s):
+    """A broker that never hears an order, and says nothing."""
+    del prepared, timeout_s
+    raise NoAnswer("silence")
+
+
+def resting_stop(desk, *, alone):
+    """Ten that were bought, and what protects them: a stop that was let go and rests at the broker; its name."""
+    name = protected(desk, alone=alone)
     # The market falls, and is gone before the stop has come.
     desk.trade(4939, 10)
     desk.quote(4900, 4905, bid_quantity=D(1))
@@ -202,14 +214,7 @@ def told_of_staying(desk):
 
 @pytest.mark.parametrize("alone", [True, False])
 def test_what_is_refused_for_the_moment_and_then_for_good_is_told_twice(desk, alone):
-    entry = request(price=4965, quantity=10)
-    if alone:
-        desk.manager.place(entry)
-        stop = request(side="sell", order_type="stop", price=None, trigger_price=4940, quantity=10, role="stop_loss")
-        name = desk.manager.place(stop).order_id
-    else:
-        name = desk.manager.place_bracket(BracketRequest(entry=entry, stop_loss=4940))[-1].order_id
-    desk.rounds(2)
+    name = protected(desk, alone=alone)
     desk.refuse(Reason.TOO_SOON)
     desk.trade(4939, 10)
     desk.quote(4930, 4935, bid_quantity=D(1000))
@@ -245,19 +250,7 @@ def test_it_is_not_forgotten_among_hundreds_that_ended_later(desk, alone, monkey
 @pytest.mark.parametrize("alone", [True, False])
 def test_what_never_came_is_held_anew_among_hundreds_that_ended_later(desk, alone, monkeypatch):
     monkeypatch.setattr("firstbell.oms.orders.blotter._REMEMBERED", 5)
-    entry = request(price=4965, quantity=10)
-    if alone:
-        desk.manager.place(entry)
-        stop = request(side="sell", order_type="stop", price=None, trigger_price=4940, quantity=10, role="stop_loss")
-        name = desk.manager.place(stop).order_id
-    else:
-        name = desk.manager.place_bracket(BracketRequest(entry=entry, stop_loss=4940))[-1].order_id
-    desk.rounds(2)
-
-    def silent(_send, prepared, *, timeout_s):
-        del prepared, timeout_s
-        raise NoAnswer("silence")
-
+    name = protected(desk, alone=alone)
     desk.broker.lost = silent
     desk.trade(4939, 10)
     desk.quote(4930, 4935, bid_quantity=D(1000))
@@ -309,19 +302,7 @@ def test_of_a_group_that_was_held_anew_for_a_rest_it_is_told_too(desk):
 
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_stop_of_which_every_request_is_lost_is_told_once_and_so_is_its_budget(desk, alone):
-    entry = request(price=4965, quantity=10)
-    if alone:
-        desk.manager.place(entry)
-        stop = request(side="sell", order_type="stop", price=None, trigger_price=4940, quantity=10, role="stop_loss")
-        desk.manager.place(stop)
-    else:
-        desk.manager.place_bracket(BracketRequest(entry=entry, stop_loss=4940))
-    desk.rounds(2)
-
-    def silent(_send, prepared, *, timeout_s):
-        del prepared, timeout_s
-        raise NoAnswer("silence")
-
+    protected(desk, alone=alone)
     desk.broker.lost = silent
     desk.trade(4939, 10)
     desk.quote(4930, 4935, bid_quantity=D(1000))
