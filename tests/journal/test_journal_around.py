@@ -74,6 +74,7 @@ def test_with_each_comes_what_it_belongs_with(journal, write):
     write("low", *ENDED, later=MORNING, group="g")
     write("high", K.WITHDRAWN, held=True, group="g")
     assert around(journal) == ["entry", "profit", "stop", "low", "high"]
+    assert around(journal, login=None) == ["entry", "profit", "stop", "low", "high"]
 
 
 def test_however_many_there_are(journal, write, monkeypatch):

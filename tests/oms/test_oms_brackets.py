@@ -35,8 +35,8 @@ def hold_stop(desk, **terms):
     return desk.manager.place(request(**stop)).order_id
 
 
-def thin_out(desk):
-    """Just before an order leaves, those that it would have traded with are few."""
+def partly_sold(desk, stop):
+    """The market falls through a stop, and few are left when it comes; how many of its 3,000 it has not sold."""
     prepare = desk.broker.prepare
 
     def thinned(order):
@@ -44,6 +44,14 @@ def thin_out(desk):
         return prepare(order)
 
     desk.broker.prepare = thinned
+    desk.quote(4795, 4799, bid_quantity=D(100_000))
+    desk.trade(4797, 10)
+    desk.rounds(2)
+    partly = desk.manager.track(stop.order_id)
+    # It left as a market order, and the rest of one is canceled where nobody is left to trade with.
+    assert (partly.status, 0 < partly.filled_qty < 3000) == (S.CANCELED, True)
+    desk.rounds(5)
+    return 3000 - partly.filled_qty
 
 
 def by_role(desk):
@@ -413,15 +421,7 @@ def test_an_exit_that_was_let_go_and_ended_before_it_had_traded_is_told_of_once(
     _, stop = desk.manager.place_bracket(bracket(take_profit=None))
     desk.trade(4865, 3000)
     desk.rounds(2)
-    thin_out(desk)
-    desk.quote(4795, 4799, bid_quantity=D(100_000))
-    desk.trade(4797, 10)
-    desk.rounds(2)
-    partly = desk.manager.track(stop.order_id)
-    # It left as a market order, and the rest of one is canceled where nobody is left to trade with.
-    assert (partly.status, 0 < partly.filled_qty < 3000) == (S.CANCELED, True)
-    desk.rounds(5)
-    left = 3000 - partly.filled_qty
+    left = partly_sold(desk, stop)
     assert desk.interventions == [(stop.order_id, f"it has ended, and {left} shares are held without an exit")]
     assert desk.held() == left
 
@@ -429,15 +429,8 @@ def test_an_exit_that_was_let_go_and_ended_before_it_had_traded_is_told_of_once(
 def test_a_stop_that_ended_before_it_had_traded_is_told_of_though_the_profit_goes_on(desk):
     *_, stop = desk.manager.place_bracket(bracket())
     desk.trade(4865, 3000)
-    thin_out(desk)
     # Before the profit has come to its broker the stop's price has.
-    desk.quote(4795, 4799, bid_quantity=D(100_000))
-    desk.trade(4797, 10)
-    desk.rounds(2)
-    partly = desk.manager.track(stop.order_id)
-    assert (partly.status, 0 < partly.filled_qty < 3000) == (S.CANCELED, True)
-    desk.rounds(5)
-    left = 3000 - partly.filled_qty
+    left = partly_sold(desk, stop)
     assert standing(desk)["take_profit"] == (S.ACCEPTED, left, 0)
     assert desk.interventions == [(stop.order_id, f"it has ended, and {left} shares are held without a stop")]
 

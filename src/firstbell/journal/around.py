@@ -1,4 +1,4 @@
-"""Which orders of a login matter on a day: so that whoever begins reads these, and not all that it has ever had."""
+"""Which orders matter on a day: so that whoever begins reads these, and not all that there have ever been."""
 
 from __future__ import annotations
 
@@ -45,10 +45,7 @@ def rows_around(
     written = "client_order_id IN (SELECT client_order_id FROM reports WHERE substr(at, 1, 10) >= ?)"
     begun += take(written, (since.isoformat(),))
     related = {name for row in begun for name in _names_of(row)}
-    legs = session.rows(
-        "SELECT client_order_id, plan_id, instructions FROM orders WHERE login = ? AND instructions IS NOT NULL",
-        (login,),
-    )
+    legs = session.rows(f"SELECT plan_id, instructions FROM orders WHERE {whose} AND instructions IS NOT NULL", owner)  # noqa: S608 - likewise  # nosec B608
     plans = related | {row["plan_id"] for row in legs if not related.isdisjoint(_names_of(row))}
     for some in _parts(sorted(plans)):
         take(f"plan_id IN ({','.join('?' * len(some))})", some)

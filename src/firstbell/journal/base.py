@@ -320,7 +320,7 @@ class Journal(Protocol):
         """Orders that matter on a day, oldest first, and with each all that it belongs with.
 
         Those are the day's, what is not done, and that of which anything has been written since. Others may be among
-        them; but how long a journal has become makes no difference.
+        them; but how long a journal has become makes little difference.
 
         Args:
             day: The trading day.
