@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from firstbell.brokers.base import HttpBroker
-from firstbell.errors import BrokerError, FirstbellError, JournalError, NotSent
+from firstbell.errors import BrokerError, FirstbellError, JournalError
 from firstbell.journal.base import Note
 from firstbell.log import redact
 from firstbell.model.instant import instant
@@ -219,18 +219,9 @@ class LoginRun:
         )
         try:
             if ready := self._get_ready(armed, aim, carrier):
-                self._carry_all(ready, desk, self._reserved(pacer, self._gear.aims.decide(aim)))
+                self._carry_all(ready, desk, self._gear.aims.decide(aim))
         finally:
             carrier.close()
-
-    def _reserved(self, pacer: Pacer, fire_at_ns: int) -> int:
-        """The instant of the first attempt, which no other process of this login sends within an interval of."""
-        try:
-            return pacer.reserve(fire_at_ns, self._context.clock.monotonic_ns())
-        except NotSent as error:
-            # Whether anybody else sends just then is not to be known; that nobody is early at the bell would be worse.
-            _log.warning("%s: %s", self._login.leader.name, error)
-            return fire_at_ns
 
     def _carrier(self, broker: HttpBroker, ca_file: Path | None, budget: Budget, pacer: Pacer) -> ProvenCarrier:
         if broker.capabilities.in_process:
