@@ -22,6 +22,7 @@ from firstbell.model.terms import AttemptOutcome, OrderRole
 from firstbell.oms.inquiry import needs_asking
 from firstbell.oms.listed_days import days_listed
 from firstbell.oms.orders.day_limits import buy_value
+from firstbell.oms.orders.lasting import Lasting
 from firstbell.oms.orders.marks import Marks
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Blotter:
         self._unresolved: dict[ClientOrderId, Entry] = {}
         self._held_back: dict[ClientOrderId, Entry] = {}
         self._in_hand: dict[ClientOrderId, Entry] = {}
+        self._lasting = Lasting()
         self._lost: dict[ClientOrderId, Entry] = {}
         """What never came to its broker and may be held back anew: it is not forgotten, nor what it belongs with."""
         self._counted: dict[ClientOrderId, tuple[Decimal, int]] = {}
@@ -145,6 +147,7 @@ class Blotter:
         _keep(self._unresolved, name, entry, needs_asking(entry))
         _keep(self._held_back, name, entry, entry.is_held_back)
         _keep(self._in_hand, name, entry, entry.state.status in IN_HAND and not entry.is_held_back)
+        self._lasting.put(entry)
         family, plan_id = family_of(entry), entry.intent.plan_id
         newest = self.known(self._plans.get(plan_id, name))
         if newest is None or newest.round <= entry.round:
@@ -230,6 +233,16 @@ class Blotter:
         """What was claimed to be sent, by whatever process, and of which no answer has been written down."""
         with self._lock:
             return tuple(self._in_hand.values())
+
+    def lasting_days(self) -> tuple[date, ...]:
+        """The days by which any order is named that may last; see `firstbell.oms.orders.lasting.may_last`."""
+        with self._lock:
+            return self._lasting.days()
+
+    def lasting(self, day: date, names: Iterable[ClientOrderId]) -> tuple[Entry, ...]:
+        """The orders that may last, have one of the names of a day, or protect what has."""
+        with self._lock:
+            return self._lasting.named(day, names)
 
     def names(self) -> frozenset[VenueOrderId]:
         """The broker's names of everything remembered."""
@@ -333,6 +346,7 @@ class Blotter:
             if self._counted.pop(name, _NOT_COUNTED) != _NOT_COUNTED:
                 self._counted_for_good.add(hash(name))
             del self._done[name]
+            self._lasting.drop(entry)
             if self._plans.get(entry.intent.plan_id) == name:
                 del self._plans[entry.intent.plan_id]
             if family is not None:

@@ -6,11 +6,11 @@ import uuid
 from functools import partial
 from typing import TYPE_CHECKING
 
-from firstbell.journal.base import HELD_NS, newest_round
+from firstbell.journal.base import newest_round
 from firstbell.model.identifiers import named_on, request_order_id
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE
-from firstbell.oms.listed_days import LASTING, LONGEST_SENDING, came_between
+from firstbell.oms.listed_days import LONGEST_SENDING, came_between
 from firstbell.oms.orders.key_orders import MOST_ORDERS, KeyOrders, part_key
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class KeyNames:
     def _day_of(self, key: str) -> date:
         """The day by which an order of a key is named: that of its request, where it is a part or an exit of one."""
         for whole, day in self._days.items():
-            if key.startswith(f"{whole}/"):
+            if key == whole or key.startswith(f"{whole}/"):
                 return day
         blotter, today = self._trader.blotter, self._trader.context.today()
         if blotter.entry(self._on(today, key)) is not None:
@@ -79,34 +79,24 @@ class KeyNames:
             earlier = blotter.entry(self._on(day, key))
             if earlier is not None and self._is_for(now, newest_round(earlier, blotter.entry)):
                 return day
-        return self._lasting(key) or today
+        return self._lasting(key, today, now) or today
 
-    def _lasting(self, key: str) -> date | None:
+    def _lasting(self, key: str, today: date, now: datetime) -> date | None:
         """The earlier day by which an order is named that lasts, or of which a part or a bracket's exit does."""
-        blotter, now = self._trader.blotter, instant(self._trader.context.clock.wall_ns())
-        named: dict[date, frozenset[ClientOrderId]] = {}
-        for entry in (*blotter.open(), *blotter.done()):
-            if not self._lasts(entry, now):
-                continue
-            for name in (entry.intent.plan_id, entry.intent.order.instructions.parent_id):
-                if name is None or (day := named_on(name)) is None:
-                    continue
-                if day not in named:
-                    named[day] = frozenset(self._on(day, part_key(key, number)) for number in range(MOST_ORDERS))
-                if name in named[day]:
-                    return day
+        blotter = self._trader.blotter
+        for day in blotter.lasting_days():
+            names = () if day == today else (self._on(day, part_key(key, number)) for number in range(MOST_ORDERS))
+            if any(self._lasts(entry, now) for entry in blotter.lasting(day, names)):
+                return day
         return None
 
     def _lasts(self, entry: Entry, now: datetime) -> bool:
-        """Whether an order is held back, works for longer than its day, or was held back until it left for this day."""
-        order, expires_at = entry.intent.order, entry.intent.order.instructions.expires_at
+        """Whether an order that may last does: nothing has ended it, or it is for this day."""
+        expires_at = entry.intent.order.instructions.expires_at
         if entry.state.status in DONE:
-            return entry.intent.bell_ns == HELD_NS and entry.state.submitted_at is not None and self._is_for(now, entry)
-        if expires_at is not None and expires_at <= now:
-            # Nobody has looked since.
-            return False
-        # Any other may have ended with its day, and nobody has looked yet.
-        return entry.is_held_back or order.time_in_force in LASTING
+            return self._is_for(now, entry)
+        # Nobody may have looked since.
+        return expires_at is None or now < expires_at
 
     def _is_for(self, now: datetime, entry: Entry) -> bool:
         """Whether an order is for the same day as one that leaves now."""
