@@ -129,3 +129,21 @@ def test_what_is_on_its_way_when_it_is_ended_is_awaited_or_named(folder, number,
     else:
         assert (process.returncode, order["outcome"]) == (3, "unresolved")
         assert order["client_order_id"].encode() in err
+
+
+@pytest.mark.parametrize("at", ["firstbell.cli.main", "click", "firstbell.cli.orders", "firstbell.oms.orders.manager"])
+def test_ctrl_c_while_it_loads_is_said_in_a_word(folder, at):
+    program = (
+        "import os, signal, sys, importlib.abc\n"
+        "class Impatient(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == {at!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Impatient())\n"
+        f"sys.argv = ['firstbell', *{PLACE!r}]\n"
+        "from firstbell.__main__ import main\n"
+        "main()\n"
+    )
+    where = folder("0ms")
+    run = subprocess.run([sys.executable, "-c", program], cwd=where, check=False, timeout=60, stderr=subprocess.PIPE)
+    assert (run.returncode, run.stderr.strip()) == (130, b"Interrupted.")
+    assert statuses(where) == []
