@@ -32,7 +32,7 @@ def alerts() -> None:
 @alerts.command()
 @shared_options
 def test(shell: Shell) -> int:
-    """Send one message to the configured chat, now, and say whether it was taken.
+    """Send one message to the chat now: is it taken?
 
     Exit status 0 when it was, else 1, with the reason.
     """
@@ -59,7 +59,9 @@ def test(shell: Shell) -> int:
 @alerts.command()
 @shared_options
 def listen(shell: Shell) -> int:
-    """Carry out what the configured chat asks for, and tell of halts, until Ctrl-C.
+    """Hear and do what the chat asks for, until Ctrl-C.
+
+    Halts are told there too.
 
     The commands are /status /orders /positions /results /halt /resume /help. `firstbell run` hears them as well while
     it waits and when the answers are in, but is quiet around the bell: for a /halt that is heard at any time, have this

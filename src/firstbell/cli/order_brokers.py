@@ -30,7 +30,9 @@ _FAILED = 1
 @click.option("--offline", is_flag=True, help="Ask no broker: only what `orders watch` has seen.")
 @shared_options
 def brokers(shell: Shell, *, offline: bool) -> int:
-    """Show how each account's broker does: token, last answer, error rate, last error.
+    """Show how each account's broker does.
+
+    Its token, its last answer, its error rate and its last error.
 
     Each broker is asked for the buying power once, where its login has a living token; nobody is logged in for it. What
     `firstbell orders watch` has seen of the last hundred calls stands beside it.

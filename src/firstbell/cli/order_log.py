@@ -48,7 +48,9 @@ _COLORS: Final[dict[str, str]] = {
 @click.option("-n", "number", type=click.IntRange(min=0), default=20, show_default=True, help="How many of the last.")
 @shared_options
 def log(shell: Shell, *, follow: bool, rebuild: bool, event: str | None, account: str | None, number: int) -> int:
-    """Show the order log: entries, exits, stop losses, take profits, cancels, changes and failures.
+    """Show the order log, or follow it, or write it anew.
+
+    It has entries, exits, stop losses, take profits, cancels, changes and failures.
 
     With --json each is one line, as in the file orders.log. --rebuild writes the files anew from the journal, whole,
     and says how many events there are.

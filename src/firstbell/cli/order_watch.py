@@ -35,7 +35,9 @@ _HALTED: Final = 4
 @click.option("--until-done", is_flag=True, help="End once nothing is open any more.")
 @shared_options
 def watch(shell: Shell, *, live: bool, until_done: bool) -> int:
-    """Look after orders and positions: stops, brackets, times in force, targets, limits on losses.
+    """Look after orders and positions until Ctrl-C.
+
+    That is: stops, brackets, times in force, targets, limits on losses.
 
     It reads the brokers' lists, follows the market, lets go what has been held back, and keeps together what belongs
     together. What dead processes held back is taken over first. Ctrl-C ends it: what is at a broker stays there, and

@@ -55,7 +55,9 @@ def orders() -> None:
 @click.option("--offline", is_flag=True, help="Ask no broker.")
 @shared_options
 def list_(shell: Shell, *, day: datetime | None, every: bool, offline: bool) -> int:
-    """List the orders of the day, and those of any day that are unresolved, work at a broker or are held back.
+    """List the orders of the day, and whatever else is open.
+
+    Listed are also those of any day that are unresolved, work at a broker or are held back.
 
     An order is of the day on which it was made, and of those on which it left and ended. Of one that was held back by
     several processes, one after the other, the last is listed; with --all each of them.
@@ -215,7 +217,9 @@ def cancel(shell: Shell, *, order: str) -> int:
 @click.option("--once", is_flag=True, help="Ask once, instead of until everything is known.")
 @shared_options
 def reconcile(shell: Shell, *, once: bool) -> int:
-    """Ask the brokers' lists about every order that is unresolved or at work, and bring the results up to date.
+    """Ask the brokers what became of every open order.
+
+    Their lists tell of each that is unresolved or at work, and the results are brought up to date.
 
     Of today's canceled and expired orders, trades that the lists tell only now are counted too.
 

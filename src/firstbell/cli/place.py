@@ -95,7 +95,7 @@ def place(
     stop_trail: Decimal | None,
     **asked: Any,
 ) -> int:
-    """Place one order, or a bracket of an entry with its profit and its stop.
+    """Place one order, or a bracket: entry, profit and stop.
 
     Every check is made first, and everything that fails is told at once. An order that nobody answers for is
     unresolved: it is asked for, and must not be placed anew. Stops that the broker does not know, and a bracket's

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from rich.box import SIMPLE_HEAD
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from firstbell.cli.shell import foreign
 from firstbell.model.money import exact, grouped
@@ -153,11 +154,16 @@ def plain_table(title: str) -> Table:
 def print_table(console: Console, table: Table) -> None:
     """Print a table, or where the terminal is too narrow for it one block of lines per row: nothing is cut."""
     columns = [(str(column.header), list(column.cells)) for column in table.columns]
+    for column, (header, cells) in zip(table.columns, columns, strict=True):
+        if column.no_wrap:
+            # By itself such a column is measured by its longest word, and what goes beyond that is cut.
+            lines = [line for each in (header, *cells) for line in str(each).split("\n")]
+            column.min_width = max(Text.from_markup(line).cell_len for line in lines)
     needed = Measurement.get(console, console.options.update(max_width=_ENDLESS), table).minimum
-    if needed <= console.width:
+    if needed <= console.width and table.row_count:
         console.print(table)
         return
-    console.print(f"[bold]{table.title}[/]")
+    console.print(f"[bold]{table.title}[/]{'' if table.row_count else ': none'}")
     for number in range(table.row_count):
         for place, (header, cells) in enumerate(columns):
             words = " ".join(str(cells[number]).split("\n"))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from firstbell.journal.base import newest_round
-from firstbell.model.identifiers import named_on, request_order_id
+from firstbell.model.identifiers import request_order_id
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE
 from firstbell.oms.listed_days import LONGEST_SENDING, came_between
