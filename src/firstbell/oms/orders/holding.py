@@ -180,7 +180,9 @@ class Holding:
         return True
 
     def hold_further(self, entry: Entry, quantity: Decimal) -> bool:
-        """Hold back a further exit like one that has traded in full, for shares that were bought afterwards.
+        """Hold back a further exit like one that has ended, for the shares that it does not look after.
+
+        They were bought after it had traded in full, or it had to make room for another exit that has not traded yet.
 
         Its name is made of the other's, so there is but one, whoever asks for it and however often.
 
@@ -205,7 +207,7 @@ class Holding:
         if isinstance(taken, OrderResponse):
             _log.warning("%s shares are held without an exit: %s", quantity, taken.message)
             return False
-        _log.warning("%s more shares were bought after %s had traded: %s is held back", quantity, plan_id, name)
+        _log.warning("%s looks after %s shares no more: %s is held back for them", plan_id, quantity, name)
         return True
 
 

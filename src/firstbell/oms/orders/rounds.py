@@ -29,9 +29,10 @@ from firstbell.oms.orders.contingency import (
     entered,
     next_steps,
 )
+from firstbell.oms.orders.exit_alarms import ExitAlarms
 from firstbell.oms.orders.late_stops import LateStops
 from firstbell.oms.orders.leaving import Leaving, leaving
-from firstbell.oms.orders.lost_exits import unasked, waited_alone
+from firstbell.oms.orders.lost_exits import waited_alone
 from firstbell.oms.orders.lost_stops import LostStops
 from firstbell.oms.orders.triggers import followed, is_hit, is_stale
 from firstbell.oms.policies.pricing import Market
@@ -72,10 +73,10 @@ class Rounds:
         self._asking = Asking(trader)
         self._completing = Completing(trader, self._asking, self._fresh_quote)
         self._late_stops = LateStops(trader)
-        self._told: dict[tuple[object, ...], Decimal] = {}
         self._lost_stops = LostStops(trader, lambda entry: self._take(Renew(entry)))
         self._in_vain: dict[ClientOrderId, bool] = {}
         """What was let go and did not stay, and whether it was told that it is tried again."""
+        self._alarms = ExitAlarms(trader, self._in_vain, lambda entry, quantity: self._take(Extend(entry, quantity)))
         self._has_looked = False
 
     def round(self) -> None:
@@ -151,7 +152,7 @@ class Rounds:
         if terms.parent_id is None:
             return entry.intent.order.order_type.waits or terms.group is not None
         parent = self._parent_of(entry)
-        if parent is None or self._rests(entry):
+        if parent is None or (self._rests(entry) and not self._waits_for_another(entry)):
             return False
         # Mostly it is the entry itself that has traded; what went on for it is looked for only where it is not.
         return parent.state.filled_qty > 0 or entered(parent, self._trader.blotter.family(terms.parent_id)).filled > 0
@@ -210,6 +211,14 @@ class Rounds:
         alive = [e.intent.order.order_type for e in family if e.state.status not in DONE and not goes_on(e)]
         return not any(other.waits and other in types for other in alive)
 
+    def _waits_for_another(self, entry: Entry) -> bool:
+        """Whether a stop could rest at the broker, but its profit is there: its price had come."""
+        if not entry.intent.order.order_type.waits:
+            return False
+        family = self._trader.blotter.family(family_of(entry) or "")
+        others = [each for each in family if each.state.triggered and not each.is_held_back and not goes_on(each)]
+        return any(each.state.status not in DONE for each in others)
+
     def _parent_of(self, entry: Entry) -> Entry | None:
         parent_id = entry.intent.order.instructions.parent_id
         return None if parent_id is None else self._trader.blotter.plan(parent_id)
@@ -231,10 +240,10 @@ class Rounds:
             elif isinstance(step, Extend):
                 done = trader.holding.hold_further(entry, step.quantity)
             elif isinstance(step, Unprotected):
-                self._tell_unprotected(step)
+                self._alarms.unprotected(step)
                 done = False
             elif isinstance(step, Oversold):
-                self._tell_oversold(step)
+                self._alarms.oversold(step, is_first_look=not self._has_looked)
                 done = False
             else:
                 done = self._release(step)
@@ -320,35 +329,6 @@ class Rounds:
         """Whether one that is held back stands otherwise than it did when it was decided that it leaves."""
         now = self._trader.blotter.known(entry.intent.order.client_order_id)
         return now is None or now.state != entry.state
-
-    def _tell_unprotected(self, step: Unprotected) -> None:
-        """Have a person told, once, that shares are held without an exit."""
-        key = (*(each.intent.order.client_order_id for each in step.ended), step.profit_lives)
-        if not self._in_vain.get(step.entry.intent.plan_id, True):
-            # It was refused here for good, and that was told.
-            self._told.setdefault(key, step.quantity)
-        if self._is_more(key, step.quantity):
-            lost = unasked(step, self._trader.context.journal)
-            if lost is not None:
-                self._trader.context.intervene(lost.intent.order.client_order_id, step.why)
-
-    def _tell_oversold(self, step: Oversold) -> None:
-        """Have a person told, once, that exits have traded too many."""
-        name = step.entry.intent.order.client_order_id
-        family = self._trader.blotter.family(step.entry.intent.plan_id)
-        if not self._has_looked and all(leg.state.status in DONE for leg in family):
-            # It had ended like that before this process began, and was told then.
-            self._told.setdefault((name,), step.quantity)
-        if self._is_more((name,), step.quantity):
-            why = f"its exits have traded {step.quantity} shares more than it has bought"
-            self._trader.context.intervene(name, why)
-
-    def _is_more(self, what: tuple[object, ...], quantity: Decimal) -> bool:
-        """Whether it is for more shares than was told; from now on it has been told."""
-        if quantity <= self._told.get(what, 0):
-            return False
-        self._told[what] = quantity
-        return True
 
     # --- time
 

@@ -1,0 +1,81 @@
+"""What a person is told of one login's exits, once: shares without one, and shares sold that had not been bought."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firstbell.model.order_status import DONE
+from firstbell.oms.orders.contingency import GIVES_WAY
+from firstbell.oms.orders.lost_exits import asked_to_end, unasked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from decimal import Decimal
+
+    from firstbell.journal.base import Entry
+    from firstbell.model.identifiers import ClientOrderId
+    from firstbell.oms.orders.contingency import Oversold, Unprotected
+    from firstbell.oms.orders.trader import Trader
+
+
+class ExitAlarms:
+    """Tells of exits.
+
+    Args:
+        trader: The login's trader.
+        in_vain: What was let go and did not stay, and whether it was told that it is tried again.
+        go_on: Holds back a further exit like one, for so many shares; whether it is held back.
+    """
+
+    def __init__(
+        self, trader: Trader, in_vain: Mapping[ClientOrderId, bool], go_on: Callable[[Entry, Decimal], bool]
+    ) -> None:
+        self._trader = trader
+        self._in_vain = in_vain
+        self._go_on = go_on
+        self._told: dict[tuple[object, ...], Decimal] = {}
+
+    def unprotected(self, step: Unprotected) -> None:
+        """Have a person told, once, that shares are held without an exit.
+
+        A stop that had to make room at its broker for the profit, whose price had come, is held back anew instead: the
+        price may turn before all of that has traded.
+        """
+        key = (*(each.intent.order.client_order_id for each in step.ended), step.profit_lives)
+        if not self._in_vain.get(step.entry.intent.plan_id, True):
+            # It was refused here for good, and that was told.
+            self._told.setdefault(key, step.quantity)
+        if not self._is_more(key, step.quantity):
+            return
+        lost = self._made_room(step) or unasked(step, self._trader.context.journal)
+        if lost is not None:
+            self._trader.context.intervene(lost.intent.order.client_order_id, step.why)
+
+    def oversold(self, step: Oversold, *, is_first_look: bool) -> None:
+        """Have a person told, once, that exits have traded too many."""
+        name = step.entry.intent.order.client_order_id
+        family = self._trader.blotter.family(step.entry.intent.plan_id)
+        if is_first_look and all(leg.state.status in DONE for leg in family):
+            # It had ended like that before this process began, and was told then.
+            self._told.setdefault((name,), step.quantity)
+        if self._is_more((name,), step.quantity):
+            why = f"its exits have traded {step.quantity} shares more than it has bought"
+            self._trader.context.intervene(name, why)
+
+    def _made_room(self, step: Unprotected) -> Entry | None:
+        """The stop that has made room for the profit and could not be held back anew; None where there is no such."""
+        if not step.profit_lives:
+            return None
+        asked = asked_to_end(step.entry, self._trader.context.journal)
+        if asked is None or asked.reason != GIVES_WAY:
+            return None
+        # Of a group its quantities say what it is for: a further order would make it another one.
+        in_bracket = step.entry.intent.order.instructions.parent_id is not None
+        return None if in_bracket and self._go_on(step.entry, step.quantity) else step.entry
+
+    def _is_more(self, what: tuple[object, ...], quantity: Decimal) -> bool:
+        """Whether it is for more shares than was told; from now on it has been told."""
+        if quantity <= self._told.get(what, 0):
+            return False
+        self._told[what] = quantity
+        return True
