@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 PAPER = """\
 [Order_Mine]
 username = me
-password = anything
+password = open-sesame
 broker_code = paper
 isin = IRO1FOLD0001
 
 [Order_Other]
 username = somebody else
-password = anything
+password = open-sesame
 broker_code = paper
 isin = IRO1FOLD0001
 
