@@ -195,6 +195,29 @@ def test_a_cancel_is_asked_for_again_ever_more_seldom_and_at_last_given_up(desk)
     assert len(asked) == 7
 
 
+def test_how_long_a_cancel_has_been_waited_for_does_not_begin_anew_with_a_restart(desk):
+    name = desk.manager.place(request()).order_id
+    asked = count_cancels(desk, silent)
+    desk.manager.cancel(name)
+    for _ in range(40):
+        desk.open()
+        again = count_cancels(desk, silent)
+        desk.rounds(2, 1)
+        asked += again
+    assert [at - asked[0] for at in asked] == [0, 5, 15, 35, 75]
+
+
+def test_a_cancel_is_asked_for_again_though_the_clock_was_set_back(desk):
+    name = desk.manager.place(request()).order_id
+    count_cancels(desk, silent)
+    desk.manager.cancel(name)
+    desk.clock.suspend(-3600)
+    desk.open()
+    again = count_cancels(desk, silent)
+    desk.rounds(8, 1)
+    assert again == [6]
+
+
 def test_a_cancel_that_was_made_stays_unknown_while_lists_lag_though_others_are_refused(desk):
     name = desk.manager.place(request()).order_id
     desk.rounds()

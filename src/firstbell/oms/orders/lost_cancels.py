@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError, RunError
 from firstbell.journal.base import ReportMisfit
 from firstbell.log import redact
-from firstbell.model.order_status import OrderStatus
+from firstbell.model.instant import instant
+from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.oms.cancel import ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from firstbell.brokers.base import Broker
     from firstbell.journal.base import Entry
@@ -33,7 +36,8 @@ class LostCancels:
     """Asks again for the cancels of one login of which nobody has said what became.
 
     A cancel that was heard is only refused the second time, and that says nothing of the first. But one that got lost
-    would otherwise be waited for as long as lists may lag, and what waits for it with it: a bracket's stop, say.
+    would otherwise be waited for as long as lists may lag, and what waits for it with it: a bracket's stop, say. How long
+    it has been waited for stands in the journal, so a restart begins nothing anew.
 
     Args:
         context: What all logins have in common.
@@ -66,11 +70,25 @@ class LostCancels:
             if entry.state.status is OrderStatus.PENDING_CANCEL
         }
         now_ns = self._context.clock.monotonic_ns()
-        self._due = {name: self._due.get(name, (0, now_ns + _FIRST_NS)) for name in pending}
+        self._due = {name: self._due.get(name) or self._asked(name, now_ns) for name in pending}
         for name, (times, due_ns) in tuple(self._due.items()):
             if name in shown and times < _TIMES and now_ns >= due_ns:
-                self._due[name] = (times + 1, now_ns + _FIRST_NS * 2 ** (times + 1))
+                self._due[name] = (times + 1, now_ns + _pause_ns(times + 1))
                 self._ask(pending[name])
+
+    def _asked(self, name: ClientOrderId, now_ns: int) -> tuple[int, int]:
+        """How often a cancel was asked for again, by whatever process, and from when on it may be the next time."""
+        asked: list[datetime] = []
+        for report in self._context.journal.reports(name):
+            if report.kind is ReportKind.PENDING_CANCEL:
+                asked.append(report.at)
+            elif report.kind is ReportKind.CANCEL_REJECTED:
+                asked.clear()
+        times = max(len(asked) - 1, 0)
+        since = instant(self._context.clock.wall_ns()) - asked[-1] if asked else timedelta()
+        # By a clock that has been set back since it was asked for just now.
+        since_ns = max(since, timedelta()) // timedelta(microseconds=1) * 1000
+        return times, now_ns + max(_pause_ns(times) - since_ns, 0)
 
     def _ask(self, entry: Entry) -> None:
         context, name = self._context, entry.intent.order.client_order_id
@@ -82,3 +100,8 @@ class LostCancels:
             self._blotter.refresh(name)
         except (BrokerError, CaptchaError, RunError) as error:
             _log.info("%s: asked to cancel it again: %s", name, redact(str(error)))
+
+
+def _pause_ns(times: int) -> int:
+    """How long a cancel that was asked for again so often is waited for, in ns."""
+    return _FIRST_NS << times
