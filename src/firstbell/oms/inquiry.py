@@ -21,7 +21,7 @@ from firstbell.oms.listed_days import (
     listed_with,
     shows_day,
 )
-from firstbell.oms.lists import Absence, find, in_the_way, names_taken, reading, reason_of
+from firstbell.oms.lists import MIN_MISSES, Absence, find, in_the_way, names_taken, reading, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry, Journal
     from firstbell.market.hours import OrderDays
     from firstbell.model.identifiers import ClientOrderId, RunId, VenueOrderId
+    from firstbell.oms.misses_file import MissesFile
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Inquiry:
         run_id: The run that asks.
         intervene: Told once of each order of which the list will never tell by itself: its name, and why.
         days: Which day an order is for; see `firstbell.oms.listed_days.days_to_read`.
+        misses: What the looks of earlier processes have missed, and where these are kept; None: nobody asks later.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Inquiry:
         run_id: RunId,
         intervene: Callable[[ClientOrderId, str], None] | None = None,
         days: OrderDays | None = None,
+        misses: MissesFile | None = None,
     ) -> None:
         self._broker = broker
         self._journal = journal
@@ -73,12 +76,19 @@ class Inquiry:
         self._run_id = run_id
         self._intervene = intervene
         self._days = days
-        self._absences: dict[ClientOrderId, Absence] = {}
+        self._misses = misses
+        self._absences = {} if misses is None else self._still_missed(misses)
         self._hindered: dict[ClientOrderId, Absence] = {}
         """The looks after which an order would be known not to be there, were it not for another row."""
         self._told: set[ClientOrderId] = set()
         self.seen: set[ClientOrderId] = set()
         """The orders that the list has shown, whatever it said of them."""
+
+    def _still_missed(self, misses: MissesFile) -> dict[ClientOrderId, Absence]:
+        """What earlier processes have missed, of the orders of which nobody knows yet what became of them."""
+        missed = misses.read(self._clock.monotonic_ns())
+        entries = {name: self._journal.entry(name) for name in missed}
+        return {name: missed[name] for name, entry in entries.items() if entry is not None and needs_asking(entry)}
 
     def look(
         self, names: Sequence[ClientOrderId], rows: tuple[VenueOrder, ...] | None = None, *, whole: bool = True
@@ -201,7 +211,7 @@ class Inquiry:
             return None
         self._hindered.pop(order.client_order_id, None)
         found.add(row.venue_order_id)
-        self._absences.pop(order.client_order_id, None)
+        self._forget_misses(order.client_order_id)
         self.seen.add(order.client_order_id)
         kind = reading(row, entry.state)
         if kind is None:
@@ -215,6 +225,11 @@ class Inquiry:
             cum_qty=row.filled_qty if row.filled_qty > 0 else None,
             reason=reason_of(kind, row, entry.state),
         )
+
+    def _forget_misses(self, name: ClientOrderId) -> None:
+        """Forget the looks that have missed an order: what became of it is known."""
+        if self._absences.pop(name, None) is not None and self._misses is not None:
+            self._misses.keep(self._absences)
 
     def _tell(self, name: ClientOrderId, other: VenueOrder) -> None:
         """Say that a row may be an order though it does not look like it; a person is told once that has gone on."""
@@ -244,7 +259,11 @@ class Inquiry:
             return None
         absence = self._absences.setdefault(name, Absence())
         now_ns = self._clock.monotonic_ns()
-        if not absence.missed(now_ns):
+        is_absent = absence.missed(now_ns)
+        if self._misses is not None and absence.misses <= MIN_MISSES:
+            # What comes after these adds nothing that a later process has to know.
+            self._misses.keep(self._absences)
+        if not is_absent:
             return None
         if not speaks and entry.intent.order.time_in_force in LASTING:
             return None
@@ -258,6 +277,7 @@ class Inquiry:
             if self._intervene is not None and name not in self._told:
                 self._told.add(name)
                 self._intervene(name, reason)
+        self._forget_misses(name)
         return ExecutionReport(
             client_order_id=name, run_id=self._run_id, kind=kind, at=instant(self._clock.wall_ns()), reason=reason
         )

@@ -33,7 +33,7 @@ def is_of(row: VenueOrder, entry: Entry) -> bool:
 
 @dataclass(slots=True)
 class Absence:
-    """The looks that missed one order, counted over a single process's life: a restart begins anew."""
+    """The looks that missed one order: so many, the first of them at an instant of the monotonic clock, in ns."""
 
     misses: int = 0
     first_ns: int | None = field(default=None)

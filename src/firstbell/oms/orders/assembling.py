@@ -15,6 +15,7 @@ from firstbell.market.always_open import always_open
 from firstbell.market.hours import Hours
 from firstbell.model.broker_codes import PAPER
 from firstbell.oms.logins import logins_of
+from firstbell.oms.misses_file import MissesFile
 from firstbell.oms.orders.attendance import PATIENCE_S
 from firstbell.oms.orders.context import OrderContext
 from firstbell.oms.orders.day_limits import DayLimits
@@ -141,6 +142,7 @@ def order_context(
         in_hand=office.in_hand,
         pace_of=partial(PaceFile.of, state_dir),
         looks_of=partial(LooksFile.of, state_dir),
+        misses_of=partial(MissesFile.of, state_dir),
         day_limits=None if risk.max_total_value is None else DayLimits(office.journal, state_dir / "locks"),
         intervene=intervene or (lambda name, why: _log.error("%s: a person has to look: %s", name, why)),
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import BrokerCode, RunId
     from firstbell.model.order_request import OrderRequest
     from firstbell.oms.carrier import Interrupt
+    from firstbell.oms.misses_file import MissesFile
     from firstbell.oms.orders.day_limits import DayLimits
     from firstbell.oms.orders.looks_file import LooksFile
     from firstbell.oms.orders.validator import OrderValidator
@@ -61,6 +62,7 @@ class OrderContext:
         in_hand: Entered while an order is placed, changed or canceled: what can wait is not done meanwhile.
         pace_of: By a login's key: the pace that it shares with other processes; None where there are none.
         looks_of: By a login's key: when its list was last read, by whichever process; None where there are no others.
+        misses_of: By a login's key: which orders its lists have missed, by whichever process; None where nobody asks.
         day_limits: What limits on a day count of other logins; None where no such limit is set.
         intervene: Told, in words, where a person has to look: an account's or an order's name, and why.
     """
@@ -87,5 +89,6 @@ class OrderContext:
     in_hand: AbstractContextManager[None] = field(default_factory=nullcontext)
     pace_of: Callable[[str], PaceFile | None] = field(default=lambda _login: None)
     looks_of: Callable[[str], LooksFile | None] = field(default=lambda _login: None)
+    misses_of: Callable[[str], MissesFile | None] = field(default=lambda _login: None)
     day_limits: DayLimits | None = None
     intervene: Callable[[str, str], None] = field(default=lambda _name, _why: None)

@@ -36,8 +36,8 @@ class LostCancels:
     """Asks again for the cancels of one login of which nobody has said what became.
 
     A cancel that was heard is only refused the second time, and that says nothing of the first. But one that got lost
-    would otherwise be waited for as long as lists may lag, and what waits for it with it: a bracket's stop, say. How long
-    it has been waited for stands in the journal, so a restart begins nothing anew.
+    would otherwise be waited for as long as lists may lag, and what waits for it with it: a bracket's stop, say. How
+    long that has been stands in the journal, so a restart begins nothing anew.
 
     Args:
         context: What all logins have in common.

@@ -81,7 +81,8 @@ class Watch:
         self._waiting = Waiting()
         self._lost_cancels = LostCancels(context, broker, blotter)
         self._listed = listed
-        self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id, context.intervene, days)
+        misses = context.misses_of(blotter.login)
+        self._inquiry = Inquiry(broker, context.journal, context.clock, context.run_id, context.intervene, days, misses)
         self._day_over = DayOver(context.journal, context.clock, days, context.run_id, context.intervene)
         self._arrivals = LateArrivals(context, blotter, listed)
         self._taken_back = TakenBack(context, listed)
