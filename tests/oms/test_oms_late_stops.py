@@ -65,21 +65,47 @@ def test_of_one_that_a_profit_keeps_from_leaving_a_person_is_told_once_and_why(d
     assert len(desk.interventions) == 1
 
 
-def test_while_trading_is_halted_nobody_is_told_and_the_time_begins_anew_with_its_end(desk):
-    bracket(desk)
+def test_while_trading_is_halted_a_person_is_told_of_what_stays_and_the_time_begins_anew_with_its_end(desk):
+    _, _, stop = bracket(desk)
     refuse_cancels(desk)
     halt = HaltFile.of(desk.folder)
     halt.write(Halt(instant(desk.clock.wall_ns()), "me", "wait"))
     desk.interrupt._look()
     falls(desk)
     desk.rounds(20)
-    assert desk.interventions == []
+    ((name, why),) = desk.interventions
+    assert name == stop
+    assert why.startswith("its price came 10 s ago, and it cannot leave: trading is halted since ")
+    assert why.endswith(" by me (wait); it stays here until `firstbell resume`")
     halt.remove()
     desk.interrupt.resume()
     desk.rounds(5)
-    assert desk.interventions == []
-    desk.rounds(3)
     assert len(desk.interventions) == 1
+    desk.rounds(3)
+    assert "cannot be taken off the book" in desk.interventions[1][1]
+    desk.rounds(20)
+    assert len(desk.interventions) == 2
+
+
+def test_while_trading_is_halted_neither_what_waits_to_buy_nor_what_works_is_late(desk):
+    bracket(desk)
+    terms = {"order_type": "stop", "price": None, "trigger_price": 4900, "quantity": 10}
+    desk.manager.place(request(**terms))
+    HaltFile.of(desk.folder).write(Halt(instant(desk.clock.wall_ns()), "me", "wait"))
+    desk.interrupt._look()
+    desk.quote(4901, 4905)
+    desk.trade(4903, 10)
+    desk.rounds(20)
+    assert desk.interventions == []
+
+
+def test_when_this_process_is_ending_nothing_is_late(desk):
+    bracket(desk)
+    refuse_cancels(desk)
+    falls(desk)
+    desk.interrupt.stop()
+    desk.rounds(20)
+    assert desk.interventions == []
 
 
 def test_of_an_order_that_closes_a_position_and_was_passed_by_the_market_a_person_is_told_too(desk):

@@ -134,7 +134,9 @@ def halted(words: str, *, reducing: bool = False) -> Message:
 def resumed(by: str) -> Message:
     """It is no longer."""
     return Message(
-        "Resumed", (f"Orders may leave again, in runs started from now on. Resumed by {by}.",), Importance.HIGH
+        "Resumed",
+        (f"Orders may leave again; those of a bell in runs started from now on. Resumed by {by}.",),
+        Importance.HIGH,
     )
 
 

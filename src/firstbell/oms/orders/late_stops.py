@@ -7,7 +7,7 @@ position. What can be done by itself is done; but nobody is to believe himself o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from firstbell.model.money import grouped
 from firstbell.model.order_status import DONE, PLACED
@@ -26,6 +26,13 @@ _LATE_NS: Final = 10 * _NS
 """From so long after its price has come on a stop is late, in ns."""
 
 
+class _Late(NamedTuple):
+    """What is late: a plan, while trading was halted or was not."""
+
+    plan_id: ClientOrderId
+    halted: bool
+
+
 class LateStops:
     """Looks for them in one login's orders.
 
@@ -35,24 +42,31 @@ class LateStops:
 
     def __init__(self, trader: Trader) -> None:
         self._trader = trader
-        self._since: dict[ClientOrderId, int] = {}
-        self._told: set[ClientOrderId] = set()
+        self._since: dict[_Late, int] = {}
+        self._told: set[_Late] = set()
 
     def look(self) -> None:
-        """Look, once in a round. While trading is halted, or only reduces, what waits for that is not late."""
+        """Look, once in a round. While trading only reduces, a buy that waits for that is not late.
+
+        While it is halted nothing leaves: then a person is told of what would end a position and stays here.
+        """
         trader, context = self._trader, self._trader.context
-        if context.interrupt.is_set():
+        state = context.state()
+        halted = state is TradingState.HALTED
+        if context.interrupt.is_set() and not halted:
             self._since.clear()
             return
         now_ns = context.clock.monotonic_ns()
-        due = {each.intent.plan_id: each for each in trader.blotter.open() if _is_due(each)}
-        if due and context.state() is not TradingState.ACTIVE:
-            due = {plan: each for plan, each in due.items() if each.intent.order.side is Side.SELL}
-        self._since = {plan: self._since.get(plan, now_ns) for plan in due}
-        self._told &= due.keys()
-        for plan, entry in due.items():
-            if now_ns - self._since[plan] >= _LATE_NS and plan not in self._told:
-                self._told.add(plan)
+        late = {_Late(each.intent.plan_id, halted): each for each in trader.blotter.open() if _is_due(each)}
+        if late and state is not TradingState.ACTIVE:
+            late = {key: each for key, each in late.items() if each.intent.order.side is Side.SELL}
+        if late and halted:
+            late = {key: each for key, each in late.items() if each.is_held_back}
+        self._since = {key: self._since.get(key, now_ns) for key in late}
+        self._told &= late.keys()
+        for key, entry in late.items():
+            if now_ns - self._since[key] >= _LATE_NS and key not in self._told:
+                self._told.add(key)
                 context.intervene(entry.intent.order.client_order_id, self._words(entry))
 
     def _words(self, entry: Entry) -> str:
@@ -73,6 +87,8 @@ class LateStops:
 
     def _what_keeps(self, entry: Entry) -> str:
         trader = self._trader
+        if trader.context.state() is TradingState.HALTED:
+            return f"trading is {trader.context.called()}; it stays here until `firstbell resume`"
         if pause_ns := trader.pacer.pause_left_ns(trader.context.clock.monotonic_ns()):
             return f"the broker has asked for a pause, of which {pause_ns // _NS + 1} s are left"
         if unresolved := trader.blotter.unresolved():
