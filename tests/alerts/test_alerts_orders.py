@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
-from alerts_orders import NAME, K, fill, intent, order, report
+from alerts_orders import AT, NAME, K, fill, intent, order, report
 
 from firstbell.alerts import words
 from firstbell.alerts.base import Importance
@@ -16,6 +17,8 @@ from firstbell.alerts.tail import Tail, answers_are_in
 from firstbell.alerts.telegram_text import pages
 from firstbell.clock import SystemClock
 from firstbell.config.alert_settings import AlertKind
+from firstbell.journal.base import HELD_NS
+from firstbell.journal.base import Entry as BaseEntry
 from firstbell.journal.opening import open_journal
 from firstbell.journal.owner import this_process
 from firstbell.model.instructions import Instructions
@@ -24,6 +27,7 @@ from firstbell.model.order_request import OrderRequest
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderRole, OrderType, Side
 
+Entry = partial(BaseEntry, run_id="run", owner=this_process(), claimed_at=AT)
 LINE = "Order_A (shahr): buy 170,018 MHRN IRO1MHRN0001 at 5,860"
 OURS = f"ours {NAME}"
 ID = f"id 77, {OURS}"
@@ -286,12 +290,19 @@ def test_an_order_in_one_line(terms, expected):
 
 
 def test_orders_with_their_standing_the_newest_first_and_not_without_end():
-    states = [OrderState(order(f"fb-{n}"), venue_order_id=str(n)) for n in range(100)]
-    message = words.orders("Today", states, {})
+    entries = [Entry(intent(f"fb-{n}"), OrderState(order(f"fb-{n}"), venue_order_id=str(n))) for n in range(100)]
+    message = words.orders("Today", entries, {})
     assert len(message.lines) == words.MOST_LINES + 1
     assert message.lines[0].endswith("id 99, ours fb-99")
     assert message.lines[-1] == "… and 60 more"
     assert words.orders("Today", [], {}).lines == ("None.",)
+
+
+def test_an_order_that_is_held_back_or_never_left_is_listed_as_such_with_the_reason():
+    held = Entry(replace(intent(), bell_ns=HELD_NS), OrderState(order()))
+    assert words.orders("Today", [held], {}).lines == (f"held back: {LINE.replace('MHRN ', '')}; {OURS}",)
+    denied = Entry(intent(), OrderState(order(), OrderStatus.DENIED, reason="max:\n 10 > 5"))
+    assert words.orders("Today", [denied], {}).lines == (f"DENIED: {LINE.replace('MHRN ', '')} (max: 10 > 5); {OURS}",)
 
 
 def test_readiness_names_those_who_may_not_go_first():
@@ -433,3 +444,12 @@ def test_who_does_not_want_to_hear_of_failures_hears_of_no_denials_and_a_fault_s
     OrderAlerts(said.append).denied(ACCOUNT, None, "no")
     assert said == []
     assert "a fault of firstbell's own" in caplog.text
+
+
+def test_a_stop_that_has_left_is_told_with_the_price_that_it_left_at(alerts, said):
+    stop = order(side=Side.SELL, order_type=OrderType.STOP, instructions=Instructions(trigger_price=Decimal(5800)))
+    left = report(K.REPLACED, price=Decimal(5600))
+    tell(alerts, report(K.TRIGGERED), left, *AT_BROKER, its=stop)
+    line = "Order_A (shahr): sell 170,018 MHRN IRO1MHRN0001 at the market, once 5,800 has traded"
+    assert [each.lines[0] for each in said] == [line, f"{line}; left at 5,600", f"{line}; left at 5,600"]
+    assert not any("before" in line for each in said for line in each.lines)

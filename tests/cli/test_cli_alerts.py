@@ -6,7 +6,7 @@ import json
 import threading
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -22,12 +22,13 @@ from firstbell.cli.main import cli
 from firstbell.clock import exchange_now
 from firstbell.config import load
 from firstbell.errors import RunError
-from firstbell.journal.base import Intent, Owner, RunLine, RunRecord
+from firstbell.journal.base import HELD_NS, Claimed, Intent, Owner, RunLine, RunRecord
 from firstbell.journal.owner import this_process
+from firstbell.model.instructions import Instructions
 from firstbell.model.order import Order
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport, Fill
-from firstbell.model.terms import Side
+from firstbell.model.terms import OrderType, Side
 from firstbell.oms import OrderDesk, OrderRequest, symbols
 from firstbell.oms.office import Office
 from firstbell.oms.orders.market_data import MarketData
@@ -119,6 +120,50 @@ def test_what_stands_is_told_from_the_journal(office, desk):
     )
     assert desk.positions().lines == ("Order_A (shahr): +1,000 IRO1MHRN0001 at 5,800 on average",)
     assert desk.results().lines[0] == "1 configured: 1 accepted"
+
+
+def held_back(office, name="fb-2"):
+    """A stop that is held back, as its process claims it, or another one after that."""
+    day = exchange_now(office.clock, office.calendar.tz).date()
+    terms = Instructions(trigger_price=Decimal(5800))
+    order = Order(
+        name,
+        "Order_A",
+        "shahr",
+        "IRO1MHRN0001",
+        Side.SELL,
+        Decimal(5800),
+        Decimal(9),
+        day,
+        order_type=OrderType.STOP,
+        instructions=terms,
+    )
+    return office.journal.claim(Intent(order, "login", name, HELD_NS, frozenset()), "run", this_process())
+
+
+def test_of_what_was_taken_over_the_newest_round_alone_is_listed(office, desk):
+    held_back(office)
+    for _ in range(3):
+        (entry,) = (each for each in office.journal.entries() if each.is_held_back)
+        name = entry.intent.order.client_order_id
+        office.journal.append([report(ReportKind.HANDED_OVER, name), report(ReportKind.WITHDRAWN, name)])
+        assert isinstance(held_back(office), Claimed)
+    assert len(office.journal.entries()) == 4
+    assert "today: 1 held back" in desk.status().lines
+    assert desk.orders().lines == (
+        "held back: Order_A (shahr): sell 9 IRO1MHRN0001 at the market, once 5,800 has traded; ours fb-2-r4",
+    )
+
+
+def test_what_is_open_since_another_day_is_listed_too(office, desk):
+    day = exchange_now(office.clock, office.calendar.tz).date() - timedelta(days=3)
+    order = Order("fb-0", "Order_A", "shahr", "IRO1MHRN0001", Side.BUY, Decimal(5000), Decimal(7), day)
+    office.journal.claim(Intent(order, "login", "fb-0", 0, frozenset()), "run", this_process())
+    office.journal.append([replace(report(ReportKind.SUBMITTED, "fb-0"), at=AT - timedelta(days=3))])
+    kinds = ReportKind.ACCEPTED
+    office.journal.append([replace(report(kinds, "fb-0", venue_order_id="5"), at=AT - timedelta(days=3))])
+    assert [line.partition(":")[0] for line in desk.orders().lines] == ["ACCEPTED"]
+    assert "today: no orders" in desk.status().lines
 
 
 def test_an_average_price_that_nobody_told_is_marked_as_an_estimate(office, desk):

@@ -156,7 +156,8 @@ def _more(report: ExecutionReport, before: OrderState, after: OrderState) -> tup
 def _changes(before: OrderState, after: OrderState) -> tuple[str, ...]:
     named: tuple[tuple[str, Decimal | None, Decimal | None], ...] = (
         ("quantity", before.quantity, after.quantity),
-        ("price", before.price, after.price),
+        # What an order without a limit is valued at before it leaves is no price that it had.
+        ("price", before.price if before.order.order_type.has_limit else None, after.price),
         ("trigger price", before.trigger_price, after.trigger_price),
     )
     changed = [f"{name} {grouped(was)}" for name, was, now in named if was is not None and was != now]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from firstbell.alerts.base import Importance, Message
 from firstbell.model.money import exact, grouped
-from firstbell.model.order_status import OrderStatus
+from firstbell.model.order_status import NEVER_PLACED, OrderStatus
 from firstbell.model.terms import OrderRole, OrderType
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from firstbell.journal.base import Entry
     from firstbell.model.order import Order, OrderState
     from firstbell.model.order_request import OrderRequest
     from firstbell.model.report import Fill
@@ -64,7 +65,10 @@ def _terms(order: Order, state: OrderState | None) -> str:
     limit = f"at {grouped(price)}" if order.order_type.has_limit else "at the market"
     if order.order_type is OrderType.TRAILING_STOP and order.instructions.trailing_offset is not None:
         limit += f", {grouped(order.instructions.trailing_offset)} behind the best price"
-    return limit if trigger is None else f"{limit}, once {grouped(trigger)} has traded"
+    words = limit if trigger is None else f"{limit}, once {grouped(trigger)} has traded"
+    left_at = None if state is None or order.order_type.has_limit else state.changed.price
+    # Where a broker takes no market orders that is its limit there.
+    return words if left_at is None else f"{words}; left at {grouped(left_at)}"
 
 
 def ids(order: Order, venue_order_id: str | None) -> str:
@@ -179,19 +183,27 @@ def _result(row: Mapping[str, Any]) -> str:
     return f"{outcome} {row['account']} ({row['broker_code']}): {what} {row['instrument']}{named}{reason}"
 
 
-def orders(title: str, states: Iterable[OrderState], symbol_of: Mapping[str, str]) -> Message:
+def orders(title: str, entries: Iterable[Entry], symbol_of: Mapping[str, str]) -> Message:
     """Orders and where each stands, the newest first."""
-    lines = [_standing(state, symbol_of) for state in states]
+    lines = [_standing(entry, symbol_of) for entry in entries]
     lines.reverse()
     return Message(title, tuple(_few(lines)) or ("None.",), Importance.HIGH)
 
 
-def _standing(state: OrderState, symbol_of: Mapping[str, str]) -> str:
+def standing(entry: Entry) -> str:
+    """Where an order stands, in a word or two."""
+    if entry.is_held_back:
+        return "held back"
+    return f"{entry.state.status.value}{' (unresolved)' if entry.state.unresolved else ''}"
+
+
+def _standing(entry: Entry, symbol_of: Mapping[str, str]) -> str:
+    state = entry.state
     order = state.order
-    status = f"{state.status.value}{' (unresolved)' if state.unresolved else ''}"
     filled = f", {grouped(state.filled_qty)} filled" if state.filled_qty else ""
     line = order_line(order, symbol_of.get(order.instrument), state)
-    return f"{status}{filled}: {line}; {ids(order, state.venue_order_id)}"
+    why = f" ({_cut(state.reason)})" if state.status in NEVER_PLACED and state.reason else ""
+    return f"{standing(entry)}{filled}: {line}{why}; {ids(order, state.venue_order_id)}"
 
 
 def position(

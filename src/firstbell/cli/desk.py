@@ -9,7 +9,7 @@ from firstbell.alerts import words
 from firstbell.alerts.base import Importance, Message
 from firstbell.cli.halt import call, end
 from firstbell.clock import exchange_now
-from firstbell.oms.day_orders import day_orders
+from firstbell.oms.day_orders import day_orders, without_earlier_rounds
 from firstbell.oms.engines import Engines
 from firstbell.oms.positions.book import PositionBook
 from firstbell.risk.trading_state import in_force
@@ -46,7 +46,7 @@ class OfficeDesk:
         """Whether trading is halted, what runs, and how the day's orders stand."""
         halted = self.halted()
         today = self._today()
-        counts = Counter(entry.state.status.value for entry in today)
+        counts = Counter(map(words.standing, today))
         standing = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
         unresolved = sum(entry.state.unresolved for entry in self._office.journal.open_entries())
         engines = [str(owner) for owner in Engines.of(self._office.state_dir).living()]
@@ -63,8 +63,12 @@ class OfficeDesk:
         return Message("Status", tuple(lines), Importance.HIGH)
 
     def orders(self) -> Message:
-        """The day's orders."""
-        return words.orders("Today's orders", [entry.state for entry in self._today()], self._symbols)
+        """The day's orders, and whatever else is open."""
+        today = self._today()
+        listed = {entry.intent.order.client_order_id for entry in today}
+        open_ = self._office.journal.open_entries(placed=True)
+        older = [entry for entry in open_ if entry.intent.order.client_order_id not in listed]
+        return words.orders("Today's orders, and what is open", (*older, *today), self._symbols)
 
     def positions(self) -> Message:
         """What is held through our orders."""
@@ -114,4 +118,5 @@ class OfficeDesk:
 
     def _today(self) -> tuple[Entry, ...]:
         tz = self._office.calendar.tz
-        return day_orders(self._office.journal, exchange_now(self._office.clock, tz).date(), tz)
+        today = day_orders(self._office.journal, exchange_now(self._office.clock, tz).date(), tz)
+        return without_earlier_rounds(today)

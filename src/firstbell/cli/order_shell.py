@@ -163,4 +163,7 @@ def _asked(entry: Entry) -> str:
     kind = order.order_type.value.replace("_", " ")
     trigger = "" if state.trigger_price is None else f" at {grouped(state.trigger_price)}"
     limit = f", limit {grouped(state.price)}" if order.order_type.has_limit else ""
-    return f"{order.side.value} {grouped(state.quantity)} {kind}{trigger}{limit}"
+    left = (
+        "" if order.order_type.has_limit or state.changed.price is None else f", left at {grouped(state.changed.price)}"
+    )
+    return f"{order.side.value} {grouped(state.quantity)} {kind}{trigger}{limit}{left}"

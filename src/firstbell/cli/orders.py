@@ -26,8 +26,7 @@ from firstbell.model.money import plain
 from firstbell.model.order_status import DONE, PLACED, OrderStatus
 from firstbell.oms.cancel import CANCEL_OF, why_not_canceled
 from firstbell.oms.cancel import cancel as cancel_order
-from firstbell.oms.day_orders import day_orders
-from firstbell.oms.orders.blotter import entries_by_plan
+from firstbell.oms.day_orders import day_orders, without_earlier_rounds
 from firstbell.oms.orders.late_trades import why_to_look
 from firstbell.oms.orders.queue_position import volume_ahead
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
@@ -36,7 +35,6 @@ from firstbell.sniper import results
 from firstbell.sniper.archive import current, put_back
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import date, datetime
 
     from firstbell.journal.base import Entry
@@ -81,24 +79,12 @@ def list_(shell: Shell, *, day: datetime | None, every: bool, offline: bool) -> 
         left = [each for each in open_ if day is None or each.state.unresolved]
         entries = (*(each for each in left if each.intent.order.client_order_id not in listed), *entries)
         if not every:
-            entries = _without_earlier_rounds(entries)
+            entries = without_earlier_rounds(entries)
         if shell.json:
             shell.print_json({"orders": [facts(entry) for entry in entries]})
         else:
             print_entries(shell, entries, "every day" if wanted is None else wanted.isoformat())
     return 3 if any(entry.state.unresolved for entry in entries) else 0
-
-
-def _without_earlier_rounds(entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    """Orders without those that never left and that another process has gone on with."""
-    newest = {plan_id: each.round for plan_id, each in entries_by_plan(entries).items()}
-    return tuple(
-        each
-        for each in entries
-        if each.state.status is not OrderStatus.DENIED
-        or each.state.attempts
-        or each.round == newest[each.intent.plan_id]
-    )
 
 
 @orders.command()

@@ -5,7 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING
 
+from firstbell.model.order_status import OrderStatus
+from firstbell.oms.orders.blotter import entries_by_plan
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date, tzinfo
 
     from firstbell.journal.base import Entry, Journal
@@ -31,3 +35,15 @@ def day_orders(journal: Journal, day: date, tz: tzinfo) -> tuple[Entry, ...]:
         )
 
     return tuple(filter(is_of_the_day, journal.entries_around(day, None, began.date())))
+
+
+def without_earlier_rounds(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Orders without those that never left and that another process has gone on with."""
+    newest = {plan_id: each.round for plan_id, each in entries_by_plan(entries).items()}
+    return tuple(
+        each
+        for each in entries
+        if each.state.status is not OrderStatus.DENIED
+        or each.state.attempts
+        or each.round == newest[each.intent.plan_id]
+    )
