@@ -251,8 +251,15 @@ def test_what_nobody_can_do_is_denied(desk):
     desk.reopened(lacks={TimeInForce.FOK})
     response = desk.manager.place(request(time_in_force="fok"))
     assert response.error is ErrorCode.VALIDATION_ERROR
-    assert "fok is not to be had here" in response.message
+    assert response.message.startswith("time in force at this broker: fok, allowed at_the_open, day, ")
     assert desk.at_venue() == ()
+
+
+def test_what_nobody_can_do_is_told_with_all_the_rest_that_is_wrong(desk):
+    desk.reopened(lacks={TimeInForce.FOK})
+    response = desk.manager.place(request(time_in_force="fok", price=9003))
+    assert [each.rule for each in response.verdicts][:2] == ["time in force at this broker", "price band"]
+    assert response.error is ErrorCode.VALIDATION_ERROR
 
 
 def test_the_interval_of_the_broker_is_kept_between_two_orders(desk):

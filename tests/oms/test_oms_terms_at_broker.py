@@ -12,7 +12,7 @@ from firstbell.brokers.base import Capabilities
 from firstbell.model.instructions import Instructions
 from firstbell.model.order import Changed, Order, OrderState
 from firstbell.model.terms import OrderType, Side, TimeInForce
-from firstbell.oms.orders.terms_at_broker import as_taken, has_limit_there, is_supplied, must_be_held, why_not_taken
+from firstbell.oms.orders.terms_at_broker import as_taken, has_limit_there, is_supplied, must_be_held, not_taken
 
 D = Decimal
 O = OrderType  # noqa: E741 - read beside T
@@ -95,29 +95,29 @@ def test_a_time_in_force_that_its_broker_has_not_is_kept_here_and_sent_as_a_day_
 
 @pytest.mark.parametrize("lasts", TimeInForce)
 def test_three_times_in_force_are_kept_here_where_there_are_day_orders(lasts):
-    why = why_not_taken(O.LIMIT, lasts, LIMITS)
+    said = list(map(str, not_taken(O.LIMIT, lasts, LIMITS)))
     if lasts in {T.DAY, T.IOC, T.GTD, T.AT_THE_OPEN}:
-        assert why is None
+        assert said == []
     else:
-        assert why == f"{lasts} is not to be had here; there are at_the_open, day, gtd, ioc"
-    assert why_not_taken(O.LIMIT, lasts, ALL) is None
+        assert said == [f"time in force at this broker: {lasts}, allowed at_the_open, day, gtd, ioc"]
+    assert not_taken(O.LIMIT, lasts, ALL) == ()
 
 
 def test_without_day_orders_nothing_is_kept_here():
     at_once = replace(LIMITS, times_in_force=frozenset({T.FOK}))
-    assert why_not_taken(O.LIMIT, T.FOK, at_once) is None
-    assert why_not_taken(O.LIMIT, T.GTD, at_once) is not None
-    assert why_not_taken(O.LIMIT, T.DAY, at_once) is not None
+    assert not_taken(O.LIMIT, T.FOK, at_once) == ()
+    assert not_taken(O.LIMIT, T.GTD, at_once)
+    assert not_taken(O.LIMIT, T.DAY, at_once)
 
 
 @pytest.mark.parametrize("kind", OrderType)
 def test_any_order_can_be_said_as_a_limit_or_a_market_order_and_in_no_other_terms(kind):
     def only(*kinds):
-        return why_not_taken(kind, T.DAY, replace(LIMITS, order_types=frozenset(kinds)))
+        return list(map(str, not_taken(kind, T.DAY, replace(LIMITS, order_types=frozenset(kinds)))))
 
-    assert only(O.LIMIT) is None
-    assert only(O.MARKET) is None
-    assert only(kind) is None
+    assert only(O.LIMIT) == []
+    assert only(O.MARKET) == []
+    assert only(kind) == []
     other = O.STOP if kind is not O.STOP else O.STOP_LIMIT
     if kind not in {O.LIMIT, O.MARKET}:
-        assert only(other) == f"orders of type {kind} are not to be had here"
+        assert only(other) == [f"order type at this broker: {kind}, allowed {other}"]

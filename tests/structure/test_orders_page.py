@@ -22,7 +22,7 @@ from firstbell.model.broker_codes import BROKER_CODES
 from firstbell.model.order_status import DONE, TRANSITIONS, OrderStatus, ReportKind, next_status
 from firstbell.model.terms import OrderType, TimeInForce
 from firstbell.oms.office import Office
-from firstbell.oms.orders.terms_at_broker import why_not_taken
+from firstbell.oms.orders.terms_at_broker import not_taken
 from firstbell.oms.positions.view import summary
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ def terms() -> str:
 def _who(broker, kind, time):
     if kind in broker.order_types and time in broker.times_in_force:
         return "broker"
-    return "order manager" if why_not_taken(kind, time, broker) is None else "denied"
+    return "denied" if not_taken(kind, time, broker) else "order manager"
 
 
 MADE = {"meanings": meanings, "life": life, "terms": terms}

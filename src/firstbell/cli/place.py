@@ -223,11 +223,19 @@ def _show(shell: Shell, manager: OrderManager, responses: Sequence[OrderResponse
         print_entries(shell, entries, "as they stand")
     for response in orders:
         if response.order_id is None:
-            shell.out.print(f"[red]Denied:[/] {foreign(response.message)}")
+            shell.out.print(f"[red]Denied:[/] {foreign(_why_denied(response))}")
         elif response.is_made is not None:
             shell.out.print(foreign(f"{response.order_id}: {response.message}"))
         elif response.queue is not None and manager.entry(response.order_id).state.status not in DONE:
             shell.out.print(foreign(f"{response.order_id}: {response.queue}"))
+
+
+def _why_denied(response: OrderResponse) -> str:
+    """Everything that was wrong, each with its code and, where there are several, on a line of its own."""
+    whys = [f"{each} [{each.code}]" for each in response.verdicts]
+    if not whys:
+        return response.message if response.error is None else f"{response.message} [{response.error}]"
+    return whys[0] if len(whys) == 1 else "".join(f"\n  {why}" for why in whys)
 
 
 def _facts(manager: OrderManager, response: OrderResponse) -> dict[str, Any]:

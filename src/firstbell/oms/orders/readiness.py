@@ -11,7 +11,7 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, PLACED
 from firstbell.model.terms import OrderType, Side
 from firstbell.oms.orders.response import OrderResponse, denied
-from firstbell.oms.orders.terms_at_broker import why_not_taken
+from firstbell.oms.orders.terms_at_broker import not_taken
 from firstbell.oms.policies.fallback import marketable_price, waiting_price
 from firstbell.oms.policies.placement_error import placement_error
 from firstbell.oms.policies.pricing import Market
@@ -75,14 +75,15 @@ class Readiness:
         sells = leaves and request.side is Side.SELL and not request.order_type.waits
         held = self._held(instrument.id, fresh=False) if checked and sells else None
         checks = None if checked else (market_takes_orders,)
-        if (checked or leaves) and (verdicts := self._verdicts(request, instrument, quote, held, checks)):
+        verdicts = self._verdicts(request, instrument, quote, held, checks) if checked or leaves else ()
+        if verdicts:
             # What was known may be minutes old: nothing is denied by that alone.
             instrument = trader.market.described_now(instrument)
             held = None if held is None else self._held(instrument.id, fresh=True)
-            if verdicts := self._verdicts(request, instrument, quote, held, checks):
-                return denied("; ".join(map(str, verdicts)), verdicts[0].code, verdicts)
-        if (why := why_not_taken(request.order_type, request.time_in_force, trader.broker.capabilities)) is not None:
-            return denied(why, ErrorCode.VALIDATION_ERROR)
+            verdicts = self._verdicts(request, instrument, quote, held, checks)
+        verdicts = (*not_taken(request.order_type, request.time_in_force, trader.broker.capabilities), *verdicts)
+        if verdicts:
+            return denied("; ".join(map(str, verdicts)), verdicts[0].code, verdicts)
         market = Market(trader.context.market, instrument, quote)
         price = self._price(request, market, waits=not checked)
         if price is None:

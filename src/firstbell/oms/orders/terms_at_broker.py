@@ -6,8 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from firstbell.model.terms import OrderType, TimeInForce
+from firstbell.risk.verdict import ErrorCode, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from enum import StrEnum
+
     from firstbell.brokers.base import Capabilities
     from firstbell.model.order import Order, OrderState
 
@@ -20,15 +24,25 @@ def must_be_held(order: Order, capabilities: Capabilities) -> bool:
     return order.order_type.waits and order.order_type not in capabilities.order_types
 
 
-def why_not_taken(order_type: OrderType, time_in_force: TimeInForce, capabilities: Capabilities) -> str | None:
-    """Why neither the broker nor the order manager can do this, in words; None where one of them can."""
-    taken = capabilities.times_in_force
-    if time_in_force not in taken and not (time_in_force in SUPPLIED and TimeInForce.DAY in taken):
-        return f"{time_in_force} is not to be had here; there are {', '.join(sorted(taken | SUPPLIED))}"
-    limits = {OrderType.LIMIT, OrderType.MARKET} & capabilities.order_types
-    if order_type not in capabilities.order_types and not limits:
-        return f"orders of type {order_type} are not to be had here"
-    return None
+def not_taken(order_type: OrderType, time_in_force: TimeInForce, capabilities: Capabilities) -> tuple[Verdict, ...]:
+    """What neither the broker nor the order manager can do; nothing where one of them can do all of it."""
+    verdicts = []
+    types, times = capabilities.order_types, capabilities.times_in_force
+    if order_type not in types and types.isdisjoint({OrderType.LIMIT, OrderType.MARKET}):
+        verdicts.append(
+            Verdict(ErrorCode.VALIDATION_ERROR, "order type at this broker", order_type.value, _words(types))
+        )
+    supplied = SUPPLIED if TimeInForce.DAY in times else frozenset[TimeInForce]()
+    if time_in_force not in times | supplied:
+        allowed = _words(times | supplied)
+        verdicts.append(
+            Verdict(ErrorCode.VALIDATION_ERROR, "time in force at this broker", time_in_force.value, allowed)
+        )
+    return tuple(verdicts)
+
+
+def _words(names: Iterable[StrEnum]) -> str:
+    return ", ".join(sorted(each.value for each in names)) or "none"
 
 
 def is_supplied(order: Order, capabilities: Capabilities) -> bool:
