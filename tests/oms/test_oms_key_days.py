@@ -11,6 +11,7 @@ from oms_desk import ISIN, Desk, request
 from firstbell.brokers.paper.market import PaperMarket
 from firstbell.market import calendar
 from firstbell.model.instant import TEHRAN
+from firstbell.oms.orders import blotter
 from firstbell.oms.orders.requests import BracketRequest
 from firstbell.oms.policies.fallback import FallbackConfig
 from firstbell.simulator.rules import Reason
@@ -113,3 +114,63 @@ def test_what_was_to_last_until_an_instant_that_is_past_keeps_no_key(begun):
     desk.quote(4860, 4870)
     again = desk.manager.place(request(**asked, expires_at=datetime(2026, 11, 25, 12, tzinfo=TEHRAN)))
     assert (again.is_success, again.order_id == first.order_id) == (True, False)
+
+
+@pytest.mark.parametrize("made", ["2026-11-21 10:00", "2026-11-23 10:00"])
+@pytest.mark.parametrize("filled", [0, 300, 1000])
+def test_what_was_held_back_for_days_is_its_keys_order_while_it_works_too(begun, made, filled):
+    desk = begun(made, lacks=["market"])
+    first = desk.manager.place(request(**STOP))
+    go_to(desk, "2026-11-24 10:00")
+    desk.quote(4790, 4795, bid_quantity=Decimal(1) if not filled else Decimal(filled))
+    desk.trade(4790, 1)
+    desk.rounds(3)
+    (before,) = desk.at_venue()
+    again = desk.manager.place(request(**STOP))
+    assert again.order_id.startswith(first.order_id)
+    assert desk.at_venue() == (before,)
+
+
+def test_a_brackets_key_is_its_own_also_while_its_stop_works_on_another_day(begun):
+    desk = begun("2026-11-23 10:00", lacks=["market"])
+    asked = BracketRequest(entry=request(key="k", price=4870, quantity=100), take_profit=4950, stop_loss=4800)
+    first = desk.manager.place_bracket(asked)[0]
+    desk.rounds(2)
+    go_to(desk, "2026-11-24 10:00")
+    desk.quote(4790, 4795, bid_quantity=Decimal(1))
+    desk.trade(4790, 1)
+    desk.rounds(4)
+    (stop,) = [row for row in desk.at_venue() if row.working]
+    again = desk.manager.place_bracket(asked)[0]
+    assert again.order_id == first.order_id
+    assert [row.venue_order_id for row in desk.at_venue() if row.working] == [stop.venue_order_id]
+
+
+def test_what_worked_for_days_is_its_keys_order_on_the_day_of_its_end_too(begun):
+    desk = begun("2026-11-22 10:00")
+    asked = request(key="k", price=4840, quantity=100, time_in_force="gtc")
+    first = desk.manager.place(asked)
+    go_to(desk, "2026-11-24 10:00")
+    desk.quote(4830, 4838, ask_quantity=Decimal(500))
+    desk.rounds(2)
+    again = desk.manager.place(asked)
+    assert (again.order_id, again.filled_qty) == (first.order_id, 100)
+    go_to(desk, "2026-11-25 10:00")
+    assert desk.manager.place(asked).order_id != first.order_id
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_key_is_found_however_many_orders_have_ended_since(begun, monkeypatch, restart):
+    monkeypatch.setattr(blotter, "_REMEMBERED", 5)
+    desk = begun("2026-11-23 10:00")
+    first = desk.manager.place(request(**STOP))
+    go_to(desk, "2026-11-24 10:00")
+    desk.quote(4790, 4795)
+    desk.trade(4790, 1)
+    desk.rounds(3)
+    desk.quote(4860, 4870)
+    for _ in range(30):
+        desk.manager.cancel(desk.manager.place(request(price=4800, quantity=1)).order_id)
+    if restart:
+        desk.open()
+    assert desk.manager.place(request(**STOP)).order_id.startswith(first.order_id)

@@ -52,7 +52,7 @@ def entry(key="k", *, day=MONDAY, status=S.ACCEPTED, held=False, time_in_force=T
         ({"time_in_force": TimeInForce.GTD}, True),
         ({"time_in_force": TimeInForce.DAY}, False),
         ({"time_in_force": TimeInForce.DAY, "held": True, "status": S.INITIALIZED}, True),
-        ({"time_in_force": TimeInForce.DAY, "held": True, "status": S.ACCEPTED}, False),
+        ({"time_in_force": TimeInForce.DAY, "held": True, "status": S.ACCEPTED}, True),
         ({"status": S.FILLED}, False),
         ({"status": S.CANCELED, "held": True}, False),
         ({"status": S.CANCELED, "held": True, "submitted_at": AT}, True),
@@ -100,3 +100,24 @@ def test_under_a_new_key_nothing_is_looked_for(desk, monkeypatch):
     assert looked == []
     desk.manager.place(request(price=4865, key="k"))
     assert looked
+
+
+def test_what_is_forgotten_is_still_found_where_an_earlier_day_named_it():
+    lasting, old, new = Lasting(), entry(status=S.FILLED, submitted_at=AT), entry("n", day=TUESDAY)
+    lasting.put(old)
+    lasting.put(new)
+    lasting.forget(new, TUESDAY)
+    lasting.forget(old, TUESDAY)
+    assert lasting.days() == (MONDAY,)
+    lasting.forget(old, MONDAY)
+    assert lasting.days() == ()
+
+
+def test_what_had_ended_long_before_is_taken_out_with_a_new_day_and_what_works_stays():
+    lasting, working = Lasting(), entry("w")
+    lasting.put(working)
+    lasting.put(entry(status=S.FILLED, submitted_at=AT, ended_at=AT))
+    lasting.new_day(TUESDAY)
+    assert len(lasting.named(MONDAY, [name(MONDAY, "k"), name(MONDAY, "w")])) == 2
+    lasting.new_day(date(2027, 1, 15))
+    assert lasting.named(MONDAY, [name(MONDAY, "k"), name(MONDAY, "w")]) == (working,)

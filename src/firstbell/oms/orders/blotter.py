@@ -85,6 +85,7 @@ class Blotter:
             if day == self._day:
                 return
             self._day, self._value, self._orders = day, _NOTHING, 0
+            self._lasting.new_day(day)
             self._counted.clear()
             self._counted_for_good.clear()
 
@@ -346,7 +347,7 @@ class Blotter:
             if self._counted.pop(name, _NOT_COUNTED) != _NOT_COUNTED:
                 self._counted_for_good.add(hash(name))
             del self._done[name]
-            self._lasting.drop(entry)
+            self._lasting.forget(entry, self._day)
             if self._plans.get(entry.intent.plan_id) == name:
                 del self._plans[entry.intent.plan_id]
             if family is not None:

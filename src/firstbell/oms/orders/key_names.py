@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from firstbell.journal.base import newest_round
 from firstbell.model.identifiers import request_order_id
 from firstbell.model.instant import instant
-from firstbell.model.order_status import DONE
 from firstbell.oms.listed_days import LONGEST_SENDING, came_between
 from firstbell.oms.orders.key_orders import MOST_ORDERS, KeyOrders, part_key
+from firstbell.oms.orders.lasting import lasts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,20 +83,13 @@ class KeyNames:
 
     def _lasting(self, key: str, today: date, now: datetime) -> date | None:
         """The earlier day by which an order is named that lasts, or of which a part or a bracket's exit does."""
-        blotter = self._trader.blotter
+        blotter, context = self._trader.blotter, self._trader.context
+        here = now.astimezone(context.calendar_of(self._account.broker_code).tz)
         for day in blotter.lasting_days():
             names = () if day == today else (self._on(day, part_key(key, number)) for number in range(MOST_ORDERS))
-            if any(self._lasts(entry, now) for entry in blotter.lasting(day, names)):
+            if any(lasts(entry, here, self._trader.days) for entry in blotter.lasting(day, names)):
                 return day
         return None
-
-    def _lasts(self, entry: Entry, now: datetime) -> bool:
-        """Whether an order that may last does: nothing has ended it, or it is for this day."""
-        expires_at = entry.intent.order.instructions.expires_at
-        if entry.state.status in DONE:
-            return self._is_for(now, entry)
-        # Nobody may have looked since.
-        return expires_at is None or now < expires_at
 
     def _is_for(self, now: datetime, entry: Entry) -> bool:
         """Whether an order is for the same day as one that leaves now."""

@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from firstbell.journal.base import HELD_NS
 from firstbell.model.identifiers import named_on
 from firstbell.model.order_status import DONE
-from firstbell.oms.listed_days import LASTING
+from firstbell.oms.listed_days import LASTING, came_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
     from firstbell.journal.base import Entry
+    from firstbell.market.hours import OrderDays
     from firstbell.model.identifiers import ClientOrderId
 
 
+_LONGEST_BREAK: Final = timedelta(days=30)
+"""No two sessions lie further apart."""
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+
+
 def may_last(entry: Entry) -> bool:
-    """Whether an order's key may be one order for longer than a day; of one that is done, whether it was held back."""
-    if entry.state.status in DONE:
-        return entry.intent.bell_ns == HELD_NS and entry.state.submitted_at is not None
-    # One that is not done may have ended with its day, and nobody has looked yet.
-    return entry.is_held_back or entry.intent.order.time_in_force in LASTING
+    """Whether an order's key may be one order for longer than the day by which it is named.
+
+    It is or was held back, and may have left on any later day; or it works for longer than a day. Of what is done and
+    never left there is nothing to last.
+    """
+    was_held = entry.intent.bell_ns == HELD_NS
+    has_left = entry.state.submitted_at is not None
+    return (was_held or entry.intent.order.time_in_force in LASTING) and (has_left or entry.state.status not in DONE)
+
+
+def lasts(entry: Entry, now: datetime, days: OrderDays) -> bool:
+    """Whether the key of an order that may last still is that order.
+
+    Args:
+        entry: The order.
+        now: Now, in the exchange's zone.
+        days: Which day an order is for.
+    """
+    order, state = entry.intent.order, entry.state
+    if entry.is_held_back or (order.time_in_force in LASTING and state.status not in DONE):
+        # Nobody may have looked since it was to end.
+        return order.instructions.expires_at is None or now < order.instructions.expires_at
+    if days.is_one(came_between(entry)[1], now):
+        return True
+    # What worked for longer than a day may be asked for again just after its end, too.
+    ended_at = state.ended_at if order.time_in_force in LASTING else None
+    return ended_at is not None and ended_at.astimezone(now.tzinfo).date() == now.date()
 
 
 class Lasting:
@@ -52,6 +81,19 @@ class Lasting:
             del self._days[day][name]
             if not self._days[day]:
                 del self._days[day]
+
+    def forget(self, entry: Entry, today: date) -> None:
+        """Take out an order that is done and is not remembered any more, unless today its key is looked for by it."""
+        if all(day >= today for day, _ in _names(entry)):
+            self.drop(entry)
+
+    def new_day(self, today: date) -> None:
+        """Another day has begun: take out what had ended long before it."""
+        since = today - _LONGEST_BREAK
+        ended = [entry for names in self._days.values() for entries in names.values() for entry in entries.values()]
+        for entry in ended:
+            if entry.state.status in DONE and (entry.state.ended_at or _EPOCH).date() < since:
+                self.drop(entry)
 
     def days(self) -> tuple[date, ...]:
         """The days by which any is named."""
