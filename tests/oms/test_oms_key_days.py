@@ -162,7 +162,7 @@ def test_what_worked_for_days_is_its_keys_order_on_the_day_of_its_end_too(begun)
 @pytest.mark.parametrize("restart", [False, True])
 def test_a_key_is_found_however_many_orders_have_ended_since(begun, monkeypatch, restart):
     monkeypatch.setattr(blotter, "_REMEMBERED", 5)
-    desk = begun("2026-11-23 10:00")
+    desk = begun("2026-11-22 10:00")
     first = desk.manager.place(request(**STOP))
     go_to(desk, "2026-11-24 10:00")
     desk.quote(4790, 4795)
