@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from oms_desk import Desk, request
 
-from firstbell.errors import NoAnswer, Refused
+from firstbell.errors import JournalError, NoAnswer, Refused
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderRole
 from firstbell.oms.orders import blotter
@@ -179,6 +179,28 @@ def test_of_a_bracket_whose_exits_were_withdrawn_a_person_is_told(desk, late):
     ((name, why),) = desk.interventions
     assert (name, state(desk, name).filled_qty) == (entry.order_id, 400)
     assert "it is CANCELED" in why
+    assert "400 shares are unprotected" in why
+
+
+def test_that_is_told_in_the_next_round_where_the_journal_cannot_be_read_just_then(desk, late):
+    entry, _, _ = bracket(desk)
+    canceled(desk, late, entry)
+    desk.rounds()
+    late.hidden.clear()
+    entries, failed = desk.journal.entries, []
+
+    def once(**which):
+        if state(desk, entry.order_id).filled_qty and not failed:
+            failed.append(which)
+            raise JournalError("the connection is gone")
+        return entries(**which)
+
+    desk.journal.entries = once
+    with pytest.raises(JournalError):
+        desk.rounds(5)
+    assert (failed != [], desk.interventions) == (True, [])
+    desk.rounds(3)
+    ((_, why),) = desk.interventions
     assert "400 shares are unprotected" in why
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from oms_desk import ISIN, Desk, request
 
-from firstbell.errors import NoAnswer
+from firstbell.errors import JournalError, NoAnswer
 from firstbell.market.always_open import always_open
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
@@ -323,3 +323,37 @@ def test_what_another_process_let_go_that_makes_no_rounds_is_told_by_who_sees_it
     desk.journal.alive = lambda owner: owner == first or alive(owner)
     desk.rounds(3)
     assert desk.interventions == [(name, WITH_A_REST)]
+
+
+def test_it_is_told_by_who_makes_rounds_though_a_third_process_was_the_first_to_see_the_end(desk, tmp_path):
+    name = resting_stop(desk, alone=True)
+    first = desk.journal.entry(name).owner
+    ended_by_the_exchange(desk, name)
+    watching = Desk(tmp_path, desk.clock, desk.market, fallback=NEAR)
+    alive = watching.journal.alive
+    watching.journal.alive = lambda owner: owner == first or alive(owner)
+    assert reconciled(desk, name)
+    assert desk.journal.entry(name).state.status is S.CANCELED
+    watching.rounds(3)
+    assert watching.interventions == [(name, WITH_A_REST)]
+    watching.close()
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_it_is_told_in_the_next_round_where_the_journal_cannot_be_read_just_then(desk, alone):
+    name = resting_stop(desk, alone=alone)
+    ended_by_the_exchange(desk, name)
+    reports, failed = desk.journal.reports, []
+
+    def once(which):
+        if not failed:
+            failed.append(which)
+            raise JournalError("the connection is gone")
+        return reports(which)
+
+    desk.journal.reports = once
+    with pytest.raises(JournalError):
+        desk.rounds(2)
+    assert desk.interventions == []
+    desk.rounds(3)
+    assert desk.interventions == [(name, WITH_A_REST if alone else WITHOUT_EXIT)]

@@ -45,9 +45,11 @@ class ExitAlarms:
         if not self._in_vain.get(step.entry.intent.plan_id, True):
             # It was refused here for good, and that was told.
             self._told.setdefault(key, step.quantity)
-        if not self._is_more(key, step.quantity):
+        if step.quantity <= self._told.get(key, 0):
             return
         lost = self._made_room(step) or unasked(step, self._trader.context.journal)
+        # Only now: should the journal not be readable just then, it is told in the next round.
+        self._told[key] = step.quantity
         if lost is not None:
             self._trader.context.intervene(lost.intent.order.client_order_id, step.why)
 
@@ -58,7 +60,8 @@ class ExitAlarms:
         if is_first_look and all(leg.state.status in DONE for leg in family):
             # It had ended like that before this process began, and was told then.
             self._told.setdefault((name,), step.quantity)
-        if self._is_more((name,), step.quantity):
+        if step.quantity > self._told.get((name,), 0):
+            self._told[name,] = step.quantity
             why = f"its exits have traded {step.quantity} shares more than it has bought"
             self._trader.context.intervene(name, why)
 
@@ -72,10 +75,3 @@ class ExitAlarms:
         # Of a group its quantities say what it is for: a further order would make it another one.
         in_bracket = step.entry.intent.order.instructions.parent_id is not None
         return None if in_bracket and self._go_on(step.entry, step.quantity) else step.entry
-
-    def _is_more(self, what: tuple[object, ...], quantity: Decimal) -> bool:
-        """Whether it is for more shares than was told; from now on it has been told."""
-        if quantity <= self._told.get(what, 0):
-            return False
-        self._told[what] = quantity
-        return True

@@ -54,6 +54,8 @@ class LateTrades:
         self._ended: dict[ClientOrderId, int] = {}
         self._sums: dict[date, dict[VenueOrderId, Decimal]] = {}
         """What each row of a day's last list had traded: each sum is looked at once."""
+        self._untold: dict[ClientOrderId, None] = {}
+        """Of which orders it is still to be said what their late trades leave."""
 
     def days(self) -> frozenset[date]:
         """The days whose lists have to be read though nothing open may be on them.
@@ -115,18 +117,23 @@ class LateTrades:
         report = ExecutionReport(name, self._context.run_id, kind, at, venue_order_id=row.venue_order_id)
         return [replace(report, cum_qty=row.filled_qty, reason=late_reason(entry.state))]
 
-    def tell(self, name: ClientOrderId) -> None:
+    def counted(self, name: ClientOrderId) -> None:
+        """What an order's list has told late is written down: a person is told of it with `tell`."""
+        self._untold[name] = None
+
+    def tell(self) -> None:
         """Have a person told where what was told late has left shares that nothing looks after.
 
         Raises:
-            JournalError: The orders that it belongs with cannot be read.
+            JournalError: The orders that they belong with cannot be read; it is told the next time.
         """
-        entry = self._blotter.entry(name)
-        if entry is None:
-            return
-        siblings = self._context.journal.entries(day=entry.intent.order.day, login=self._login)
-        if (why := why_to_look(entry, siblings)) is not None:
-            self._context.intervene(name, why)
+        for name in tuple(self._untold):
+            if (entry := self._blotter.entry(name)) is not None:
+                siblings = self._context.journal.entries(day=entry.intent.order.day, login=self._login)
+                if (why := why_to_look(entry, siblings, makes_rounds=True)) is not None:
+                    self._context.intervene(name, why)
+            # Only now: should the journal not be readable just then, it is told in the next round.
+            del self._untold[name]
 
 
 def may_have_traded(entry: Entry) -> bool:
@@ -135,12 +142,13 @@ def may_have_traded(entry: Entry) -> bool:
     return state.status in _TAKEN_OFF and state.venue_order_id is not None and state.leaves_qty > 0
 
 
-def why_to_look(entry: Entry, siblings: Sequence[Entry]) -> str | None:
+def why_to_look(entry: Entry, siblings: Sequence[Entry], *, makes_rounds: bool = False) -> str | None:
     """Why a person has to look at an order whose trades were told late, in words; None where nothing is amiss.
 
     Args:
         entry: The order as it stands now.
         siblings: The orders of its login and day, the oldest first.
+        makes_rounds: Whether whoever asks makes rounds: these tell by themselves of a bracket that has sold too many.
     """
     late = f"it is {entry.state.status}, and the broker's list now tells that {entry.state.filled_qty} traded"
     group = entry.intent.order.instructions.group
@@ -155,7 +163,7 @@ def why_to_look(entry: Entry, siblings: Sequence[Entry]) -> str | None:
         return None
     left = entered(parent, legs).filled - sum((leg.state.filled_qty for leg in exits), _NOTHING)
     if left < 0:
-        return f"{late}: its bracket's exits have traded {-left} more than its entry"
+        return None if makes_rounds else f"{late}: its bracket's exits have traded {-left} more than its entry"
     # What never came to its broker is held back anew, and for one that has traded in full there comes a further one.
     cared_for = any(
         leg.state.status not in DONE or leg.state.status is OrderStatus.FILLED or never_came(leg)

@@ -79,21 +79,14 @@ class LostStops:
                 if not blotter.unresolved():
                     self._renew(entry)
             elif entry is None or entry.state.status in DONE:
-                del self._let_go[plan_id]
-                if entry is not None and (here or self._is_told_here(entry)):
+                if entry is not None:
                     self._tell(entry, here=here)
+                # Only now: should the journal not be readable just then, it is told in the next round.
+                del self._let_go[plan_id]
 
     def _is_looked_after(self, entry: Entry) -> bool:
         group = entry.intent.order.instructions.group
         return is_looked_after_alone(entry, () if group is None else self._trader.blotter.family(group))
-
-    def _is_told_here(self, entry: Entry) -> bool:
-        """Whether this process tells of what another one had let go: that one is dead, or has not seen the end."""
-        journal, name = self._trader.context.journal, entry.intent.order.client_order_id
-        if not journal.alive(entry.owner):
-            return True
-        ends = [each for each in journal.reports(name) if each.at == entry.state.ended_at]
-        return any(each.run_id == self._trader.context.run_id for each in ends)
 
     def _is_recent(self, entry: Entry) -> bool:
         left_at = entry.state.submitted_at

@@ -137,6 +137,7 @@ class Watch:
             self._count_late(day, each.rows)
             self._taken_back.look(day, (*self._blotter.open(), *self._blotter.done()), each.rows)
             self._arrivals.look(day, each.rows)
+        self._late.tell()
         self._trades.price(lambda: self._read(self._context.today()))
         self._lost_cancels.look(shown)
 
@@ -234,7 +235,7 @@ class Watch:
         self._reports.write(told)
         for report, *_ in told:
             self._trades.are_wanted_of(report.client_order_id, anew=True)
-            self._late.tell(report.client_order_id)
+            self._late.counted(report.client_order_id)
 
 
 def _shown_in(rows: Sequence[VenueOrder], entries: Sequence[Entry]) -> list[tuple[Entry, VenueOrder]]:
