@@ -26,6 +26,7 @@ from firstbell.model.order_request import OrderRequest
 from firstbell.oms.logins import logins_of
 from firstbell.oms.misses_file import MissesFile
 from firstbell.oms.orders.context import OrderContext
+from firstbell.oms.orders.day_limits import DayLimits
 from firstbell.oms.orders.looks_file import LooksFile
 from firstbell.oms.orders.manager import OrderManager
 from firstbell.oms.orders.thread_interrupt import ThreadInterrupt
@@ -195,6 +196,7 @@ class Desk:
             observe=lambda name, took_ns: self.observed.append((name, took_ns)),
             pace_of=self.options.get("pace_of", lambda _login: None),
             looks_of=partial(LooksFile.of, self.folder),
+            day_limits=DayLimits(self.journal, self.folder / "locks") if self.options.get("day_limits") else None,
             misses_of=partial(MissesFile.of, self.folder),
             denied=lambda account, request, why: self.denied.append((account.name, request, why)),
         )

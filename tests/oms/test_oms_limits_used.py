@@ -7,7 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from oms_desk import ISIN, Desk, request
 
+from firstbell.brokers.paper.market import PaperMarket
 from firstbell.errors import RunError
 from firstbell.journal.base import Intent
 from firstbell.journal.owner import this_process
@@ -18,6 +20,7 @@ from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
 from firstbell.oms.orders.blotter import Blotter
 from firstbell.oms.orders.day_limits import DayLimits
+from firstbell.risk.checks import Limits
 
 D = Decimal
 TODAY = date(2026, 11, 28)
@@ -129,3 +132,42 @@ def test_only_one_judges_and_claims_at_a_time(others, tmp_path, monkeypatch):
         pytest.fail("two at once")
     with others.alone():
         pass
+
+
+LIMITS = [Limits(max_orders_per_account=2), Limits(max_total_value=D(1_000_000))]
+
+
+def placed(desk, count=1):
+    """Orders for 486,000 each: whether they were taken."""
+    return [desk.manager.place(request(price=4860, quantity=100)).is_success for _ in range(count)]
+
+
+@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.parametrize("rounds_after", [0, 1, 2, 5])
+def test_the_days_limits_count_from_midnight_on_whether_anybody_makes_rounds(
+    tmp_path, stepped_clock, limits, rounds_after
+):
+    desk = Desk(tmp_path, stepped_clock, limits=limits)
+    desk.quote(4860, 4865)
+    assert placed(desk, 3) == [True, True, False]
+    desk.clock.sleep(24 * 3600)
+    taken = placed(desk, rounds_after)
+    desk.rounds()
+    taken += placed(desk, 5 - rounds_after)
+    assert taken == [True, True, False, False, False]
+    desk.close()
+
+
+def test_a_limit_on_a_days_orders_counts_those_of_other_processes_of_the_login(tmp_path, stepped_clock):
+    limits = {"limits": LIMITS[0], "day_limits": True}
+    market = PaperMarket(clock=stepped_clock, holdings={ISIN: D(5000)})
+    first = Desk(tmp_path, stepped_clock, market, **limits)
+    first.quote(4860, 4865)
+    second = Desk(tmp_path, stepped_clock, market, **limits)
+    assert placed(second) == [True]
+    assert placed(first, 2) == [True, False]
+    sell = request(price=4870, side="sell", quantity=1)
+    assert "max_orders_per_account: 3, allowed at most 2" in first.manager.place(sell).message
+    assert placed(second) == [False]
+    first.close()
+    second.close()

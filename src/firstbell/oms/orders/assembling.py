@@ -143,7 +143,11 @@ def order_context(
         pace_of=partial(PaceFile.of, state_dir),
         looks_of=partial(LooksFile.of, state_dir),
         misses_of=partial(MissesFile.of, state_dir),
-        day_limits=None if risk.max_total_value is None else DayLimits(office.journal, state_dir / "locks"),
+        day_limits=(
+            None
+            if risk.max_total_value is None and risk.max_orders_per_account is None
+            else DayLimits(office.journal, state_dir / "locks")
+        ),
         intervene=intervene or (lambda name, why: _log.error("%s: a person has to look: %s", name, why)),
     )
 

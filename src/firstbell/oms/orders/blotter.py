@@ -88,6 +88,9 @@ class Blotter:
             self._lasting.new_day(day)
             self._counted.clear()
             self._counted_for_good.clear()
+            # Some may have been claimed for the new day before anybody looked.
+            for name, entry in (*self._open.items(), *self._done.items()):
+                self._count(name, entry)
 
     def load(self) -> None:
         """Read the login's orders anew: those of the day, the open ones of whatever day, and what belongs with these.

@@ -63,7 +63,7 @@ class OrderContext:
         pace_of: By a login's key: the pace that it shares with other processes; None where there are none.
         looks_of: By a login's key: when its list was last read, by whichever process; None where there are no others.
         misses_of: By a login's key: which orders its lists have missed, by whichever process; None where nobody asks.
-        day_limits: What limits on a day count of other logins; None where no such limit is set.
+        day_limits: What limits on a day count of other logins and processes; None where no such limit is set.
         intervene: Told, in words, where a person has to look: an account's or an order's name, and why.
     """
 

@@ -93,9 +93,12 @@ class Sender:
 
     def surroundings(self, order: Order, instrument: Instrument) -> Surroundings:
         """What an order is judged against: the day's other orders among it, whether it is counted itself yet or not."""
+        # Where nobody makes rounds, nobody has said so yet.
+        self._blotter.new_day(self._context.today())
         value, orders = self._blotter.used(but_for=order.client_order_id)
-        if self._context.day_limits is not None and order.side is Side.BUY:
-            value += self._context.day_limits.others(self._blotter.login, self._context.today())
+        day_limits, limits = self._context.day_limits, self._context.limits
+        if day_limits is not None and limits.max_total_value is not None and order.side is Side.BUY:
+            value += day_limits.others(self._blotter.login, self._context.today())
         tick = instrument.tick_size or tick_size(self._context.market, order.price)
         return Surroundings(instrument, tick, self._context.limits, value, orders)
 

@@ -188,12 +188,12 @@ class Trader:
         Raises:
             Denied: That cannot be had.
         """
-        limits = self.context.day_limits
-        if limits is None or order.side is not Side.BUY:
+        day_limits, counts_all = self.context.day_limits, self.context.limits.max_orders_per_account is not None
+        if day_limits is None or (order.side is not Side.BUY and not counts_all):
             yield
             return
         try:
-            with limits.alone():
+            with day_limits.alone():
                 # Of this login too: another process may have placed orders of it.
                 self.hear()
                 yield
