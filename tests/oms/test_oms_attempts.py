@@ -24,6 +24,7 @@ from firstbell.oms.attempts import Attempts, Desk
 from firstbell.oms.carrier import PlainCarrier
 from firstbell.oms.decision import Budget
 from firstbell.oms.final_check import FinalCheck
+from firstbell.oms.pace_file import PaceFile
 from firstbell.oms.pacing import Pacer
 from firstbell.oms.run_budget import RunBudget
 from firstbell.risk.checks import Limits, Surroundings
@@ -134,6 +135,7 @@ def fire(tmp_path, stepped_clock):
         aim=None,
         body=b"{}",
         login_error=None,
+        shared=None,
     ):
         journal = SqliteJournal(tmp_path / "journal.db", stepped_clock)
         journals.append(journal)
@@ -146,7 +148,7 @@ def fire(tmp_path, stepped_clock):
         wall_ns = stepped_clock.wall_ns()
         budget = Budget(max_attempts, fire_at_ns + give_up_ns, wall_ns + fire_at_ns + give_up_ns)
         interrupt = SteppedInterrupt(stepped_clock, stop_at_ns, late_ns)
-        pacer = Pacer(350 * MS, last_ns)
+        pacer = Pacer(350 * MS, last_ns, shared, ahead=shared is not None)
         broker.halts = []
         broker.run_budget = run_budget = RunBudget(run_attempts, "run", journal, stepped_clock)
         broker.pacer = pacer
@@ -310,6 +312,28 @@ def test_a_token_refused_twice_ends_it(fire):
     state, broker = fire([TOKEN, TOKEN, ACCEPTED])
     assert state.status is OrderStatus.REJECTED
     assert len(broker.sent_ns) == 2
+
+
+def test_a_turn_behind_a_long_pause_is_reserved_once_it_is_near(fire, tmp_path):
+    """Nobody believes what is written of an instant far ahead, so another process could send just before it."""
+    kept = []
+
+    class Kept(PaceFile):
+        def reserve(self, at_ns, now_ns, interval_ns):
+            slot_ns = super().reserve(at_ns, now_ns, interval_ns)
+            other = PaceFile(tmp_path / "pace").take(slot_ns - 10 * MS, interval_ns)
+            kept.append(other >= slot_ns + interval_ns)
+            return slot_ns
+
+        def take(self, now_ns, interval_ns):
+            # As a lane does, which asks no more.
+            return now_ns
+
+    pause = replace(LIMITED, retry_after=20.0)
+    state, broker = fire([pause, ACCEPTED], give_up_ns=60_000 * MS, shared=Kept(tmp_path / "pace"))
+    assert state.outcome is OrderOutcome.ACCEPTED
+    assert broker.sent_ns == [100 * MS, 20_108 * MS]
+    assert kept == [True, True]
 
 
 def test_retry_after_is_obeyed(fire):

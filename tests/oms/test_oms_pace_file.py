@@ -176,6 +176,38 @@ def test_what_is_too_far_ahead_takes_nothing_out_of_the_file(path):
     assert other.take(100 * S + 100 * MS, 300 * MS) == 100 * S + 300 * MS
 
 
+def test_a_turn_that_has_passed_is_taken_now(path):
+    """The answer to a run's first order took longer than the interval: the second one leaves at once."""
+    mine, other = Pacer(300 * MS, shared=PaceFile(path), ahead=True), Pacer(300 * MS, shared=PaceFile(path))
+    assert mine.turn(105 * S, 101 * S) == 105 * S
+    mine.sent(105 * S)
+    assert mine.turn(105 * S, 105 * S + 600 * MS) == 105 * S + 600 * MS
+    assert other.take(105 * S + 650 * MS) == 105 * S + 900 * MS
+
+
+def test_what_was_reserved_and_not_used_holds_up_nobody_but_others(path):
+    mine, other = PaceFile(path), PaceFile(path)
+    other.sent(99 * S + 900 * MS)
+    assert mine.reserve(105 * S, 100 * S, 300 * MS) == 105 * S
+    # It is to leave later, or sooner, after all.
+    assert mine.reserve(105 * S + 100 * MS, 100 * S, 300 * MS) == 105 * S + 100 * MS
+    assert mine.reserve(104 * S, 100 * S, 300 * MS) == 104 * S
+    assert mine.reserve(100 * S, 100 * S, 300 * MS) == 100 * S + 200 * MS
+    assert other.take(100 * S + 200 * MS, 300 * MS) == 100 * S + 500 * MS
+    # But somebody has come after it.
+    other.sent(100 * S + 500 * MS)
+    assert mine.reserve(100 * S + 600 * MS, 100 * S + 600 * MS, 300 * MS) == 100 * S + 800 * MS
+
+
+def test_a_file_system_without_locks_lets_nothing_leave(path, monkeypatch):
+    def without(*_):
+        raise portalocker.LockException(OSError(37, "No locks available"))
+
+    monkeypatch.setattr(portalocker, "lock", without)
+    with pytest.raises(NotSent, match="cannot be locked"):
+        PaceFile(path).take(100 * S, 300 * MS)
+
+
 def test_two_desks_of_one_login_keep_the_interval_between_them(tmp_path):
     """Two processes place and change for one login at the same time; judged by when their requests came."""
     options = {"min_interval_ms": 300, "lacks": {"in_process"}, "pace_of": partial(PaceFile.of, tmp_path)}

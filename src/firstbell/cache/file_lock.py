@@ -7,6 +7,7 @@ under gevent the other greenlets go on.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from typing import TYPE_CHECKING, Final
@@ -54,4 +55,6 @@ def _try(file: int) -> bool:
         portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
     except portalocker.AlreadyLocked:
         return False
+    except portalocker.LockException as error:
+        raise OSError(errno.ENOLCK, f"it cannot be locked: {error}") from error
     return True

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NS: Final = 1_000_000_000
+_FAR_NS: Final = 8 * _NS
+_NEAR_NS: Final = 5 * _NS
+"""A turn further ahead than the one is waited for until it is as near as the other, in ns: then it is reserved."""
 LONGEST_PAUSE_S: Final = 86_400.0
 """No pause is longer, whatever a broker says."""
 _MARGIN_NS: Final = 5_000_000
@@ -157,8 +160,12 @@ class Attempts:
 
     def _turn(self, at_ns: int) -> int:
         """The first instant from `at_ns` on at which the login may send, whoever else sends of it."""
+        clock, pacer = self._desk.clock, self._desk.pacer
+        # A turn that lies far ahead, behind a pause of the broker's, can only be reserved once it is near.
+        if pacer.earliest(at_ns) - clock.monotonic_ns() > _FAR_NS:
+            self._desk.interrupt.wait_until(pacer.earliest(at_ns) - _NEAR_NS)
         try:
-            return self._desk.pacer.turn(at_ns, self._desk.clock.monotonic_ns())
+            return pacer.turn(at_ns, clock.monotonic_ns())
         except NotSent as error:
             # Whether anybody else sends just then is not to be known; that nobody is early at the bell would be worse.
             _log.warning("%s: %s", self._order.account, error)

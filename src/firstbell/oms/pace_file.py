@@ -39,6 +39,8 @@ class PaceFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._own: tuple[int, int] | None = None
+        """What was reserved here last, and from when on it could have been; None where nothing is."""
 
     @classmethod
     def of(cls, state_dir: Path, login: str) -> Self:
@@ -64,7 +66,8 @@ class PaceFile:
     def reserve(self, at_ns: int, now_ns: int, interval_ns: int) -> int:
         """Have the others keep away from an instant to come, an interval to either side of it.
 
-        One that is further ahead than anybody would believe is not written down: what left last is worth more.
+        One that has passed is reserved for now. One that is further ahead than anybody would believe is not written
+        down: what left last is worth more. What was reserved here before, and nobody has come after, is given up.
 
         Args:
             at_ns: When something is to leave.
@@ -79,13 +82,19 @@ class PaceFile:
         """
         with self._locked() as file:
             last_ns = _read(file, now_ns)
-            slot_ns = at_ns if last_ns is None else max(at_ns, last_ns + interval_ns)
+            if self._own is not None and last_ns == self._own[0]:
+                free_ns = self._own[1]
+            else:
+                free_ns = now_ns if last_ns is None else last_ns + interval_ns
+            slot_ns = max(at_ns, now_ns, free_ns)
             if slot_ns <= now_ns + _AHEAD_NS:
                 _write(file, slot_ns)
+                self._own = slot_ns, free_ns
             return slot_ns
 
     def sent(self, at_ns: int) -> None:
         """Something has left at this instant, now or long ago. Where that cannot be written down it is only said."""
+        self._own = None
         try:
             with self._locked() as file:
                 # What is in the file may be much later: nothing that is heard of an earlier sending sets it back.
@@ -120,6 +129,9 @@ class PaceFile:
                 if time.monotonic() >= ends:
                     raise NotSent(f"{self._path} has been locked for {_PATIENCE_S:g} s") from None
                 time.sleep(_POLL_S)
+            except portalocker.LockException as error:
+                # A file system without locks, say.
+                raise NotSent(f"{self._path} cannot be locked: {error}") from error
             else:
                 return
 

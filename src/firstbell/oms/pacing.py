@@ -78,7 +78,9 @@ class Pacer:
             NotSent: What other processes send is not to be known.
         """
         own_ns = self.earliest(at_ns)
-        if self._shared is not None and own_ns != self._reserved_ns:
+        if self._shared is None:
+            return own_ns
+        if own_ns != self._reserved_ns or own_ns < now_ns:
             own_ns = self._reserved_ns = self._shared.reserve(own_ns, now_ns, self._interval_ns)
         return own_ns
 
