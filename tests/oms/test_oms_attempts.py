@@ -326,7 +326,7 @@ def test_a_turn_behind_a_long_pause_is_reserved_once_it_is_near(fire, tmp_path):
             return slot_ns
 
         def take(self, now_ns, interval_ns):
-            # As a lane does, which asks no more.
+            del interval_ns  # A lane asks no more.
             return now_ns
 
     pause = replace(LIMITED, retry_after=20.0)
