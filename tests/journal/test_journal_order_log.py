@@ -413,3 +413,15 @@ def test_a_market_order_has_no_price_for_people(journal, log):
     claim(journal, order_type=OrderType.MARKET)
     place(journal)
     assert "IRO1MHRN0001 market, id 77" in words(log.written[-1])
+
+
+@pytest.mark.parametrize("terms", [{"order_type": OrderType.STOP}, {"instructions": Instructions(group="g")}])
+def test_what_was_held_back_leaves_with_the_terms_that_it_has_come_to(journal, log, terms):
+    claim(journal, **{"instructions": Instructions(trigger_price=Decimal(4850)), **terms})
+    journal.append([report(K.REPLACED, price=Decimal(4782), quantity=Decimal(9))])
+    place(journal)
+    assert [(line["report"], line["price"], line["quantity"]) for line in log.written[1:]] == [
+        ("REPLACED", 4782, 9),
+        ("SUBMITTED", 4782, 9),
+        ("ACCEPTED", 4782, 9),
+    ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from random import Random
@@ -268,7 +269,7 @@ def test_where_no_pause_is_asked_for_it_is_the_strategys(stepped_clock):
 
 
 def response(status, outcome):
-    return OrderResponse("fb-1", status, outcome, "said the manager", venue_order_id="77")
+    return OrderResponse("fb-1", status, outcome, "said the manager", venue_order_id="77", quantity=D(100))
 
 
 @pytest.mark.parametrize(
@@ -339,3 +340,10 @@ def test_whatever_is_answered_no_more_is_placed_than_was_asked_for(lines, lots, 
     assert all(outcome is not AttemptOutcome.UNRESOLVED for _, outcome in outcomes[:-1])
     names = [each.client_order_id for each in (*accepted, *unknown)]
     assert len(names) == len(set(names))
+
+
+def test_of_what_a_manager_placed_less_of_only_that_is_counted(stepped_clock):
+    refused = replace(response(OrderStatus.REJECTED, OrderOutcome.REJECTED), quantity=D(100))
+    less = replace(response(OrderStatus.ACCEPTED, OrderOutcome.ACCEPTED), quantity=D(61))
+    result = run(stepped_clock, Broker(stepped_clock, replace(refused, children=(less,))))
+    assert (result.is_success, result.placed, result.tries[0].placed) == (True, 61, 61)

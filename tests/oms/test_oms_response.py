@@ -81,3 +81,13 @@ def test_what_took_its_place_makes_it_a_success_or_leaves_it_unknown():
 def test_unresolved_is_neither():
     lost = response(S.SUBMITTED, OrderOutcome.UNRESOLVED)
     assert (lost.is_success, lost.is_unresolved, lost.is_done) == (False, True, False)
+
+
+def test_what_was_placed_is_what_works_or_has_traded_in_its_place_too():
+    refused = response(S.REJECTED, OrderOutcome.REJECTED, quantity=D(100), filled_qty=D(0))
+    less = response_of(entry(S.PARTIALLY_FILLED, filled_qty=D(40)))
+    gone = response_of(entry(S.CANCELED, filled_qty=D(7)))
+    assert (refused.placed, less.placed, gone.placed) == (0, 100, 7)
+    assert response(S.REJECTED, OrderOutcome.REJECTED, children=(less, gone)).placed == 107
+    assert response_of(entry(S.INITIALIZED, held=True)).placed == 100
+    assert OrderResponse(None, S.DENIED, OrderOutcome.NOT_SENT, "").placed == 0

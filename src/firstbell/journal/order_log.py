@@ -43,7 +43,10 @@ ORDER_LOG: Final = "orders.log"
 TRADING_LOG: Final = "trading_orders.log"
 """The file for people beside it: an event a line."""
 _EARLY: Final = frozenset({ReportKind.INITIALIZED, ReportKind.SUBMITTED, ReportKind.REFUSED, ReportKind.UNRESOLVED})
-"""Of these nothing is looked up: they come while an order is being sent, and nothing has been told of it before."""
+"""Of these nothing is looked up: they come while an order is being sent, and nothing has been told of it before.
+
+Unless it was held back, as a stop or one of several that belong together may have been.
+"""
 
 
 class OrderLog:
@@ -81,9 +84,12 @@ class OrderLog:
         Raises:
             JournalError: The journal cannot be read.
         """
+        # What was held back may have come to other terms before it left.
+        waits = order.order_type.waits or bool(order.instructions.parent_id or order.instructions.group)
+        early = report.kind in _EARLY and (report.kind is ReportKind.INITIALIZED or not waits)
         try:
-            before = OrderState(order) if report.kind in _EARLY else self._before(report, order)
-            after = before if report.kind in _EARLY else before.after(report)
+            before = OrderState(order) if early else self._before(report, order)
+            after = before if early else before.after(report)
         except IllegalMove:
             # Somebody else's word came between: what it makes of the order is left out.
             return line_of(report, order, None, None, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from firstbell.model.order_status import ASKED, DONE, PLACED, OrderStatus
@@ -10,7 +11,6 @@ from firstbell.model.terms import OrderOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from decimal import Decimal
 
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId, VenueOrderId
@@ -35,6 +35,7 @@ class OrderResponse:
         queue: What stands before it in the book, where the broker shows that.
         children: Orders that took its place or go on for it: after a fallback, or a split.
         is_held: Whether it waits here until the market triggers it.
+        quantity: Shares that it is for now; None where it was denied before it got a name.
         is_made: Of a cancel or a change, whether it has been made; False where an order's key stands for other terms;
             None of what was placed or looked at.
     """
@@ -51,12 +52,22 @@ class OrderResponse:
     queue: QueuePosition | None = None
     children: tuple[OrderResponse, ...] = ()
     is_held: bool = False
+    quantity: Decimal | None = None
     is_made: bool | None = None
 
     @property
     def orders(self) -> tuple[OrderResponse, ...]:
         """This one, and all that was tried in its place or goes on for it, in the order in which they were made."""
         return (self, *(each for child in self.children for each in child.orders))
+
+    @property
+    def placed(self) -> Decimal:
+        """Shares that are at the broker, are held back, or have traded, by this one and those in its place."""
+        found = Decimal(0)
+        for each in self.orders:
+            works = each.is_held or each.status in PLACED - DONE
+            found += (each.quantity if works else each.filled_qty) or 0
+        return found
 
     @property
     def is_success(self) -> bool:
@@ -101,6 +112,7 @@ def response_of(entry: Entry, *, error: ErrorCode | None = None, message: str | 
         avg_px=state.avg_px,
         error=error,
         is_held=entry.is_held_back,
+        quantity=state.quantity,
     )
 
 

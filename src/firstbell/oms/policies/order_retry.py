@@ -41,10 +41,12 @@ class Try(Generic[A]):
     Attributes:
         order: What it was called with.
         outcome: What it came to; `NOT_SENT` where not one byte left.
+        placed: How much of it was accepted, in shares: an order manager may have placed less than was asked for.
     """
 
     order: A
     outcome: Outcome
+    placed: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +125,8 @@ class OrderRetryHandler:
         while waiting:
             current = waiting.popleft()
             outcome = self._send(current, execute_function, tries)
+            placed += tries[-1].placed
             if outcome.outcome is AttemptOutcome.ACCEPTED:
-                placed += current.quantity
                 continue
             if outcome.outcome is not AttemptOutcome.REJECTED or market is None:
                 break
@@ -150,8 +152,8 @@ class OrderRetryHandler:
         attempts = 0
         while True:
             attempts += 1
-            outcome = _outcome_of(order, execute)
-            tries.append(Try(order, outcome))
+            outcome, placed = _outcome_of(order, execute)
+            tries.append(Try(order, outcome, placed))
             asked_for = outcome.retry_after or 0.0
             passes = outcome.outcome is AttemptOutcome.NOT_SENT or (
                 outcome.outcome is AttemptOutcome.REJECTED and outcome.again and not outcome.token_ended
@@ -161,21 +163,29 @@ class OrderRetryHandler:
             self._clock.sleep(max(self._backoff.after(attempts), asked_for))
 
 
-def _outcome_of(order: A, execute: Callable[[A], Outcome | OrderResponse]) -> Outcome:
-    """What one call came to. What is not known for certain to be refused, or not to have left, is unresolved."""
+def _outcome_of(order: A, execute: Callable[[A], Outcome | OrderResponse]) -> tuple[Outcome, Decimal]:
+    """What one call came to, and how many shares were accepted.
+
+    What is not known for certain to be refused, or not to have left, is unresolved.
+    """
     try:
-        return _meant(execute(order))
+        answer = execute(order)
     except NotSent as error:
-        return Outcome(AttemptOutcome.NOT_SENT, message=str(error))
+        outcome = Outcome(AttemptOutcome.NOT_SENT, message=str(error))
     except RateLimited as error:
         outcome = Outcome(AttemptOutcome.REJECTED, message=str(error), again=True, kind=RefusalKind.RATE)
-        return replace(outcome, retry_after=error.retry_after)
+        outcome = replace(outcome, retry_after=error.retry_after)
     except (TokenEnded, WrongPassword) as error:
-        return Outcome(AttemptOutcome.REJECTED, error.code, str(error), kind=RefusalKind.AUTHENTICATION)
+        outcome = Outcome(AttemptOutcome.REJECTED, error.code, str(error), kind=RefusalKind.AUTHENTICATION)
     except Refused as error:
-        return Outcome(AttemptOutcome.REJECTED, error.code, str(error))
+        outcome = Outcome(AttemptOutcome.REJECTED, error.code, str(error))
     except BrokerError as error:
-        return Outcome(AttemptOutcome.UNRESOLVED, message=str(error))
+        outcome = Outcome(AttemptOutcome.UNRESOLVED, message=str(error))
+    else:
+        outcome = _meant(answer)
+        if outcome.outcome is AttemptOutcome.ACCEPTED:
+            return outcome, answer.placed if isinstance(answer, OrderResponse) else order.quantity
+    return outcome, Decimal(0)
 
 
 def _meant(answer: object) -> Outcome:
