@@ -27,8 +27,10 @@ from firstbell.model.order_status import DONE, PLACED, OrderStatus
 from firstbell.oms.cancel import CANCEL_OF, why_not_canceled
 from firstbell.oms.cancel import cancel as cancel_order
 from firstbell.oms.day_orders import day_orders, without_earlier_rounds
+from firstbell.oms.orders.assembling import order_context
 from firstbell.oms.orders.late_trades import why_to_look
 from firstbell.oms.orders.queue_position import volume_ahead
+from firstbell.oms.orders.told_prices import read_prices
 from firstbell.oms.reconcile import PATIENCE_S, Reconciler
 from firstbell.oms.unwritten import may_have_come
 from firstbell.sniper import results
@@ -184,6 +186,9 @@ def cancel(shell: Shell, *, order: str) -> int:
         except (BrokerError, CaptchaError) as error:
             now, refusal = find(office, entry.intent.order.client_order_id), redact(str(error))
         with may_have_come(now.intent.order.client_order_id, CANCEL_OF):
+            if broker.is_logged_in and not ending.asked:
+                read_prices(order_context(office, run_id), entry.intent.login, broker)
+                now = find(office, entry.intent.order.client_order_id)
             put_back(office.journal, office.clock, [now.run_id], office.calendar.tz)
             _judge(office, entry, now, teller)
     message = why_not_canceled(now.state.status, refusal)
@@ -227,6 +232,10 @@ def reconcile(shell: Shell, *, once: bool) -> int:
             shell.err.print(f"[yellow]Not asked:[/] {foreign(why)}")
         for name, why in outcome.to_look_at.items():
             teller.intervene(name, why)
+        context = order_context(office, run_id)
+        for login, broker in brokers_of(office).items():
+            if broker.is_logged_in:
+                read_prices(context, login, broker)
         looked = [entry for name in outcome.looked if (entry := office.journal.entry(name)) is not None]
         runs = {entry.run_id for entry in looked} | (set() if newest is None else {newest.run_id})
         put_back(office.journal, office.clock, runs, tz)
