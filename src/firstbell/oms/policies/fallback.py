@@ -272,7 +272,9 @@ def _other_quantity(refused: Asked, kind: RefusalKind, market: Market, config: F
         if parts is not None:
             return Splitting(parts)
     elif quantity % instrument.lot_size == 0:
-        return ManualIntervention(f"the quantity {quantity} was refused, and nothing that is known speaks against it")
+        value = "" if refused.price is None else f", {plain(quantity * refused.price)} in all,"
+        words = f"the quantity {plain(quantity)}{value} was refused, and nothing that is known speaks against it"
+        return ManualIntervention(words)
     less = _reduced(refused, largest, market, config)
     return (
         ManualIntervention(f"no other quantity than {quantity} is at hand") if less is None else QuantityReduction(less)
