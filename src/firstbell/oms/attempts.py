@@ -137,10 +137,11 @@ class Attempts:
             JournalError: Something happened that could not be written down; the order counts as unresolved.
             Unwritten: Likewise, and it may have come to its broker.
         """
-        at_ns = self._turn(fire_at_ns)
-        pause_ns = self._desk.pacer.pause_left_ns(fire_at_ns)
-        if self._is_too_long(pause_ns) or (pause_ns and at_ns >= self._desk.budget.deadline_ns):
+        pacer = self._desk.pacer
+        pause_ns = pacer.pause_left_ns(fire_at_ns)
+        if self._is_too_long(pause_ns) or (pause_ns and pacer.earliest(fire_at_ns) >= self._desk.budget.deadline_ns):
             return self._end(f"the broker has asked for a pause, of which {pause_ns // _NS + 1} s are left")
+        at_ns = self._turn(fire_at_ns)
         while True:
             upcoming = self._attempt(at_ns)
             if isinstance(upcoming, Unfired):
@@ -162,7 +163,7 @@ class Attempts:
         """The first instant from `at_ns` on at which the login may send, whoever else sends of it."""
         clock, pacer = self._desk.clock, self._desk.pacer
         # A turn that lies far ahead, behind a pause of the broker's, can only be reserved once it is near.
-        if pacer.earliest(at_ns) - clock.monotonic_ns() > _FAR_NS:
+        if pacer.is_ahead and pacer.earliest(at_ns) - clock.monotonic_ns() > _FAR_NS:
             self._desk.interrupt.wait_until(pacer.earliest(at_ns) - _NEAR_NS)
         try:
             return pacer.turn(at_ns, clock.monotonic_ns())

@@ -39,6 +39,11 @@ class Pacer:
         return self._interval_ns
 
     @property
+    def is_ahead(self) -> bool:
+        """Whether turns are taken ahead."""
+        return self._ahead
+
+    @property
     def last_ns(self) -> int | None:
         """When something left last, on the monotonic clock; None where nothing has."""
         return self._last_ns

@@ -88,7 +88,7 @@ class LateStops:
     def _what_keeps(self, entry: Entry) -> str:
         trader = self._trader
         if trader.context.state() is TradingState.HALTED:
-            return f"trading is {trader.context.called()}; it stays here until `firstbell resume`"
+            return f"trading is {trader.context.called() or 'halted'}; it stays here until `firstbell resume`"
         if pause_ns := trader.pacer.pause_left_ns(trader.context.clock.monotonic_ns()):
             return f"the broker has asked for a pause, of which {pause_ns // _NS + 1} s are left"
         if unresolved := trader.blotter.unresolved():
