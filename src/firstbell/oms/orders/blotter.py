@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Final
 from firstbell.journal.base import HELD_NS
 from firstbell.model.identifiers import ClientOrderId
 from firstbell.model.instant import TEHRAN
-from firstbell.model.order_status import DONE, IN_HAND, NEVER_PLACED, PLACED, IllegalMove, OrderStatus
+from firstbell.model.order_status import DONE, IN_HAND, PLACED, IllegalMove, OrderStatus
 from firstbell.model.terms import AttemptOutcome, OrderRole
 from firstbell.oms.inquiry import needs_asking
 from firstbell.oms.listed_days import days_listed
-from firstbell.oms.orders.day_limits import buy_value
+from firstbell.oms.orders.day_use import DayUse
 from firstbell.oms.orders.lasting import Lasting
 from firstbell.oms.orders.marks import Marks
 
@@ -39,7 +39,6 @@ _REMEMBERED: Final = 500
 _FORGOTTEN_AT_ONCE: Final = 8
 """With each order that is new so many are forgotten at most: it waits for that."""
 _NOTHING: Final = Decimal(0)
-_NOT_COUNTED: Final = (_NOTHING, 0)
 
 
 class Blotter:
@@ -54,7 +53,7 @@ class Blotter:
     def __init__(self, journal: Journal, login: str, day: date) -> None:
         self._journal = journal
         self._login = login
-        self._day = day
+        self._use = DayUse(day)
         self._lock = threading.RLock()
         self._open: dict[ClientOrderId, Entry] = {}
         self._done: OrderedDict[ClientOrderId, Entry] = OrderedDict()
@@ -64,11 +63,6 @@ class Blotter:
         self._lasting = Lasting()
         self._lost: dict[ClientOrderId, Entry] = {}
         """What never came to its broker and may be held back anew: it is not forgotten, nor what it belongs with."""
-        self._counted: dict[ClientOrderId, tuple[Decimal, int]] = {}
-        self._counted_for_good = Marks()
-        """The hashes of the day's orders that are forgotten and have traded."""
-        self._value = _NOTHING
-        self._orders = 0
         self._families: dict[str, list[ClientOrderId]] = {}
         self._partly_forgotten = Marks()
         """The hashes of the families of which something done is forgotten: what they have sold is not known here."""
@@ -82,15 +76,13 @@ class Blotter:
     def new_day(self, day: date) -> None:
         """Another trading day has begun: what is open stays open, and the limits count anew."""
         with self._lock:
-            if day == self._day:
+            if day == self._use.day:
                 return
-            self._day, self._value, self._orders = day, _NOTHING, 0
             self._lasting.new_day(day)
-            self._counted.clear()
-            self._counted_for_good.clear()
+            self._use = DayUse(day)
             # Some may have been claimed for the new day before anybody looked.
-            for name, entry in (*self._open.items(), *self._done.items()):
-                self._count(name, entry)
+            for entry in (*self._open.values(), *self._done.values()):
+                self._use.count(entry)
 
     def load(self) -> None:
         """Read the login's orders anew: those of the day, the open ones of whatever day, and what belongs with these.
@@ -100,17 +92,17 @@ class Blotter:
         Raises:
             JournalError: They cannot be read.
         """
-        began = datetime.combine(self._day, time(), tzinfo=TEHRAN)
-        entries = self._journal.entries_around(self._day, self._login, began.astimezone(UTC).date())
+        began = datetime.combine(self._use.day, time(), tzinfo=TEHRAN)
+        entries = self._journal.entries_around(self._use.day, self._login, began.astimezone(UTC).date())
         told_of = [entry for entry in entries if entry.state.status not in DONE or self.has_just_ended(entry)]
         belongs = {name for entry in told_of for name in (family_of(entry), entry.intent.plan_id)} - {None}
         with self._lock:
             for entry in entries:
                 # In the order in which they were claimed: of one plan the last is the one that counts.
                 if (
-                    entry.intent.order.day == self._day
+                    entry.intent.order.day == self._use.day
                     # What was held back may have been claimed long before the day on which it left.
-                    or (entry.intent.bell_ns == HELD_NS and self._day in days_listed(entry))
+                    or (entry.intent.bell_ns == HELD_NS and self._use.day in days_listed(entry))
                     or family_of(entry) in belongs
                     or entry.intent.plan_id in belongs
                 ):
@@ -127,7 +119,7 @@ class Blotter:
     def has_just_ended(self, entry: Entry) -> bool:
         """Whether an order ended today."""
         ended_at = entry.state.ended_at
-        return ended_at is not None and ended_at.astimezone(TEHRAN).date() == self._day
+        return ended_at is not None and ended_at.astimezone(TEHRAN).date() == self._use.day
 
     def put(self, entry: Entry) -> None:
         """Take in an order as it stands: one just claimed, or read from the journal."""
@@ -140,7 +132,7 @@ class Blotter:
 
     def _put(self, entry: Entry) -> None:
         name = entry.intent.order.client_order_id
-        self._count(name, entry)
+        self._use.count(entry)
         if entry.state.status in DONE:
             self._open.pop(name, None)
             self._done[name] = entry
@@ -310,21 +302,7 @@ class Blotter:
             but_for: An order that is left out.
         """
         with self._lock:
-            value, orders = _NOT_COUNTED if but_for is None else self._counted.get(but_for, _NOT_COUNTED)
-            return self._value - value, self._orders - orders
-
-    def _count(self, name: ClientOrderId, entry: Entry) -> None:
-        order, state = entry.intent.order, entry.state
-        before = self._counted.get(name)
-        if order.day != self._day or (before is None and hash(name) in self._counted_for_good):
-            return
-        before = before or _NOT_COUNTED
-        value = buy_value(entry)
-        # One that was taken off the book was an order all the same.
-        orders = int(state.status not in NEVER_PLACED)
-        self._value += value - before[0]
-        self._orders += orders - before[1]
-        self._counted[name] = (value, orders)
+            return self._use.used(but_for)
 
     def _forget(self, most: int | None = None, kept: Callable[[Entry], bool] = lambda _entry: False) -> None:
         """Let go of the oldest done orders that nothing open belongs with, of all of them or so many at most.
@@ -346,11 +324,9 @@ class Blotter:
             parent = () if family is None else (self._plans.get(ClientOrderId(family)),)
             if any(each in self._open or each in self._lost for each in (name, *members, *of_its_own, *parent)):
                 continue
-            # What it added to the sums stays in them, and is not added again where it is heard of once more.
-            if self._counted.pop(name, _NOT_COUNTED) != _NOT_COUNTED:
-                self._counted_for_good.add(hash(name))
+            self._use.forget(name)
             del self._done[name]
-            self._lasting.forget(entry, self._day)
+            self._lasting.forget(entry, self._use.day)
             if self._plans.get(entry.intent.plan_id) == name:
                 del self._plans[entry.intent.plan_id]
             if family is not None:
