@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from firstbell.journal.base import HELD_NS
@@ -12,16 +12,14 @@ from firstbell.oms.listed_days import LASTING, came_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import date
+    from datetime import date, datetime
 
     from firstbell.journal.base import Entry
     from firstbell.market.hours import OrderDays
     from firstbell.model.identifiers import ClientOrderId
 
-
 _LONGEST_BREAK: Final = timedelta(days=30)
 """No two sessions lie further apart."""
-_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 def may_last(entry: Entry) -> bool:
@@ -90,9 +88,10 @@ class Lasting:
     def new_day(self, today: date) -> None:
         """Another day has begun: take out what had ended long before it."""
         since = today - _LONGEST_BREAK
-        ended = [entry for names in self._days.values() for entries in names.values() for entry in entries.values()]
-        for entry in ended:
-            if entry.state.status in DONE and (entry.state.ended_at or _EPOCH).date() < since:
+        known = [entry for names in self._days.values() for entries in names.values() for entry in entries.values()]
+        for entry in known:
+            ended_at = entry.state.ended_at
+            if entry.state.status in DONE and (ended_at is None or ended_at.date() < since):
                 self.drop(entry)
 
     def days(self) -> tuple[date, ...]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import BrokerError, CaptchaError, RunError
 from firstbell.journal.base import ReportMisfit
 from firstbell.log import redact
-from firstbell.model.instant import instant
+from firstbell.model.instant import epoch_ns
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.oms.cancel import ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from firstbell.brokers.base import Broker
     from firstbell.journal.base import Entry
@@ -78,16 +76,15 @@ class LostCancels:
 
     def _asked(self, name: ClientOrderId, now_ns: int) -> tuple[int, int]:
         """How often a cancel was asked for again, by whatever process, and from when on it may be the next time."""
-        asked: list[datetime] = []
+        asked: list[int] = []
         for report in self._context.journal.reports(name):
             if report.kind is ReportKind.PENDING_CANCEL:
-                asked.append(report.at)
+                asked.append(epoch_ns(report.at))
             elif report.kind is ReportKind.CANCEL_REJECTED:
                 asked.clear()
         times = max(len(asked) - 1, 0)
-        since = instant(self._context.clock.wall_ns()) - asked[-1] if asked else timedelta()
         # By a clock that has been set back since it was asked for just now.
-        since_ns = max(since, timedelta()) // timedelta(microseconds=1) * 1000
+        since_ns = max(self._context.clock.wall_ns() - asked[-1], 0) if asked else 0
         return times, now_ns + max(_pause_ns(times) - since_ns, 0)
 
     def _ask(self, entry: Entry) -> None:
