@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from oms_desk import Desk, request
+from oms_desk import request
 
 from firstbell.errors import NoAnswer
 from firstbell.journal.owner import this_process
@@ -15,13 +15,6 @@ from firstbell.oms.misses_file import MissesFile
 
 S = OrderStatus
 HERE = this_process().host
-
-
-@pytest.fixture
-def desk(tmp_path, stepped_clock):
-    made = Desk(tmp_path, stepped_clock)
-    yield made
-    made.close()
 
 
 def lost(desk, *, taken=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from oms_desk import Desk, request
+from oms_desk import request
 
 from firstbell.errors import NoAnswer
 from firstbell.market.always_open import always_open
@@ -14,14 +14,6 @@ from firstbell.oms.orders.told_prices import read_prices
 from firstbell.oms.reconcile import Reconciler
 
 D = Decimal
-
-
-@pytest.fixture
-def desk(tmp_path, stepped_clock):
-    made = Desk(tmp_path, stepped_clock)
-    made.quote(4850, 4870)
-    yield made
-    made.close()
 
 
 def login_of(desk, name):

@@ -9,7 +9,7 @@ from firstbell.alerts import words
 from firstbell.alerts.base import Importance, Message
 from firstbell.cli.halt import call, end
 from firstbell.clock import exchange_now
-from firstbell.oms.day_orders import day_orders, without_earlier_rounds
+from firstbell.oms.day_orders import day_orders, open_besides, without_earlier_rounds
 from firstbell.oms.engines import Engines
 from firstbell.oms.positions.book import PositionBook
 from firstbell.risk.trading_state import in_force
@@ -65,10 +65,8 @@ class OfficeDesk:
     def orders(self) -> Message:
         """The day's orders, and whatever else is open."""
         today = self._today()
-        listed = {entry.intent.order.client_order_id for entry in today}
-        open_ = self._office.journal.open_entries(placed=True)
-        older = [entry for entry in open_ if entry.intent.order.client_order_id not in listed]
-        return words.orders("Today's orders, and what is open", (*older, *today), self._symbols)
+        entries = (*open_besides(self._office.journal, today), *today)
+        return words.orders("Today's orders, and what is open", entries, self._symbols)
 
     def positions(self) -> Message:
         """What is held through our orders."""

@@ -26,7 +26,7 @@ from firstbell.model.money import plain
 from firstbell.model.order_status import DONE, PLACED, OrderStatus
 from firstbell.oms.cancel import CANCEL_OF, why_not_canceled
 from firstbell.oms.cancel import cancel as cancel_order
-from firstbell.oms.day_orders import day_orders, without_earlier_rounds
+from firstbell.oms.day_orders import day_orders, open_besides, without_earlier_rounds
 from firstbell.oms.orders.assembling import order_context
 from firstbell.oms.orders.late_trades import why_to_look
 from firstbell.oms.orders.queue_position import volume_ahead
@@ -76,10 +76,8 @@ def list_(shell: Shell, *, day: datetime | None, every: bool, offline: bool) -> 
         wanted: date | None = None if every else (day.date() if day is not None else today)
         tz = office.calendar.tz
         entries = office.journal.entries() if wanted is None else day_orders(office.journal, wanted, tz)
-        listed = {entry.intent.order.client_order_id for entry in entries}
-        open_ = office.journal.open_entries(placed=True)
-        left = [each for each in open_ if day is None or each.state.unresolved]
-        entries = (*(each for each in left if each.intent.order.client_order_id not in listed), *entries)
+        left = open_besides(office.journal, entries)
+        entries = (*(each for each in left if day is None or each.state.unresolved), *entries)
         if not every:
             entries = without_earlier_rounds(entries)
         if shell.json:

@@ -37,6 +37,17 @@ def day_orders(journal: Journal, day: date, tz: tzinfo) -> tuple[Entry, ...]:
     return tuple(filter(is_of_the_day, journal.entries_around(day, None, began.date())))
 
 
+def open_besides(journal: Journal, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """What is open, of whatever day, and not among these orders.
+
+    Raises:
+        JournalError: It cannot be read.
+    """
+    listed = {entry.intent.order.client_order_id for entry in entries}
+    open_ = journal.open_entries(placed=True)
+    return tuple(entry for entry in open_ if entry.intent.order.client_order_id not in listed)
+
+
 def without_earlier_rounds(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     """Orders without those that never left and that another process has gone on with."""
     newest = {plan_id: each.round for plan_id, each in entries_by_plan(entries).items()}
