@@ -547,12 +547,45 @@ def test_a_stop_that_made_room_goes_back_to_its_broker_where_the_profit_is_taken
     assert knows_stops[-1] is OrderType.STOP
 
 
-def test_a_stop_that_made_room_and_cannot_be_held_back_is_told_of_once(desk, knows_stops, monkeypatch):
-    monkeypatch.setattr(Holding, "hold_further", lambda *_: False)
-    profit_in_part(desk)
-    desk.rounds(2)
+def test_a_stop_that_made_room_and_cannot_be_held_back_is_told_of_once_and_tried_again(desk, knows_stops, monkeypatch):
+    tries = []
+    with monkeypatch.context() as patched:
+        patched.setattr(Holding, "hold_further", lambda *given: tries.append(given[2]))
+        profit_in_part(desk)
+        desk.rounds(2)
     name = newest(desk, "stop_loss").intent.order.client_order_id
-    assert desk.interventions == [(name, "it has ended, and 3000 shares are held without a stop")]
+    alarms = [(name, "it has ended, and 3000 shares are held without a stop")]
+    assert desk.interventions == alarms
+    assert knows_stops == [OrderType.LIMIT, OrderType.STOP, OrderType.LIMIT]
+    assert (tries[0], tries[-1]) == (3_000, 2_000)
+    # Whatever was in the way has passed.
+    desk.rounds()
+    stop = newest(desk, "stop_loss")
+    assert (stop.is_held_back, stop.state.quantity) == (True, 2_000)
+    assert desk.interventions == alarms
+
+
+def test_a_stop_that_made_room_is_held_back_once_it_is_known_what_became_of_the_profit(desk, knows_stops):
+    bracket(desk)
+    desk.trade(4865, 3000)
+    desk.rounds()
+    desk.quote(4955, 4960, bid_quantity=D(1_000))
+    stop, profit = (newest(desk, role).intent.order.client_order_id for role in ("stop_loss", "take_profit"))
+
+    def say(send, prepared, *, timeout_s):
+        send(prepared, timeout_s=timeout_s)
+        raise NoAnswer("silence")
+
+    desk.broker.lost = say
+    desk.rounds(2)
+    desk.broker.lost = None
+    assert [name for name, _ in desk.interventions] == [stop]
+    desk.rounds(3)
+    assert newest(desk, "take_profit").state.filled_qty == 1_000
+    assert newest(desk, "take_profit").intent.order.client_order_id == profit
+    again = newest(desk, "stop_loss")
+    assert (again.is_held_back, again.state.quantity) == (True, 2_000)
+    assert [name for name, _ in desk.interventions] == [stop]
     assert knows_stops == [OrderType.LIMIT, OrderType.STOP, OrderType.LIMIT]
 
 

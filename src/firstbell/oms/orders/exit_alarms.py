@@ -34,20 +34,25 @@ class ExitAlarms:
         self._in_vain = in_vain
         self._go_on = go_on
         self._told: dict[tuple[object, ...], Decimal] = {}
+        self._refused: set[tuple[object, ...]] = set()
+        """Of what was told: for which of it holding a further stop back is tried again in each round."""
 
     def unprotected(self, step: Unprotected) -> None:
         """Have a person told, once, that shares are held without an exit.
 
         A stop that had to make room at its broker for the profit, whose price had come, is held back anew instead: the
-        price may turn before all of that has traded.
+        price may turn before all of that has traded. Where that is refused, a person is told, and it is tried again in
+        each round: most often it is only not known yet what became of the profit.
         """
         key = (*(each.intent.order.client_order_id for each in step.ended), step.profit_lives)
         if not self._in_vain.get(step.entry.intent.plan_id, True):
             # It was refused here for good, and that was told.
             self._told.setdefault(key, step.quantity)
         if step.quantity <= self._told.get(key, 0):
+            if key in self._refused and self._may_claim() and self._go_on(step.entry, step.quantity):
+                self._refused.discard(key)
             return
-        lost = self._made_room(step) or unasked(step, self._trader.context.journal)
+        lost = self._made_room(step, key) or unasked(step, self._trader.context.journal)
         # Only now: should the journal not be readable just then, it is told in the next round.
         self._told[key] = step.quantity
         if lost is not None:
@@ -65,13 +70,22 @@ class ExitAlarms:
             why = f"its exits have traded {step.quantity} shares more than it has bought"
             self._trader.context.intervene(name, why)
 
-    def _made_room(self, step: Unprotected) -> Entry | None:
-        """The stop that has made room for the profit and could not be held back anew; None where there is no such."""
+    def _made_room(self, step: Unprotected, key: tuple[object, ...]) -> Entry | None:
+        """The stop that has made room for the profit and is not held back anew; None where there is no such."""
         if not step.profit_lives:
             return None
         asked = asked_to_end(step.entry, self._trader.context.journal)
         if asked is None or asked.reason != GIVES_WAY:
             return None
-        # Of a group its quantities say what it is for: a further order would make it another one.
-        in_bracket = step.entry.intent.order.instructions.parent_id is not None
-        return None if in_bracket and self._go_on(step.entry, step.quantity) else step.entry
+        if step.entry.intent.order.instructions.parent_id is None:
+            # Of a group its quantities say what it is for: a further order would make it another one.
+            return step.entry
+        if self._go_on(step.entry, step.quantity):
+            self._refused.discard(key)
+            return None
+        self._refused.add(key)
+        return step.entry
+
+    def _may_claim(self) -> bool:
+        """Whether nothing is known to be in the way of claiming: else each round would wait for it, and say so."""
+        return not self._trader.blotter.unresolved() and not self._trader.claiming.is_busy_elsewhere()
