@@ -181,7 +181,7 @@ Usage = namedtuple("Usage", "free")  # noqa: PYI024 - as shutil's own
 @pytest.mark.parametrize(("free", "words"), [(262_143, "; its disk is full$"), (262_144, "disk I/O error$")])
 def test_a_full_disk_is_named_where_sqlite_only_says_that_it_failed(tmp_path, monkeypatch, free, words):
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(free))
-    with pytest.raises(JournalError, match=words), sqlite_file.translated(tmp_path / "journal.db"):
+    with pytest.raises(JournalError, match=words), sqlite_file.Translated(tmp_path / "journal.db"):
         raise sqlite3.OperationalError("disk I/O error")
 
 
@@ -189,12 +189,12 @@ def test_a_full_disk_is_named_where_sqlite_only_says_that_it_failed(tmp_path, mo
     "said", ["database disk image is malformed", "file is not a database", "CORRUPT", "could not decode"]
 )
 def test_what_sqlite_says_of_damage(tmp_path, said):
-    with pytest.raises(JournalDamaged, match="nothing is sent until a person"), sqlite_file.translated(tmp_path / "j"):
+    with pytest.raises(JournalDamaged, match="nothing is sent until a person"), sqlite_file.Translated(tmp_path / "j"):
         raise sqlite3.DatabaseError(said)
 
 
 def test_words_that_sqlite_quotes_from_a_damaged_file_and_nobody_can_read_are_damage(tmp_path):
-    with pytest.raises(JournalDamaged, match="nothing is sent until a person"), sqlite_file.translated(tmp_path / "j"):
+    with pytest.raises(JournalDamaged, match="nothing is sent until a person"), sqlite_file.Translated(tmp_path / "j"):
         b"malformed database schema (\xf2)".decode()
 
 

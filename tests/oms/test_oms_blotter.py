@@ -11,7 +11,7 @@ from firstbell.journal.base import HELD_NS, Intent, Owner
 from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.instructions import Instructions
-from firstbell.model.order import Order
+from firstbell.model.order import Order, OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import Attempt, ExecutionReport
 from firstbell.model.terms import AttemptOutcome, OrderRole, OrderType, Side
@@ -34,7 +34,7 @@ def journal(tmp_path, stepped_clock):
 @pytest.fixture
 def blotter(journal):
     made = Blotter(journal, "l", TODAY)
-    journal.subscribe(made.take)
+    journal.follow(made.take)
     return made
 
 
@@ -266,7 +266,8 @@ def test_what_is_held_back_is_so_until_it_leaves(journal, blotter):
 def test_a_report_on_an_order_that_is_none_of_ours_changes_nothing(journal, blotter):
     order = claim(journal, "a")
     tell(journal, "a", ReportKind.SUBMITTED)
-    blotter.take(ExecutionReport("b", "r", ReportKind.SUBMITTED, AT), order)
+    report = ExecutionReport("b", "r", ReportKind.SUBMITTED, AT)
+    blotter.take(report, OrderState(order), OrderState(order))
     assert blotter.open() == ()
     assert (blotter.known("a"), blotter.known("b")) == (None, None)
 
@@ -278,7 +279,8 @@ def test_a_report_that_does_not_fit_has_the_order_read_anew(journal, blotter):
     deaf = Blotter(journal, "l", TODAY)
     deaf.load()
     tell(journal, "a", ReportKind.SUBMITTED, ReportKind.ACCEPTED, ReportKind.CANCELED, cum_qty=D(30))
-    deaf.take(ExecutionReport("a", "r", ReportKind.PENDING_CANCEL, AT), order)
+    before = OrderState(order, OrderStatus.ACCEPTED)
+    deaf.take(ExecutionReport("a", "r", ReportKind.PENDING_CANCEL, AT), before, before)
     assert deaf.known("a").state == blotter.known("a").state
     assert (deaf.open(), deaf.used()) == ((), (D(300), 1))
 

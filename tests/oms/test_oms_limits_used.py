@@ -36,7 +36,7 @@ def journal(tmp_path, stepped_clock):
 @pytest.fixture
 def blotter(journal):
     made = Blotter(journal, "l", TODAY)
-    journal.subscribe(made.take)
+    journal.follow(made.take)
     return made
 
 

@@ -227,9 +227,9 @@ def test_a_trade_that_two_processes_tell_counts_from_when_the_first_one_told_it(
     desk.journal.subscribe(book)
     first = instant(desk.clock.wall_ns())
     fill = ExecutionReport("a", "elsewhere", ReportKind.FILLED, first, fill=Fill("1", D(100), D(1000)))
-    subscribers, desk.journal._subscribers = desk.journal._subscribers, []
+    followers, desk.journal._followers = desk.journal._followers, []
     desk.journal.append([fill])
-    desk.journal._subscribers = subscribers
+    desk.journal._followers = followers
     desk.clock.sleep(0.3)
     desk.journal.append([replace(fill, run_id="run", at=instant(desk.clock.wall_ns()))])
     assert book.position("A", FOLD).opened_at > first

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from firstbell.errors import JournalError
@@ -29,7 +28,7 @@ from firstbell.model.order_status import DONE, IllegalMove, ReportKind
 from firstbell.model.report import ExecutionReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import date
 
     from firstbell.clock import Clock
@@ -61,6 +60,8 @@ def _without(kinds: Sequence[str]) -> str:
 
 _OPEN = _without(_ENDED)
 """What finds the orders that are neither done nor known to be at the broker; takes the values of `_ENDED`."""
+_OF_OTHERS = f"login = ? AND seq > ? AND {_OPEN} AND NOT (owner_host = ? AND owner_pid = ? AND owner_started = ?)"
+"""What finds those of a login from a row on that somebody else has claimed."""
 
 
 class SqlJournal:
@@ -74,9 +75,9 @@ class SqlJournal:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._subscribers: list[Subscriber] = []
         self._followers: list[Follower] = []
         self._known = KnownStates()
+        self._noticing = _Noticing(self)
         self._settled: dict[tuple[str, Owner], int] = {}
         """Login and claimant → the row of orders up to which none can stand against him ever again."""
         self.failed_writes = 0
@@ -89,7 +90,7 @@ class SqlJournal:
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Have every later report of this process handed on, once it is durable."""
-        self._subscribers.append(subscriber)
+        self._followers.append(lambda report, _before, after: subscriber(report, after.order))
 
     def follow(self, follower: Follower) -> None:
         """Have every later report of this process handed on with what it has made of its order."""
@@ -130,7 +131,7 @@ class SqlJournal:
 
     def claim(self, intent: Intent, run_id: RunId, owner: Owner, *, where: OrderState | None = None) -> ClaimAnswer:
         """Claim a plan, durably. Processes that claim plans of one login at once are served one after another."""
-        with self._noticing():
+        with self._noticing:
             answer, told, left = self._store.write(
                 lambda session: self._claim(session, intent, run_id, owner, where), (intent.plan_id, intent.login)
             )
@@ -152,7 +153,7 @@ class SqlJournal:
         if len(known) < len(names):
             known |= self._store.read(lambda session: {n: _read_state(session, n) for n in names if n not in known})
         plans = sorted({each.plan_id for each in known.values()})
-        with self._noticing():
+        with self._noticing:
             told, now = self._store.write(lambda session: _append(session, known, reports, where), plans)
             for name, each in now.items():
                 self._known.put(name, each)
@@ -264,13 +265,18 @@ class SqlJournal:
         one after another, so its rows become visible in their order.)
         """
         settled = self._settled.get((intent.login, owner), 0)
-        others = session.rows(
-            f"SELECT * FROM orders WHERE login = ? AND seq > ? AND {_OPEN}"  # noqa: S608 - our own words  # nosec B608
-            " AND NOT (owner_host = ? AND owner_pid = ? AND owner_started = ?) ORDER BY seq",
-            (intent.login, settled, *_ENDED, owner.host, owner.pid, owner.started),
+        values = (intent.login, settled, *_ENDED, owner.host, owner.pid, owner.started)
+        # Nearly always there is none, and that is asked with the other question.
+        (found,) = session.rows(
+            "SELECT coalesce(max(seq), 0) AS newest,"  # noqa: S608 - our own words  # nosec B608
+            f" EXISTS (SELECT 1 FROM orders WHERE {_OF_OTHERS}) AS others FROM orders WHERE login = ?",
+            (*values, intent.login),
         )
-        newest = session.rows("SELECT coalesce(max(seq), 0) AS seq FROM orders WHERE login = ?", (intent.login,))
-        self._settled[intent.login, owner] = int(others[0]["seq"]) - 1 if others else int(newest[0]["seq"])
+        if not found["others"]:
+            self._settled[intent.login, owner] = int(found["newest"])
+            return None
+        others = session.rows(f"SELECT * FROM orders WHERE {_OF_OTHERS} ORDER BY seq", values)  # noqa: S608 - likewise  # nosec B608
+        self._settled[intent.login, owner] = int(others[0]["seq"]) - 1
         others = [row for row in others if row["plan_id"] != intent.plan_id]
         out_of_sight_ns, here = self._store.out_of_sight_ns, this_process().host
         for other in _read(session, others):
@@ -313,23 +319,24 @@ class SqlJournal:
     def _rows(self, query: str, values: tuple[Any, ...] = ()) -> Sequence[Row]:
         return self._store.read(lambda session: session.rows(query, values))
 
-    @contextmanager
-    def _noticing(self) -> Iterator[None]:
-        """Count a write that was cut short; one that does not fit has certainly not been made."""
-        try:
-            yield
-        except ReportMisfit:
-            raise
-        except BaseException:
-            self.failed_writes += 1
-            raise
-
     def _hand_on(self, told: Told) -> None:
         for report, before, after in told:
-            for subscriber in self._subscribers:
-                subscriber(report, after.order)
             for follower in self._followers:
                 follower(report, before, after)
+
+
+class _Noticing:
+    """Counts a write that is cut short; one that does not fit has certainly not been made."""
+
+    def __init__(self, journal: SqlJournal) -> None:
+        self._journal = journal
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, _error: object, _traceback: object) -> None:
+        if kind is not None and not issubclass(kind, ReportMisfit):
+            self._journal.failed_writes += 1
 
 
 def _read(session: Session, rows: Sequence[Row]) -> tuple[Entry, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstbell.journal.owner import is_alive
 from firstbell.journal.sql_journal import SqlJournal
-from firstbell.journal.sqlite_file import begin, open_file, translated
+from firstbell.journal.sqlite_file import Translated, begin, open_file
 
 if TYPE_CHECKING:
     import sqlite3
@@ -47,18 +47,19 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._translated = Translated(path)
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._opened_by = 0
 
     def read(self, work: Callable[[Session], T]) -> T:
         """Do a piece of work that only reads."""
-        with self._lock, translated(self._path):
+        with self._lock, self._translated:
             return work(_SqliteSession(self._open()))
 
     def write(self, work: Callable[[Session], T], plans: Sequence[str] = ()) -> T:  # noqa: ARG002 - the file has one writer
         """Do a piece of work and keep what it added; SQLite lets one process at a time write."""
-        with self._lock, translated(self._path):
+        with self._lock, self._translated:
             db = self._open()
             begin(db)
             try:

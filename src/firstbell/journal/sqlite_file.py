@@ -14,7 +14,6 @@ from firstbell.errors import JournalDamaged, JournalError
 from firstbell.journal import schema, wal_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 _BUSY_S = 10.0
@@ -185,22 +184,31 @@ def _damaged(path: Path) -> str:
     return f"the journal {path} is damaged; nothing is sent until a person has moved it aside and checked the broker"
 
 
-@contextlib.contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the system raise into errors of our own.
+class Translated:
+    """Turns what SQLite and the system raise within it into errors of our own; it can be entered again and again.
+
+    Args:
+        path: The file.
 
     Raises:
         JournalDamaged: The contents cannot be trusted.
         JournalError: The file cannot be used.
     """
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if any(word in str(error).lower() for word in _DAMAGE):
-            raise JournalDamaged(_damaged(path)) from error
-        raise JournalError(f"the journal {path} cannot be used: {error}{_remark(path)}") from error
-    except UnicodeDecodeError as error:
-        # Python could not even read what SQLite says: it quotes what stands in the file.
-        raise JournalDamaged(_damaged(path)) from error
-    except OSError as error:
-        raise JournalError(f"the journal {path} cannot be opened: {error.strerror}") from error
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Nothing is to be done before."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        """Raise what an error means."""
+        if isinstance(error, sqlite3.DatabaseError):
+            if any(word in str(error).lower() for word in _DAMAGE):
+                raise JournalDamaged(_damaged(self._path)) from error
+            raise JournalError(f"the journal {self._path} cannot be used: {error}{_remark(self._path)}") from error
+        if isinstance(error, UnicodeDecodeError):
+            # Python could not even read what SQLite says: it quotes what stands in the file.
+            raise JournalDamaged(_damaged(self._path)) from error
+        if isinstance(error, OSError):
+            raise JournalError(f"the journal {self._path} cannot be opened: {error.strerror}") from error

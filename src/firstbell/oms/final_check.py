@@ -5,7 +5,6 @@ Everything it needs is in memory by then: it takes some microseconds, and it nev
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from firstbell.risk.checks import FINAL_CHECKS, Denial, Sending, deny
@@ -58,7 +57,7 @@ class FinalCheck:
         state = self._state()
         halt = None if state is TradingState.ACTIVE else self._halt()
         sending = Sending(state, at_ns, self._pacer.last_ns, self._pacer.interval_ns, halt)
-        denials = [str(each) for each in deny(order, replace(around, sending=sending), FINAL_CHECKS)]
+        denials = [str(each) for each in deny(order, around.before(sending), FINAL_CHECKS)]
         if prepared.order != order:
             denials.append(str(Denial("final check", f"bytes of {prepared.order.client_order_id}", "this order's")))
         return "; ".join(denials) or None

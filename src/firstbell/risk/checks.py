@@ -77,6 +77,12 @@ class Surroundings:
     orders_so_far: int
     sending: Sending | None = None
 
+    def before(self, sending: Sending) -> Surroundings:
+        """The same right before an attempt."""
+        return Surroundings(
+            self.instrument, self.tick_size, self.limits, self.value_so_far, self.orders_so_far, sending
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Denial:

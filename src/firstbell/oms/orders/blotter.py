@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import replace
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from firstbell.journal.base import HELD_NS
+from firstbell.journal.base import HELD_NS, Entry
 from firstbell.model.identifiers import ClientOrderId
 from firstbell.model.instant import TEHRAN
 from firstbell.model.order_status import DONE, IN_HAND, PLACED, IllegalMove, OrderStatus
@@ -29,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import date
 
-    from firstbell.journal.base import Entry, Journal
+    from firstbell.journal.base import Journal
     from firstbell.model.identifiers import VenueOrderId
-    from firstbell.model.order import Order
+    from firstbell.model.order import OrderState
     from firstbell.model.report import ExecutionReport
 
 _REMEMBERED: Final = 500
@@ -159,20 +158,24 @@ class Blotter:
         if family is not None and name not in (members := self._families.setdefault(family, [])):
             members.append(name)
 
-    def take(self, report: ExecutionReport, order: Order) -> None:
-        """Take in a report that is durable. One of an order that is none of ours changes nothing."""
-        del order
+    def take(self, report: ExecutionReport, before: OrderState, after: OrderState) -> None:
+        """Take in a report that is durable; a `firstbell.journal.base.Follower`.
+
+        One of an order that is none of ours changes nothing.
+        """
         with self._lock:
             entry = self.known(report.client_order_id)
             if entry is None:
                 return
-            try:
-                state = entry.state.after(report)
-            except IllegalMove:
-                # It did fit in the journal, so somebody else's report came between: the journal is read again.
-                self.refresh(report.client_order_id)
-                return
-            self.put(replace(entry, state=state))
+            if entry.state is not before:
+                # Somebody else's report may have come between: then this one may not even fit.
+                try:
+                    after = entry.state.after(report)
+                except IllegalMove:
+                    # It did fit in the journal, which is read again.
+                    self.refresh(report.client_order_id)
+                    return
+            self.put(Entry(entry.intent, after, entry.run_id, entry.owner, entry.claimed_at))
 
     def hear(self, names: Iterable[ClientOrderId]) -> None:
         """Read anew the orders that other processes have written of; those of other logins change nothing.

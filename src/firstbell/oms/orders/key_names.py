@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
+import os
+import random
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from firstbell.journal.base import newest_round
 from firstbell.model.identifiers import request_order_id
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.oms.orders.trader import Trader
+
+_NEW_KEYS: Final = random.Random()  # noqa: S311 - keys are to differ, not to be secret  # nosec B311
+"""Begun with what the system has of chance, whatever a script seeds for itself; asking it for each key takes longer."""
+os.register_at_fork(after_in_child=_NEW_KEYS.seed)
 
 
 class KeyNames:
@@ -51,7 +56,7 @@ class KeyNames:
 
     def new_key(self) -> str:
         """A key that nobody has used: no order of it is looked for."""
-        key = uuid.uuid4().hex
+        key = f"{_NEW_KEYS.getrandbits(128):032x}"
         self._days[key] = self._trader.context.today()
         return key
 

@@ -29,7 +29,7 @@ def read_prices(context: OrderContext, login: str, broker: Broker) -> None:
     """
     today = context.today()
     blotter = Blotter(context.journal, login, today)
-    context.journal.subscribe(blotter.take)
+    context.journal.follow(blotter.take)
     blotter.load()
     trades = DayTrades(
         context,

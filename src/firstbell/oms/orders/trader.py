@@ -111,7 +111,7 @@ class Trader:
             JournalError: The journal cannot be read or written.
         """
         with self.lock:
-            self.context.journal.subscribe(self.blotter.take)
+            self.context.journal.follow(self.blotter.take)
             self.watch.heard_at = instant(self.context.clock.wall_ns())
             self._seq = self.context.journal.last_seq()
             self.blotter.load()
