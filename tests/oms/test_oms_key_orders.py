@@ -11,7 +11,7 @@ from decimal import Decimal
 import pytest
 from oms_desk import Desk, Killed, request
 
-from firstbell.errors import NoAnswer
+from firstbell.errors import NoAnswer, RunError
 from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.market import calendar
@@ -20,7 +20,6 @@ from firstbell.model.order_status import OrderStatus
 from firstbell.oms.orders.key_orders import KeyOrders
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.oms.policies.fallback import FallbackConfig
-from firstbell.risk.verdict import ErrorCode
 from firstbell.simulator.rules import Reason
 from stepped_clock import SteppedClock
 
@@ -512,14 +511,17 @@ def test_what_a_group_held_back_before_stays_so_when_another_of_it_cannot_be_had
     assert desk.journal.entry(stop.order_id).is_held_back
 
 
-def test_an_order_that_somebody_has_called_like_a_part_is_none(desk):
-    desk.refuse(Reason.UNKNOWN_ORDER, only=1)
-    first = desk.manager.place(request(key="k"))
-    stop = {"side": "sell", "order_type": "stop", "price": None, "trigger_price": 4800}
-    assert desk.manager.place(request(**stop, key="k/1")).is_held
-    desk.refuse()
-    again = desk.manager.place(request(key="k"))
-    assert (again.order_id, again.status) == (f"{first.order_id}-r2", S.ACCEPTED)
+@pytest.mark.parametrize("placed", ["alone", "a bracket", "a group"])
+def test_nobody_can_call_an_order_like_a_part_of_another(desk, placed):
+    asked = request(key="k/1")
+    with pytest.raises(RunError, match="the key k/1: a key has no /"):
+        if placed == "alone":
+            desk.manager.place(asked)
+        elif placed == "a bracket":
+            desk.manager.place_bracket(BracketRequest(entry=asked, take_profit=4950, stop_loss=4800))
+        else:
+            desk.manager.place_oco(OcoRequest(orders=(request(key="k"), asked)))
+    assert desk.journal.entries() == ()
 
 
 @pytest.mark.parametrize(
@@ -616,13 +618,67 @@ def test_while_midnight_passes_two_processes_place_one_order_of_a_key(tmp_path, 
     done = between_its_look_and_its_claim(other, monkeypatch, deed)
     if claims_last == "the one after midnight":
         clock.suspend(2)
-    denied = other.manager.place(request(key="k"))
+    again = other.manager.place(request(key="k"))
     assert done[0].is_success
-    assert (denied.status, denied.error) == (S.DENIED, ErrorCode.RISK_LIMIT_BREACH)
-    assert "exposure: 1,000 more of 1,000" in denied.message
-    assert denied.order_id != done[0].order_id, "they have named it by two days"
+    assert (again.order_id, again.status) == (done[0].order_id, S.ACCEPTED)
+    denied = [each for each in desk.journal.entries() if each.state.status is S.DENIED]
+    assert ["exposure: 1,000 more of 1,000" in str(each.state.reason) for each in denied] == [True]
     assert [each.state.status for each in desk.journal.entries() if each.state.attempts] == [S.ACCEPTED]
     other.close()
+    desk.close()
+
+
+def test_while_midnight_passes_two_processes_hold_one_stop_of_a_key(tmp_path, monkeypatch):
+    before = datetime(2026, 11, 23, 23, 59, 59, tzinfo=TEHRAN)
+    clock = SteppedClock(int(before.timestamp()) * 1_000_000_000)
+    desk = Desk(tmp_path, clock, calendar=calendar("XTEH"))
+    desk.quote(4860, 4870)
+    other = Desk(tmp_path, clock, desk.market, owner=this_process(), calendar=calendar("XTEH"))
+    stop = request(key="k", side="sell", order_type="stop", price=None, trigger_price=4800)
+    done = between_its_look_and_its_claim(other, monkeypatch, lambda: clock.suspend(2) or desk.manager.place(stop))
+    again = other.manager.place(stop)
+    assert done[0].is_held
+    assert (again.order_id, again.is_held) == (done[0].order_id, True)
+    assert [each.is_held_back for each in desk.journal.entries()] == [True, False]
+    other.close()
+    desk.close()
+
+
+def test_an_order_of_a_key_is_one_for_a_clock_that_is_set_back_over_midnight(tmp_path):
+    after = datetime(2026, 11, 24, 0, 0, 5, tzinfo=TEHRAN)
+    clock = SteppedClock(int(after.timestamp()) * 1_000_000_000)
+    desk = Desk(tmp_path, clock, calendar=calendar("XTEH"))
+    desk.quote(4860, 4870)
+    first = desk.manager.place(request(key="k"))
+    clock.suspend(-10)
+    again = desk.manager.place(request(key="k"))
+    assert (again.order_id, len(desk.journal.entries())) == (first.order_id, 1)
+    desk.close()
+
+
+@pytest.mark.parametrize("kind", ["stop", "gtc", "bracket"])
+def test_a_key_is_one_order_on_a_later_day_also_for_a_process_that_makes_no_rounds(tmp_path, kind):
+    at = datetime(2026, 11, 23, 10, tzinfo=TEHRAN)
+    clock = SteppedClock(int(at.timestamp()) * 1_000_000_000)
+    desk = Desk(tmp_path, clock, calendar=calendar("XTEH"))
+    desk.quote(4860, 4870)
+    silent = Desk(tmp_path, clock, desk.market, owner=this_process(), calendar=calendar("XTEH"))
+
+    def asked(manager):
+        if kind == "bracket":
+            entry = request(key="k", time_in_force="gtc")
+            return manager.place_bracket(BracketRequest(entry=entry, take_profit=4950, stop_loss=4800))[0]
+        stop = {"side": "sell", "order_type": "stop", "price": None, "trigger_price": 4800}
+        return manager.place(request(key="k", **(stop if kind == "stop" else {"time_in_force": "gtc"})))
+
+    first = asked(desk.manager)
+    clock.suspend(24 * 3600)
+    desk.quote(4860, 4870)
+    assert asked(silent.manager).order_id == first.order_id
+    assert len([each for each in desk.journal.entries() if each.state.status is not S.DENIED]) == (
+        3 if kind == "bracket" else 1
+    )
+    silent.close()
     desk.close()
 
 

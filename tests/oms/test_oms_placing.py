@@ -513,12 +513,6 @@ def test_a_request_that_went_on_as_another_order_is_not_placed_beside_it(desk):
         assert [child.order_id for child in again.children] == [first.children[0].order_id]
         assert len(desk.at_venue()) == 1
         desk.open()
-    # An order of another instrument that somebody calls so is none of it.
-    desk.refuse(Reason.UNKNOWN_ORDER, only=1)
-    desk.manager.place(request(key="l"))
-    desk.refuse(None)
-    desk.manager.place(request(key="l/1", side="sell", order_type="stop", price=None, trigger_price=4800))
-    assert desk.manager.place(request(key="l")).status is S.ACCEPTED
 
 
 def test_exits_of_one_position_for_unequal_quantities_are_denied_also_where_one_is_called_by_its_symbol(desk):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _NEW_KEYS: Final = random.Random()  # noqa: S311 - keys are to differ, not to be secret  # nosec B311
 """Begun with what the system has of chance, whatever a script seeds for itself; asking it for each key takes longer."""
 os.register_at_fork(after_in_child=_NEW_KEYS.seed)
+_DAY: Final = timedelta(days=1)
 
 
 class KeyNames:
@@ -62,12 +64,16 @@ class KeyNames:
 
     def rivals(self, key: str) -> Iterator[Entry]:
         """Every order of a key, also those that another process has named by another day while midnight passed."""
+        yield from KeyOrders(self._trader.blotter, self.of).all(key)
+        yield from self.named_otherwise(key)
+
+    def named_otherwise(self, key: str) -> Iterator[Entry]:
+        """The orders of a key that another process has named by another day while midnight passed."""
         context, blotter = self._trader.context, self._trader.blotter
-        yield from KeyOrders(blotter, self.of).all(key)
         now = instant(context.clock.wall_ns())
         tz = context.calendar_of(self._account.broker_code).tz
         days = {at.astimezone(tz).date() for at in (now - LONGEST_SENDING, now)}
-        for day in days if len(days) > 1 else ():
+        for day in days - {self._days.get(key)} if len(days) > 1 else ():
             named = KeyOrders(blotter, partial(self._on, day)).all(key)
             yield from (each for each in named if self._is_for(now, each))
 
@@ -80,6 +86,10 @@ class KeyNames:
         if blotter.entry(self._on(today, key)) is not None:
             return today
         now = instant(self._trader.context.clock.wall_ns())
+        # A clock that has been set back over midnight has seen that day already.
+        later = today + _DAY
+        if (made := blotter.entry(self._on(later, key))) is not None and self._is_for(now, made):
+            return later
         for day in self._trader.days.ended_before(now):
             earlier = blotter.entry(self._on(day, key))
             if earlier is not None and self._is_for(now, newest_round(earlier, blotter.entry)):

@@ -98,12 +98,8 @@ class KeyOrders:
         """Every order of a key's request, in every round."""
         if not (first := self.rounds(key)):
             return ()
-        asked = first[0].intent.order
         others = (e for number in range(1, MOST_ORDERS) for e in self.rounds(part_key(key, number)))
-        # Somebody may have called an order of his own so.
-        return first + tuple(
-            e for e in others if (e.intent.order.instrument, e.intent.order.side) == (asked.instrument, asked.side)
-        )
+        return (*first, *others)
 
     def asked_before(self, key: str | None) -> OrderResponse | None:
         """How a key's request stands where an order of it is, was or may be at the broker; None where none can be.

@@ -43,8 +43,9 @@ def lasts(entry: Entry, now: datetime, days: OrderDays) -> bool:
     """
     order, state = entry.intent.order, entry.state
     if entry.is_held_back or (order.time_in_force in LASTING and state.status not in DONE):
-        # Nobody may have looked since it was to end.
-        return order.instructions.expires_at is None or now < order.instructions.expires_at
+        # Nobody may have looked since it was to end, so on the day of its end it may still be there.
+        ends_at = order.instructions.expires_at
+        return ends_at is None or now.date() <= ends_at.astimezone(now.tzinfo).date()
     if days.is_one(came_between(entry)[1], now):
         return True
     # What worked for longer than a day may be asked for again just after its end, too.

@@ -113,7 +113,8 @@ class OrderManager:
             RunError: Nobody knows its account, or the account trades with real money and the mode is paper.
         """
         trader, account = self._finding.account(request.account, request)
-        with self._placing():
+        with self._placing(), trader.lock:
+            _know_keys(trader, request)
             return Placing(trader, account).place(request)
 
     def place_bracket(self, request: BracketRequest) -> tuple[OrderResponse, ...]:
@@ -132,6 +133,7 @@ class OrderManager:
         trader, account = self._finding.account(request.entry.account, request.entry)
         placing = PlacingTogether(trader, account)
         with self._placing(), trader.lock:
+            _know_keys(trader, request.entry)
             return placing.bracket(request, request.entry.key or uuid.uuid4().hex)
 
     def place_oco(self, request: OcoRequest) -> tuple[OrderResponse, ...]:
@@ -144,6 +146,7 @@ class OrderManager:
         trader, account = self._finding.account(request.orders[0].account, request.orders[0])
         placing = PlacingTogether(trader, account)
         with self._placing(), trader.lock:
+            _know_keys(trader, *request.orders)
             responses = placing.group(request.orders, uuid.uuid4().hex)
             self._rounds[trader.login.key].act()
         return tuple(self._again(response) for response in responses)
@@ -339,6 +342,21 @@ class OrderManager:
         if response.order_id is None or response.error is not None:
             return response
         return self.track(response.order_id)
+
+
+def _know_keys(trader: Trader, *requests: OrderRequest) -> None:
+    """Have what other processes have made of the requests' keys known here.
+
+    Raises:
+        RunError: A key is like those that are made here of others.
+        JournalError: The journal cannot be read.
+    """
+    keys = [request.key for request in requests if request.key is not None]
+    for key in keys:
+        if "/" in key:
+            raise RunError(f"the key {key}: a key has no /, for the parts of an order get theirs with one")
+    if keys:
+        trader.hear()
 
 
 def _positive(name: str, value: Number | None) -> Decimal | None:

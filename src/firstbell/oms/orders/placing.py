@@ -12,7 +12,7 @@ from firstbell.errors import BrokerError, CaptchaError
 from firstbell.market.fees import fee_rate
 from firstbell.model.instructions import Instructions
 from firstbell.model.order import Order
-from firstbell.model.order_status import OrderStatus
+from firstbell.model.order_status import NEVER_PLACED, OrderStatus
 from firstbell.model.terms import OrderOutcome, OrderRole, OrderType, Side
 from firstbell.oms.orders.key_names import KeyNames
 from firstbell.oms.orders.key_orders import ASKED_BEFORE, MOST_ORDERS, KeyOrders, other_terms, part_key
@@ -123,9 +123,9 @@ class Placing:
                 response = self._pursue(asked, order, ready.market)
             took_ns = time.perf_counter_ns() - began_ns - (trader.sender.broker_ns - broker_ns)
             trader.context.observe("overhead", max(took_ns, 0))
-            if response.status is OrderStatus.DENIED:
+            if response.status is OrderStatus.DENIED and request.key is not None:
                 # Another process may have been asked for the same just now.
-                response = self._keys.asked_before(request.key) or response
+                response = self._keys.asked_before(request.key) or self._of_rival(request.key) or response
             return self._told(request, response) if checked else response
 
     def hold(self, request: OrderRequest, belonging: Belonging, *, checked: bool) -> OrderResponse:
@@ -138,8 +138,9 @@ class Placing:
                 # What it would be denied for now does not undo it.
                 return self._held_before(request) or self._told(request, ready)
             order = self._order(request, request.key or self._names.new_key(), belonging, ready)
+            why_not = None if request.key is None else partial(self._why_no_more, _Asked(request.key, order, True))
             try:
-                response = self._trader.place(order, ready.market.instrument, hold=True)
+                response = self._trader.place(order, ready.market.instrument, hold=True, why_not=why_not)
             except Denied as against:
                 response = denied(str(against), ErrorCode.RISK_LIMIT_BREACH)
             return self._told(request, response)
@@ -283,9 +284,19 @@ class Placing:
     def _why_no_more(self, asked: _Asked, entry: Entry) -> str | None:
         """Why an order that has been claimed may not leave: for what another process has made of the same key."""
         order = entry.intent.order
-        rivals = {e.intent.order.client_order_id: e.state for e in self._names.rivals(asked.key)}
+        if entry.is_held_back:
+            # Two may be held back at once: the one that was claimed first stays. In doubt neither does.
+            others = [e for e in self._names.named_otherwise(asked.key) if e.claimed_at <= entry.claimed_at]
+        else:
+            others = list(self._names.rivals(asked.key))
+        rivals = {each.intent.order.client_order_id: each.state for each in others}
         rivals.pop(order.client_order_id, None)
         return Exposure.of(asked.order.quantity, rivals.values()).why_not(order.quantity)
+
+    def _of_rival(self, key: str) -> OrderResponse | None:
+        """How the order of a key stands that another process has named by another day; None where there is none."""
+        found = [e for e in self._names.named_otherwise(key) if e.state.status not in NEVER_PLACED]
+        return response_of(found[-1], message=ASKED_BEFORE) if found else None
 
     def _order(self, request: OrderRequest, key: str, belonging: Belonging, ready: Ready) -> Order:
         market, price, trigger = ready.market, ready.price, request.trigger_price

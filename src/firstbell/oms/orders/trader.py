@@ -153,7 +153,7 @@ class Trader:
             instrument: The instrument, as it is today.
             hold: Hold it back whatever its broker can: something here lets it go.
             why_not: Says of the order, once it is claimed and before it leaves, why it may not, or None: by then no
-                other process can have an order of the login in hand.
+                other process can have an order of the login in hand. What it says so of is held back no more.
 
         Raises:
             Denied: A limit or a rule of the exchange stands against it.
@@ -165,12 +165,15 @@ class Trader:
                 if (why := self.sender.why_not(order, instrument)) is not None:
                     raise Denied(why)
                 entry = self.claim(order, held=hold)
-            if isinstance(entry, OrderResponse) or hold:
-                return entry if isinstance(entry, OrderResponse) else response_of(entry)
-            why = self._held_up() or (None if why_not is None else why_not(entry))
+            if isinstance(entry, OrderResponse):
+                return entry
+            why = (None if hold else self._held_up()) or (None if why_not is None else why_not(entry))
             if why is not None:
-                self.sender.write(entry.intent.order.client_order_id, ReportKind.DENIED, reason=why)
+                kind = ReportKind.WITHDRAWN if hold else ReportKind.DENIED
+                self.sender.write(entry.intent.order.client_order_id, kind, reason=why)
                 return replace(response_of(self._now(entry)), error=ErrorCode.RISK_LIMIT_BREACH)
+            if hold:
+                return response_of(entry)
             self.send(entry, instrument)
             return response_of(self._now(entry))
 
