@@ -513,14 +513,14 @@ def test_what_a_group_held_back_before_stays_so_when_another_of_it_cannot_be_had
 
 @pytest.mark.parametrize("placed", ["alone", "a bracket", "a group"])
 def test_nobody_can_call_an_order_like_a_part_of_another(desk, placed):
-    asked = request(key="k/1")
+    asked, manager = request(key="k/1"), desk.manager
+    place = {
+        "alone": lambda: manager.place(asked),
+        "a bracket": lambda: manager.place_bracket(BracketRequest(entry=asked, take_profit=4950, stop_loss=4800)),
+        "a group": lambda: manager.place_oco(OcoRequest(orders=(request(key="k"), asked))),
+    }[placed]
     with pytest.raises(RunError, match="the key k/1: a key has no /"):
-        if placed == "alone":
-            desk.manager.place(asked)
-        elif placed == "a bracket":
-            desk.manager.place_bracket(BracketRequest(entry=asked, take_profit=4950, stop_loss=4800))
-        else:
-            desk.manager.place_oco(OcoRequest(orders=(request(key="k"), asked)))
+        place()
     assert desk.journal.entries() == ()
 
 

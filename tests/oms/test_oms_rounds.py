@@ -18,8 +18,7 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.policies import CompletionStrategy
 from firstbell.model.report import ExecutionReport
-from firstbell.model.terms import OrderType, TimeInForce
-from firstbell.oms.orders.holding import Holding
+from firstbell.model.terms import TimeInForce
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 from firstbell.oms.orders.response import response_of
 from firstbell.oms.orders.trader import Trader
@@ -474,133 +473,6 @@ def test_a_family_in_trouble_keeps_no_other_waiting(desk):
     assert [(each.quantity, each.status) for each in profits][1][0] == 500
     stops = [entry.state for entry in desk.journal.entries() if entry.intent.order.role.value == "stop_loss"]
     assert [each.quantity for each in stops] == [3000, 500]
-
-
-@pytest.fixture
-def knows_stops(desk, monkeypatch):
-    """A broker that knows stops, and what types of orders it has been sent."""
-    own = type(desk.broker).capabilities.fget
-    knows = property(lambda broker: replace(own(broker), order_types=own(broker).order_types | {OrderType.STOP}))
-    monkeypatch.setattr(type(desk.broker), "capabilities", knows)
-    prepare, sent = desk.broker.prepare, []
-
-    def resting(order):
-        sent.append(order.order_type)
-        # Paper knows no stops: something that rests stands for one.
-        rests = replace(order, order_type=OrderType.LIMIT, price=D(5000)) if order.order_type.waits else order
-        return replace(prepare(rests), order=order)
-
-    desk.broker.prepare = resting
-    return sent
-
-
-def test_where_stops_rest_at_the_broker_the_profit_waits_here(desk, knows_stops):
-    bracket(desk)
-    desk.trade(4865, 3000)
-    desk.rounds()
-    assert knows_stops == [OrderType.LIMIT, OrderType.STOP]
-    profit = newest(desk, "take_profit")
-    assert profit.is_held_back
-    assert not profit.state.triggered
-    # When its price has come, the stop makes room for it, and is held back until all of it has traded.
-    desk.quote(4955, 4960, bid_quantity=D(50_000))
-    desk.rounds(2)
-    stops = [each.state.status for each in desk.journal.entries() if each.intent.order.role.value == "stop_loss"]
-    assert stops == [S.CANCELED, S.DENIED]
-    assert knows_stops == [OrderType.LIMIT, OrderType.STOP, OrderType.LIMIT]
-    assert newest(desk, "take_profit").state.status is S.FILLED
-    assert desk.held() == 0
-
-
-def profit_in_part(desk):
-    """A bracket's profit leaves, which its stop at the broker had to make room for, and most of it does not trade."""
-    bracket(desk)
-    desk.trade(4865, 3000)
-    desk.rounds()
-    desk.quote(4955, 4960, bid_quantity=D(1_000))
-    desk.rounds(3)
-    profit = newest(desk, "take_profit")
-    assert (profit.state.status, profit.state.filled_qty) == (S.PARTIALLY_FILLED, 1_000)
-
-
-def test_a_stop_that_made_room_is_held_back_for_what_the_profit_has_not_sold_yet(desk, knows_stops):
-    profit_in_part(desk)
-    stop = newest(desk, "stop_loss")
-    assert (stop.is_held_back, stop.state.quantity) == (True, 2_000)
-    # While its price has not come it stays here: the profit is at the broker.
-    desk.rounds(2)
-    assert knows_stops == [OrderType.LIMIT, OrderType.STOP, OrderType.LIMIT]
-    fall(desk)
-    desk.rounds(3)
-    assert newest(desk, "take_profit").state.status is S.CANCELED
-    assert newest(desk, "stop_loss").state.status is S.FILLED
-    assert desk.held() == 0
-    assert desk.interventions == []
-
-
-def test_a_stop_that_made_room_goes_back_to_its_broker_where_the_profit_is_taken_back(desk, knows_stops):
-    profit_in_part(desk)
-    desk.manager.cancel(newest(desk, "take_profit").intent.order.client_order_id)
-    desk.rounds(2)
-    stop = newest(desk, "stop_loss").state
-    assert (stop.status, stop.quantity) == (S.ACCEPTED, 2_000)
-    assert knows_stops[-1] is OrderType.STOP
-
-
-def test_a_stop_that_made_room_and_cannot_be_held_back_is_told_of_once_and_tried_again(desk, knows_stops, monkeypatch):
-    tries = []
-    with monkeypatch.context() as patched:
-        patched.setattr(Holding, "hold_further", lambda *given: tries.append(given[2]))
-        profit_in_part(desk)
-        desk.rounds(2)
-    name = newest(desk, "stop_loss").intent.order.client_order_id
-    alarms = [(name, "it has ended, and 3000 shares are held without a stop")]
-    assert desk.interventions == alarms
-    assert knows_stops == [OrderType.LIMIT, OrderType.STOP, OrderType.LIMIT]
-    assert (tries[0], tries[-1]) == (3_000, 2_000)
-    # Whatever was in the way has passed.
-    desk.rounds()
-    stop = newest(desk, "stop_loss")
-    assert (stop.is_held_back, stop.state.quantity) == (True, 2_000)
-    assert desk.interventions == alarms
-
-
-def test_a_stop_that_made_room_is_held_back_once_it_is_known_what_became_of_the_profit(desk, knows_stops):
-    bracket(desk)
-    desk.trade(4865, 3000)
-    desk.rounds()
-    desk.quote(4955, 4960, bid_quantity=D(1_000))
-    stop, profit = (newest(desk, role).intent.order.client_order_id for role in ("stop_loss", "take_profit"))
-
-    def say(send, prepared, *, timeout_s):
-        send(prepared, timeout_s=timeout_s)
-        raise NoAnswer("silence")
-
-    desk.broker.lost = say
-    desk.rounds(2)
-    desk.broker.lost = None
-    assert [name for name, _ in desk.interventions] == [stop]
-    desk.rounds(3)
-    assert newest(desk, "take_profit").state.filled_qty == 1_000
-    assert newest(desk, "take_profit").intent.order.client_order_id == profit
-    again = newest(desk, "stop_loss")
-    assert (again.is_held_back, again.state.quantity) == (True, 2_000)
-    assert [name for name, _ in desk.interventions] == [stop]
-    assert knows_stops == [OrderType.LIMIT, OrderType.STOP, OrderType.LIMIT]
-
-
-def test_a_groups_stop_that_made_room_is_told_of_and_none_takes_its_place(desk, knows_stops):
-    desk.manager.place(request(price=4870, quantity=3000))
-    desk.quote(4864, 4870, ask_quantity=D(5_000))
-    desk.rounds()
-    profit = request(side="sell", quantity=1000, price=4950, role="take_profit", key="p")
-    terms = {"side": "sell", "order_type": "stop", "price": None, "trigger_price": 4800, "role": "stop_loss"}
-    _, stop = desk.manager.place_oco(OcoRequest(orders=(profit, request(quantity=1000, key="s", **terms))))
-    assert knows_stops[-1] is OrderType.STOP
-    desk.quote(4955, 4960, bid_quantity=D(400))
-    desk.rounds(3)
-    assert newest(desk, "take_profit").state.filled_qty == 400
-    assert desk.interventions == [(stop.order_id, "it has ended, and 1000 shares are held without a stop")]
 
 
 def test_what_was_let_go_and_does_not_stay_is_told_to_a_person(desk):

@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 
 ASKED = "canceled, as asked"
 """Why, where nobody says more."""
+ASKED_AGAIN: Final = "asked for again: no list shows the cancel yet"
+"""Why, where it is asked for once more and nobody wants anything new: what it was asked for is said by the first."""
 CANCEL_OF: Final = "the cancel of"
 """What `Unwritten` names."""
 _OFF_THE_BOOK: Final = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.DENIED})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from firstbell.model.money import grouped
 from firstbell.model.order_status import DONE
 from firstbell.oms.orders.contingency import GIVES_WAY
 from firstbell.oms.orders.lost_exits import asked_to_end, unasked
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
 
     from firstbell.journal.base import Entry
     from firstbell.model.identifiers import ClientOrderId
-    from firstbell.oms.orders.contingency import Oversold, Unprotected
+    from firstbell.oms.orders.contingency import Oversold, Resize, Unprotected
     from firstbell.oms.orders.trader import Trader
+
+_NS: Final = 1_000_000_000
+_PATIENCE_NS: Final = 75 * _NS
+"""So long, in ns, the change of an exit may take: until then a list, however late, shows whether it was made."""
 
 
 class ExitAlarms:
@@ -36,6 +41,15 @@ class ExitAlarms:
         self._told: dict[tuple[object, ...], Decimal] = {}
         self._refused: set[tuple[object, ...]] = set()
         """Of what was told: for which of it holding a further stop back is tried again in each round."""
+        self._round = 0
+        self._seen: dict[tuple[object, ...], int] = {}
+        """In which round a group's stop was first seen to have made room."""
+        self._wanted: dict[tuple[object, ...], int] = {}
+        """Since when, on the monotonic clock, an exit at its broker is to be for more shares; -1 once that was told."""
+
+    def begin(self) -> None:
+        """A round begins, and the lists have been looked at once more."""
+        self._round += 1
 
     def unprotected(self, step: Unprotected) -> None:
         """Have a person told, once, that shares are held without an exit.
@@ -52,11 +66,29 @@ class ExitAlarms:
             if key in self._refused and self._may_claim() and self._go_on(step.entry, step.quantity):
                 self._refused.discard(key)
             return
+        if self._has_just_made_room(step, key):
+            return
         lost = self._made_room(step, key) or unasked(step, self._trader.context.journal)
         # Only now: should the journal not be readable just then, it is told in the next round.
         self._told[key] = step.quantity
         if lost is not None:
             self._trader.context.intervene(lost.intent.order.client_order_id, step.why)
+
+    def too_small(self, step: Resize) -> None:
+        """Have a person told, once, that an exit at its broker has been for too few shares for a while."""
+        name, context = step.entry.intent.order.client_order_id, self._trader.context
+        missing = step.quantity - step.entry.state.quantity
+        if missing <= 0:
+            return
+        key, now_ns = (name, step.quantity), context.clock.monotonic_ns()
+        since_ns = self._wanted.setdefault(key, now_ns)
+        if since_ns >= 0 and now_ns - since_ns >= _PATIENCE_NS:
+            context.intervene(
+                name,
+                f"it is for {grouped(missing)} shares too few, and for {_PATIENCE_NS // _NS} s its broker has not "
+                "changed it",
+            )
+            self._wanted[key] = -1
 
     def oversold(self, step: Oversold, *, is_first_look: bool) -> None:
         """Have a person told, once, that exits have traded too many."""
@@ -70,6 +102,12 @@ class ExitAlarms:
             why = f"its exits have traded {step.quantity} shares more than it has bought"
             self._trader.context.intervene(name, why)
 
+    def _has_just_made_room(self, step: Unprotected, key: tuple[object, ...]) -> bool:
+        """Whether a group's stop has made room since the lists were read: the profit may have traded in full by now."""
+        if not step.profit_lives or step.entry.intent.order.instructions.parent_id is not None:
+            return False
+        return self._seen.setdefault(key, self._round) == self._round
+
     def _made_room(self, step: Unprotected, key: tuple[object, ...]) -> Entry | None:
         """The stop that has made room for the profit and is not held back anew; None where there is no such."""
         if not step.profit_lives:
@@ -80,6 +118,9 @@ class ExitAlarms:
         if step.entry.intent.order.instructions.parent_id is None:
             # Of a group its quantities say what it is for: a further order would make it another one.
             return step.entry
+        if self._trader.holding.has_further(step.entry):
+            # It has ended before it left: somebody has taken it back.
+            return None
         if self._go_on(step.entry, step.quantity):
             self._refused.discard(key)
             return None

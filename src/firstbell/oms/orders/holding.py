@@ -179,6 +179,14 @@ class Holding:
             return False
         return True
 
+    def has_further(self, entry: Entry) -> bool:
+        """Whether a further exit like one was held back, whatever has become of it."""
+        return self._blotter.plan(self._further(entry)) is not None
+
+    def _further(self, entry: Entry) -> ClientOrderId:
+        order, plan_id = entry.intent.order, entry.intent.plan_id
+        return request_order_id(order.day, order.broker_code, self._login.leader.username, f"{plan_id}/further")
+
     def hold_further(self, entry: Entry, quantity: Decimal) -> bool:
         """Hold back a further exit like one that has ended, for the shares that it does not look after.
 
@@ -193,9 +201,9 @@ class Holding:
             JournalError: The journal cannot be read or written.
         """
         order, state, plan_id = entry.intent.order, entry.state, entry.intent.plan_id
-        name = request_order_id(order.day, order.broker_code, self._login.leader.username, f"{plan_id}/further")
-        if self._blotter.plan(name) is not None:
+        if self.has_further(entry):
             return False
+        name = self._further(entry)
         further = replace(
             order,
             client_order_id=name,

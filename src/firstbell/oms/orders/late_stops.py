@@ -76,9 +76,8 @@ class LateStops:
             return f"its price has come, and {unknown}: its broker's lists are asked"
         if not entry.is_held_back:
             left = grouped(state.leaves_qty)
-            came = (
-                f"its price came {seconds} s ago" if state.triggered else f"it was to close a position {seconds} s ago"
-            )
+            waits = entry.intent.order.order_type.waits
+            came = f"its price came {seconds} s ago" if waits else f"it was to close a position {seconds} s ago"
             return (
                 f"{came}, and {left} of it have not traded at {grouped(state.price)}, at which it left: the market may "
                 "have gone past it, or few be there to trade with; change its price, or cancel it"
@@ -106,7 +105,9 @@ def _is_due(entry: Entry) -> bool:
     """Whether it is a stop whose price has come, or closes a position; one with a limit of its own may well rest."""
     order, state = entry.intent.order, entry.state
     if order.order_type.waits:
-        return state.triggered and (entry.is_held_back or state.unresolved or not order.order_type.has_limit)
+        # At a broker that knows stops, its first trade tells that its price has come.
+        has_come = state.triggered or (state.status in PLACED and state.filled_qty > 0)
+        return has_come and (entry.is_held_back or state.unresolved or not order.order_type.has_limit)
     closes = order.order_type is OrderType.MARKET and order.role is not OrderRole.ENTRY
     return closes and state.status in PLACED and not state.unresolved
 

@@ -10,7 +10,7 @@ from firstbell.journal.base import ReportMisfit
 from firstbell.log import redact
 from firstbell.model.instant import epoch_ns
 from firstbell.model.order_status import OrderStatus, ReportKind
-from firstbell.oms.cancel import ask
+from firstbell.oms.cancel import ASKED_AGAIN, ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,6 @@ _FIRST_NS: Final = 5_000_000_000
 """A cancel that no list shows is asked for again after so long, in ns; then after twice as long each time."""
 _TIMES: Final = 4
 """So often: then it is waited for until the list, however late it is, must have shown it."""
-_WHY: Final = "asked for again: no list shows the cancel yet"
 
 
 class LostCancels:
@@ -90,7 +89,7 @@ class LostCancels:
     def _ask(self, entry: Entry) -> None:
         context, name = self._context, entry.intent.order.client_order_id
         try:
-            ask(entry, self._broker, context.journal, context.clock, context.run_id, _WHY)
+            ask(entry, self._broker, context.journal, context.clock, context.run_id, ASKED_AGAIN)
         except ReportMisfit as error:
             # Another process was quicker; what it wrote stands.
             _log.info("%s", error)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.model.money import grouped
 from firstbell.model.order_status import NEVER_PLACED, OrderStatus, ReportKind
+from firstbell.oms.cancel import ASKED_AGAIN
 from firstbell.oms.orders.blotter import entries_by_plan, family_of, never_came
 from firstbell.oms.orders.contingency import GIVES_WAY, Unprotected, Ways, next_steps
 from firstbell.oms.orders.requests import end_one_position
@@ -34,8 +35,15 @@ def is_looked_after_alone(entry: Entry, group: Sequence[Entry]) -> bool:
     return not end_one_position([each.intent.order for each in group])
 
 
+def was_let_go(entry: Entry) -> bool:
+    """Whether a stop's price had come, or it was at its broker, to wait for that there."""
+    return entry.state.triggered or entry.state.venue_order_id is not None
+
+
 def why_lost(entry: Entry, journal: Journal) -> str | None:
     """Why a person has to look at one that was let go, belongs with no others, and has ended; None where all is well.
+
+    One that rested at its broker as a stop was let go with its claim.
 
     Raises:
         JournalError: It cannot be read what was asked for.
@@ -46,13 +54,13 @@ def why_lost(entry: Entry, journal: Journal) -> str | None:
         return None
     if never_came(entry):
         return f"its price had come, and it never came to its broker: {state.reason}"
+    came = "its price had come, and" if state.triggered else "it was at its broker, and"
     if state.status is OrderStatus.REJECTED:
-        return f"its price had come, and its broker has refused it: {state.reason}"
+        return f"{came} its broker has refused it: {state.reason}"
     if not state.leaves_qty or state.status in NEVER_PLACED or asked_to_end(entry, journal) is not None:
         return None
     return (
-        f"its price had come, and it is {state.status} with {grouped(state.leaves_qty)} that have not traded: "
-        "nothing goes on for them"
+        f"{came} it is {state.status} with {grouped(state.leaves_qty)} that have not traded: nothing goes on for them"
     )
 
 
@@ -70,7 +78,7 @@ def what_its_end_leaves(entry: Entry, siblings: Sequence[Entry], journal: Journa
     terms, name = entry.intent.order.instructions, entry.intent.order.client_order_id
     group = [each for each in siblings if terms.group is not None and family_of(each) == terms.group]
     if is_looked_after_alone(entry, group):
-        why = why_lost(entry, journal) if entry.state.triggered else None
+        why = why_lost(entry, journal) if was_let_go(entry) else None
         return None if why is None else (name, why)
     if (family := family_of(entry)) is None:
         return None
@@ -99,8 +107,11 @@ def unasked(step: Unprotected, journal: Journal) -> Entry | None:
 def asked_to_end(entry: Entry, journal: Journal) -> ExecutionReport | None:
     """The word that an order's cancel was asked for; None where it was not, or was refused.
 
+    That it was asked for again, for want of an answer, says nothing new.
+
     Raises:
         JournalError: It cannot be read.
     """
     reports = [each for each in journal.reports(entry.intent.order.client_order_id) if each.kind in _ON_CANCELS]
+    reports = [each for each in reports if each.reason != ASKED_AGAIN]
     return reports[-1] if reports and reports[-1].kind is ReportKind.PENDING_CANCEL else None

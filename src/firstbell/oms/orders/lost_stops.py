@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, OrderStatus
 from firstbell.oms.orders.blotter import never_came
-from firstbell.oms.orders.lost_exits import is_looked_after_alone, waited_alone, why_lost
+from firstbell.oms.orders.lost_exits import is_looked_after_alone, waited_alone, was_let_go, why_lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ class LostStops:
         ended = () if self._has_looked else filter(blotter.has_just_ended, blotter.done())
         self._has_looked = True
         for each in (*ended, *blotter.unresolved(), *blotter.working()):
-            if (each.state.triggered or each.state.unresolved) and self._is_looked_after(each):
+            if (was_let_go(each) or each.state.unresolved) and self._is_looked_after(each):
                 self._let_go.setdefault(each.intent.plan_id, False)
 
     def look(self) -> None:

@@ -108,6 +108,7 @@ class Rounds:
         """
         with self._trader.lock:
             self._follow_the_market()
+            self._alarms.begin()
             self._keep_together()
             self._let_triggered_go()
             self._keep_time()
@@ -215,9 +216,11 @@ class Rounds:
         """Whether a stop could rest at the broker, but its profit is there: its price had come."""
         if not entry.intent.order.order_type.waits:
             return False
+        name = entry.intent.order.client_order_id
         family = self._trader.blotter.family(family_of(entry) or "")
-        others = [each for each in family if each.state.triggered and not each.is_held_back and not goes_on(each)]
-        return any(each.state.status not in DONE for each in others)
+        # Also while it is still held back, for its broker does not take it just now.
+        others = [each for each in family if each.state.triggered and not goes_on(each)]
+        return any(e.state.status not in DONE for e in others if e.intent.order.client_order_id != name)
 
     def _parent_of(self, entry: Entry) -> Entry | None:
         parent_id = entry.intent.order.instructions.parent_id
@@ -234,6 +237,7 @@ class Rounds:
             elif isinstance(step, Withdraw):
                 done = self._asking.withdraw(entry, step.why)
             elif isinstance(step, Resize):
+                self._alarms.too_small(step)
                 done = self._asking.resize(entry, step.quantity)
             elif isinstance(step, Renew):
                 done = trader.holding.hold_anew(entry)

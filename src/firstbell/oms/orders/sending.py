@@ -151,7 +151,7 @@ class Sender:
         order, name = entry.intent.order, entry.state.venue_order_id
         if name is None:
             raise NotSent(f"{order.client_order_id} has no id of the broker's yet")
-        wanted = _changed(order, price, quantity)
+        wanted = _changed(entry, price, quantity)
         self._broker.login()
         try:
             asks = self.report(order.client_order_id, ReportKind.PENDING_REPLACE)
@@ -187,7 +187,7 @@ class Sender:
         """Why an order may not be changed so by the user's own limits and the exchange's rules; None where it may."""
         if self._context.interrupt.is_set():
             return f"{self._context.interrupt.why} before the change"
-        now, wanted = entry.state, _changed(entry.intent.order, price, quantity)
+        now, wanted = entry.state, _changed(entry, price, quantity)
         denials = deny(wanted, self.surroundings(wanted, instrument), PLAN_CHECKS)
         grows = quantity > now.quantity or price > now.price
         if wanted.side is Side.BUY and grows and (state := self._context.state()) is not TradingState.ACTIVE:
@@ -274,6 +274,8 @@ def _unsaid(outcome: Outcome) -> str:
     return "the broker takes neither the token nor a new one" if outcome.token_ended else "the broker said no"
 
 
-def _changed(order: Order, price: Decimal, quantity: Decimal) -> Order:
-    """An order as it would be sent with other terms."""
-    return replace(order, price=price, quantity=quantity, order_type=OrderType.LIMIT)
+def _changed(entry: Entry, price: Decimal, quantity: Decimal) -> Order:
+    """An order as it would be sent with other terms; a stop that waits at its broker stays one."""
+    order = entry.intent.order
+    kind = order.order_type if order.order_type.waits and not entry.state.triggered else OrderType.LIMIT
+    return replace(order, price=price, quantity=quantity, order_type=kind)
