@@ -27,6 +27,7 @@ from firstbell.model.order import Order
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
+from firstbell.oms.engines import Engines
 from firstbell.oms.office import Office
 
 
@@ -64,6 +65,29 @@ def test_an_order_is_placed_changed_shown_and_canceled(firstbell):
     assert firstbell("orders", "cancel", placed["venue_order_id"])["status"] == "CANCELED"
     assert firstbell("orders", "list")["orders"][0]["status"] == "CANCELED"
     assert "nothing to change" in firstbell("orders", "replace", name, "--price", "4840", json_=False, status=2)
+
+
+def test_everything_that_is_wrong_is_told_on_a_line_of_its_own(firstbell):
+    wrong = (*LIMIT[:4], "--type", "limit", "--quantity", "999999999", "--price", "99999999")
+    said = firstbell("orders", "place", *wrong, json_=False, status=1)
+    denied = said[said.index("Denied:") :].splitlines()
+    assert denied[0] == "Denied: "
+    assert all(line.startswith("  ") and line.endswith("]") for line in denied[1:3])
+
+
+def test_whoever_has_a_stop_held_back_is_told_where_nobody_looks_after_it(firstbell):
+    stop = ("--instrument", "IRO1FOLD0001", "--side", "sell", "--type", "stop", "--quantity", "10", "--trigger", "4800")
+    told = firstbell("orders", "place", *stop)
+    (placed,) = told["orders"]
+    why = "it is held back, and no process here looks after it: start `firstbell orders watch`"
+    assert told["to_look_at"] == [{"name": placed["client_order_id"], "why": why}]
+    office = Office(load(firstbell.config))
+    Engines.of(office.state_dir).enlist()
+    try:
+        assert firstbell("orders", "place", *stop)["to_look_at"] == []
+    finally:
+        Engines.of(office.state_dir).resign()
+        office.close()
 
 
 def test_what_works_or_is_held_back_since_another_day_is_listed_too(firstbell):

@@ -175,6 +175,16 @@ def test_a_sum_that_a_list_tells_counts_until_the_fills_tell_more():
     assert state.after(report(ReportKind.PARTIALLY_FILLED, cum_qty=Decimal(31))).filled_qty == 31
 
 
+def test_while_some_of_it_has_no_price_an_order_has_no_average():
+    state = fold(ORDER, [report(ReportKind.SUBMITTED), report(ReportKind.ACCEPTED)])
+    state = state.after(report(ReportKind.PARTIALLY_FILLED, fill=Fill("1", Decimal(10), Decimal(5850))))
+    assert state.avg_px == 5850
+    state = state.after(report(ReportKind.PARTIALLY_FILLED, cum_qty=Decimal(30)))
+    assert (state.filled_qty, state.avg_px) == (30, None)
+    state = state.after(report(ReportKind.PARTIALLY_FILLED, fill=Fill("2", Decimal(20), Decimal(5820))))
+    assert (state.filled_qty, state.avg_px) == (30, 5830)
+
+
 def test_a_name_once_known_is_kept_and_a_claim_changes_nothing():
     state = fold(ORDER, [report(ReportKind.SUBMITTED), report(ReportKind.ACCEPTED, venue_order_id=VenueOrderId("7"))])
     assert state.after(report(ReportKind.PARTIALLY_FILLED)).venue_order_id == "7"

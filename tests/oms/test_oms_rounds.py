@@ -185,6 +185,28 @@ def test_a_stop_that_was_triggered_when_its_process_died_is_so_for_the_next_one(
     assert desk.held() == 0
 
 
+def test_what_a_dead_process_held_back_is_told_of_while_it_cannot_be_taken_over(desk):
+    stop, more = hold_stop(desk, quantity=30), hold_stop(desk, quantity=20)
+    desk.broker.lost = failing(NoAnswer("silence"))
+    lost = desk.manager.place(request()).order_id
+    desk.broker.lost = None
+    desk.open()
+    orders = desk.broker.orders
+    desk.broker.orders = failing(NoAnswer("silence"))
+    desk.rounds(4)
+    assert desk.interventions == []
+    desk.rounds(30)
+    (told,) = [each for each in desk.interventions if "held back" in each[1]]
+    assert told[0] in {stop, more}
+    why = f"it is held back, as 1 more, and protects nothing before it is known what became of {lost}"
+    assert told[1].startswith(why)
+    desk.broker.orders = orders
+    desk.rounds(50)
+    assert len(desk.manager.traders) == 1
+    assert [len(each.holding.ours) for each in desk.manager.traders] == [2]
+    assert [each for each in desk.interventions if "held back" in each[1]] == [told]
+
+
 def test_terms_that_were_changed_while_held_back_are_those_that_the_next_process_holds(desk):
     name = hold_stop(desk, quantity=30)
     desk.manager.replace(name, quantity=D(20), trigger_price=D(4840))

@@ -123,7 +123,7 @@ def traded(fill: Fill | None, state: OrderState) -> str:
 
 def average(state: OrderState) -> str | None:
     """At what price an order has traded on average; None while some of its trades have no price."""
-    if state.avg_px is None or state.priced_qty != state.filled_qty:
+    if state.avg_px is None:
         return None
     return f"at {grouped(round(state.avg_px, 2))} on average"
 

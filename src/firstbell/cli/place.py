@@ -13,11 +13,13 @@ from firstbell.cli.resolving import ask_quickly, recovered
 from firstbell.cli.shell import EXIT_INTERRUPTED, Shell, foreign, shared_options
 from firstbell.cli.telling import Teller
 from firstbell.errors import RunError
+from firstbell.journal.owner import this_process
 from firstbell.model.identifiers import AccountName, InstrumentId
 from firstbell.model.money import exact
 from firstbell.model.order_request import OrderRequest
 from firstbell.model.order_status import DONE
 from firstbell.model.terms import OrderType, Side, TimeInForce
+from firstbell.oms.engines import Engines
 from firstbell.oms.orders.assembling import order_manager
 from firstbell.oms.orders.requests import BracketRequest
 from firstbell.oms.orders.sending import CHANGE_OF
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from enum import StrEnum
 
+    from firstbell.oms.office import Office
     from firstbell.oms.orders.manager import OrderManager
     from firstbell.oms.orders.response import OrderResponse
 
@@ -126,6 +129,7 @@ def place(
                     # It may have traded at once, and what belongs with it may leave now.
                     manager.poll()
                 halted = manager.interrupt.is_halt
+                _tell_of_held(office, manager, teller)
                 _show(shell, manager, responses, teller)
     if any(response.is_unresolved for response in responses):
         return _UNRESOLVED
@@ -212,6 +216,16 @@ def _bracket(
         raise click.UsageError(str(error)) from error
 
 
+def _tell_of_held(office: Office, manager: OrderManager, teller: Teller) -> None:
+    """Have a person told where this command holds anything back and no process goes on with it once it has ended."""
+    held = [each for trader in manager.traders for each in trader.holding.ours]
+    others = [each for each in Engines.of(office.state_dir).living() if each != this_process()]
+    if held and not others:
+        more = f", as {len(held) - 1} more" if len(held) > 1 else ""
+        why = f"it is held back{more}, and no process here looks after it: start `firstbell orders watch`"
+        teller.intervene(held[0].intent.order.client_order_id, why)
+
+
 def _show(shell: Shell, manager: OrderManager, responses: Sequence[OrderResponse], teller: Teller) -> None:
     if shell.json:
         told = [_facts(manager, response) for response in responses]
@@ -223,7 +237,7 @@ def _show(shell: Shell, manager: OrderManager, responses: Sequence[OrderResponse
         print_entries(shell, entries, "as they stand")
     for response in orders:
         if response.order_id is None:
-            shell.out.print(f"[red]Denied:[/] {foreign(_why_denied(response))}")
+            shell.out.print(f"[red]Denied:[/] {_why_denied(response)}")
         elif response.is_made is not None:
             shell.out.print(foreign(f"{response.order_id}: {response.message}"))
         elif response.queue is not None and manager.entry(response.order_id).state.status not in DONE:
@@ -231,10 +245,10 @@ def _show(shell: Shell, manager: OrderManager, responses: Sequence[OrderResponse
 
 
 def _why_denied(response: OrderResponse) -> str:
-    """Everything that was wrong, each with its code and, where there are several, on a line of its own."""
-    whys = [f"{each} [{each.code}]" for each in response.verdicts]
+    """Everything that was wrong, each with its code and, where there are several, on a line of its own; as markup."""
+    whys = [foreign(f"{each} [{each.code}]") for each in response.verdicts]
     if not whys:
-        return response.message if response.error is None else f"{response.message} [{response.error}]"
+        return foreign(response.message if response.error is None else f"{response.message} [{response.error}]")
     return whys[0] if len(whys) == 1 else "".join(f"\n  {why}" for why in whys)
 
 

@@ -139,8 +139,8 @@ def _warm_cells(row: WarmAccount) -> Sequence[str]:
 def print_unresolved(shell: Shell, entries: Iterable[Entry]) -> None:
     """Say on standard error which orders nobody can tell of yet."""
     for entry in entries:
-        order = entry.intent.order
-        words = f"{order.account} {order_words(order.side, order.quantity, order.price)} {order.instrument}"
+        order, state = entry.intent.order, entry.state
+        words = f"{order.account} {order_words(order.side, state.quantity, state.price)} {order.instrument}"
         shell.err.print(f"[yellow]Unresolved[/] since run {entry.run_id}: {words} ({order.client_order_id})")
 
 

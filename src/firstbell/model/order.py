@@ -222,8 +222,8 @@ class OrderState:
 
     @property
     def avg_px(self) -> Decimal | None:
-        """The average price of the priced fills (FIX 6), exact; None before the first."""
-        return self.filled_value / self.priced_qty if self.priced_qty else None
+        """The average price of what has traded (FIX 6), exact; None while any of it has no price yet."""
+        return self.filled_value / self.priced_qty if self.priced_qty and self.priced_qty == self.filled_qty else None
 
     @property
     def outcome(self) -> OrderOutcome:

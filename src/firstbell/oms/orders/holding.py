@@ -33,6 +33,9 @@ _log = logging.getLogger(__name__)
 _SUSPENDED_NS: Final = 15_000_000_000
 """A process that has been suspended for so long, in ns, looks after nothing: a shorter pause is like a busy machine."""
 
+_ADRIFT_NS: Final = 10_000_000_000
+"""For so long, in ns, it may be unknown whether what a dead process held back can be taken over."""
+
 
 class Holding:
     """Holds one login's orders back.
@@ -53,6 +56,8 @@ class Holding:
         self._blotter = blotter
         self._claiming = claiming
         self._sender = sender
+        self._adrift_since_ns: int | None = None
+        """Since when, on the monotonic clock, what nobody looks after cannot be taken over; -1 once that was told."""
         self._suspended: dict[Owner, int] = {}
         """Since when, on the monotonic clock, each process is seen to be suspended."""
 
@@ -104,10 +109,12 @@ class Holding:
         self._judge_left_behind()
         owner, held = self._context.owner, self._blotter.held_back()
         others = [entry for entry in held if not entry.is_held_by(owner)]
-        if not others or self._blotter.unresolved():
+        alive = {each: self._context.journal.alive(each) for each in {entry.owner for entry in others}}
+        unresolved = self._blotter.unresolved()
+        self._tell_of_adrift([e for e in others if e.is_handed_over or not alive[e.owner]] if unresolved else [])
+        if not others or unresolved:
             # Nothing of this login is claimed before it is known what became of that.
             return
-        alive = {each: self._context.journal.alive(each) for each in {entry.owner for entry in others}}
         if self._left_by_suspended(others, {owner for owner, lives in alive.items() if lives}):
             others = [entry for entry in self._blotter.held_back() if not entry.is_held_by(owner)]
         adrift = [entry for entry in others if entry.is_handed_over or not alive[entry.owner]]
@@ -119,6 +126,22 @@ class Holding:
         for entry in adrift:
             if _family(entry) not in elsewhere:
                 self.hold_anew(entry)
+
+    def _tell_of_adrift(self, adrift: Sequence[Entry]) -> None:
+        """Have a person told, once, where what nobody looks after has waited for a while for something unresolved."""
+        if not adrift:
+            self._adrift_since_ns = None
+            return
+        now_ns = self._context.clock.monotonic_ns()
+        if self._adrift_since_ns is None:
+            self._adrift_since_ns = now_ns
+        if self._adrift_since_ns < 0 or now_ns - self._adrift_since_ns < _ADRIFT_NS:
+            return
+        self._adrift_since_ns = -1
+        unknown = " and ".join(each.intent.order.client_order_id for each in self._blotter.unresolved())
+        more = f", as {len(adrift) - 1} more" if len(adrift) > 1 else ""
+        why = f"it is held back{more}, and protects nothing before it is known what became of {unknown}"
+        self._context.intervene(adrift[0].intent.order.client_order_id, f"{why}: its broker's lists are asked")
 
     def _left_by_suspended(self, others: Sequence[Entry], living: Collection[Owner]) -> bool:
         """Have left to others what processes hold back that live and do nothing; whether anything was.

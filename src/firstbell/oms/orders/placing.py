@@ -138,11 +138,11 @@ class Placing:
                 # What it would be denied for now does not undo it.
                 return self._held_before(request) or self._told(request, ready)
             order = self._order(request, request.key or self._names.new_key(), belonging, ready)
-            asked = None if request.key is None else _Asked(request.key, order, is_keyed=True)
+            why_not = None
+            if request.key is not None:
+                why_not = partial(self._why_no_more, _Asked(request.key, order, is_keyed=True))
             try:
-                response = self._trader.place(
-                    order, ready.market.instrument, hold=True, why_not=asked and partial(self._why_no_more, asked)
-                )
+                response = self._trader.place(order, ready.market.instrument, hold=True, why_not=why_not)
             except Denied as against:
                 response = denied(str(against), ErrorCode.RISK_LIMIT_BREACH)
             return self._told(request, response)

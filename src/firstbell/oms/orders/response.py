@@ -29,7 +29,7 @@ class OrderResponse:
         message: In words, for people: why it was denied or refused, or that it is there.
         venue_order_id: The broker's name for it, once known.
         filled_qty: Shares traded so far.
-        avg_px: Their average price, exact; None before the first whose price is known.
+        avg_px: Their average price, exact; None while the price of any of them is not known.
         error: The kind of error, where there is one.
         verdicts: Every check that it failed, where it was denied by checks.
         queue: What stands before it in the book, where the broker shows that.
