@@ -11,13 +11,13 @@ from oms_desk import ISIN, Desk, request
 
 from firstbell.brokers.paper.market import PaperMarket
 from firstbell.errors import RunError
-from firstbell.journal.base import Intent
+from firstbell.journal.base import HELD_NS, Intent
 from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.model.order import Order
 from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport
-from firstbell.model.terms import Side
+from firstbell.model.terms import Side, TimeInForce
 from firstbell.oms.orders.blotter import Blotter
 from firstbell.oms.orders.day_limits import DayLimits
 from firstbell.risk.checks import Limits
@@ -68,6 +68,44 @@ def test_one_of_another_day_that_leaves_today_takes_nothing_off_either(blotter, 
     claim("buy")
     claim("overnight", day=TODAY - timedelta(days=1), quantity=70)
     assert blotter.used(but_for="overnight") == (D(1000), 1)
+
+
+def test_one_of_another_day_counts_as_long_as_it_may_trade(journal, blotter):
+    def put(name, days, bell_ns=0, tif=TimeInForce.DAY):
+        day = TODAY - timedelta(days=days)
+        order = Order(name, "A", "paper", "X", Side.BUY, D(10), D(100), day, time_in_force=tif)
+        journal.claim(Intent(order, "l", name, bell_ns, frozenset()), "r", this_process())
+        blotter.refresh(name)
+
+    def tell(name, day, *kinds):
+        at = datetime(day.year, day.month, day.day, 8, tzinfo=UTC)
+        journal.append([ExecutionReport(name, "r", kind, at) for kind in kinds])
+
+    before = TODAY - timedelta(days=1)
+    left, gone = (ReportKind.SUBMITTED, ReportKind.ACCEPTED), (ReportKind.CANCELED,)
+    put("tomorrow's", -1)
+    put("yesterday's", 1)
+    tell("yesterday's", before, *left)
+    assert blotter.used() == (D(0), 0)
+    put("held", 1, HELD_NS)
+    assert blotter.used() == (D(1000), 1)
+    tell("held", TODAY, *left)
+    put("had left", 2, HELD_NS)
+    tell("had left", before, *left)
+    assert blotter.used() == (D(1000), 1)
+    put("works", 1, tif=TimeInForce.GTC)
+    tell("works", before, *left)
+    assert blotter.used() == (D(2000), 2)
+    tell("works", TODAY, *gone)
+    assert blotter.used() == (D(1000), 2)
+    put("ended", 3, tif=TimeInForce.GTC)
+    tell("ended", before, *left, *gone)
+    assert blotter.used() == (D(1000), 2)
+    anew = Blotter(journal, "l", TODAY)
+    anew.load()
+    assert anew.used() == (D(1000), 2)
+    assert DayLimits(journal, None).others("another", TODAY) == D(1000)
+    assert DayLimits(journal, None).others("another", TODAY + timedelta(days=5)) == 0
 
 
 def test_one_that_was_changed_counts_with_what_it_has_come_to(journal, blotter, claim):

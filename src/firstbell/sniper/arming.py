@@ -21,7 +21,7 @@ from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
 from firstbell.oms.inquiry import Inquiry, needs_asking
 from firstbell.oms.listed_days import listed_on
-from firstbell.oms.orders.day_limits import LIMITS_LOCK
+from firstbell.oms.orders.day_limits import LIMITS_LOCK, counts_on
 from firstbell.oms.plan import DayUsed, Facts, PlanLine, plan_login
 from firstbell.risk.checks import Surroundings, deny, total_within_limit
 from firstbell.sniper.reading import Reading
@@ -209,7 +209,9 @@ class Arming:
         own = {(account.isin, account.side) for account in self._login.accounts}
         # Only a limit on the total counts what other logins have; with a thousand of them that is much to read.
         login = self._login.key if self._context.limits.max_total_value is None else None
-        entries = [e for e in journal.entries(day=day, login=login) if not self._is_left_over(e, own)]
+        found = (*journal.entries(day=day, login=login), *journal.open_entries(placed=True, login=login))
+        known = {each.intent.order.client_order_id: each for each in found if counts_on(each, day)}
+        entries = [each for each in known.values() if not self._is_left_over(each, own)]
         todays = [e for e in entries if e.state.status not in DONE or _traded(e)]
         return DayUsed(
             sum((e.intent.order.value for e in todays if e.intent.order.side is Side.BUY), Decimal(0)),

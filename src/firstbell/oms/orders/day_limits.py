@@ -9,13 +9,18 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from contextlib import contextmanager
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.cache.file_lock import locked
 from firstbell.errors import RunError
+from firstbell.journal.base import HELD_NS
+from firstbell.model.instant import TEHRAN
 from firstbell.model.order_status import DONE
 from firstbell.model.terms import Side
+from firstbell.oms.listed_days import LASTING
+from firstbell.oms.orders.lasting import may_last
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +43,23 @@ def buy_value(entry: Entry) -> Decimal:
     if entry.intent.order.side is not Side.BUY:
         return _NOTHING
     return state.price * (state.filled_qty if state.status in DONE else state.quantity)
+
+
+def counts_on(entry: Entry, day: date) -> bool:
+    """Whether a day's limits count an order: one of that day, and one of an earlier day that may trade on it.
+
+    That is a buy that is held back, and what works for longer than a day, as long as it does; and of what was held back
+    or worked so what has left or ended on that day. Of a day order that nobody has seen end nothing counts any more.
+    """
+    order, state = entry.intent.order, entry.state
+    if order.day >= day or not may_last(entry):
+        return order.day == day
+    if entry.is_held_back:
+        return order.side is Side.BUY
+    if order.time_in_force in LASTING and state.status not in DONE:
+        return True
+    left_at = state.submitted_at if entry.intent.bell_ns == HELD_NS else None
+    return any(at is not None and at.astimezone(TEHRAN).date() == day for at in (left_at, state.ended_at))
 
 
 class DayLimits:
@@ -86,8 +108,9 @@ class DayLimits:
             self._seq = self._journal.last_seq()
             self._values.clear()
             self._by_login.clear()
-            for entry in self._journal.entries(day=day):
-                self._count(entry)
+            began = datetime.combine(day, time(), tzinfo=TEHRAN)
+            for entry in self._journal.entries_around(day, None, began.astimezone(UTC).date()):
+                self._count(entry, day)
             self._day = day
         while True:
             self._seq, reports = self._journal.reports_after(self._seq)
@@ -95,11 +118,12 @@ class DayLimits:
                 return
             for name in dict.fromkeys(report.client_order_id for report in reports):
                 now = self._journal.entry(name)
-                if now is not None and now.intent.order.day == day:
-                    self._count(now)
+                if now is not None:
+                    self._count(now, day)
 
-    def _count(self, entry: Entry) -> None:
-        name, login, value = entry.intent.order.client_order_id, entry.intent.login, buy_value(entry)
+    def _count(self, entry: Entry, day: date) -> None:
+        name, login = entry.intent.order.client_order_id, entry.intent.login
+        value = buy_value(entry) if counts_on(entry, day) else _NOTHING
         _, before = self._values.pop(name, (login, _NOTHING))
         self._by_login[login] += value - before
         if value:

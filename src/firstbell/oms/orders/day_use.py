@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order_status import NEVER_PLACED
-from firstbell.oms.orders.day_limits import buy_value
+from firstbell.oms.orders.day_limits import buy_value, counts_on
 from firstbell.oms.orders.marks import Marks
 
 if TYPE_CHECKING:
@@ -35,16 +35,15 @@ class DayUse:
         """The hashes of the orders that are forgotten and are in the sums."""
 
     def count(self, entry: Entry) -> None:
-        """Count an order as it stands now, in place of how it stood before; one of another day is not counted."""
-        order, state = entry.intent.order, entry.state
-        name = order.client_order_id
-        before = self._counted.get(name)
-        if order.day != self.day or (before is None and hash(name) in self._for_good):
+        """Count an order as it stands now, in place of how it stood before, if its day's limits do."""
+        state, name = entry.state, entry.intent.order.client_order_id
+        counts, before = counts_on(entry, self.day), self._counted.get(name)
+        if before is None and (not counts or hash(name) in self._for_good):
             return
         before = before or _NOT_COUNTED
-        value = buy_value(entry)
+        value = buy_value(entry) if counts else _NOTHING
         # One that was taken off the book was an order all the same.
-        orders = int(state.status not in NEVER_PLACED)
+        orders = int(counts and state.status not in NEVER_PLACED)
         self._value += value - before[0]
         self._orders += orders - before[1]
         self._counted[name] = (value, orders)
