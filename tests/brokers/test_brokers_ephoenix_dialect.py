@@ -769,6 +769,22 @@ def test_a_fee_is_what_the_net_amount_leaves_where_it_can_be_one(changed: dict[s
     assert found.fill.fee == fee
 
 
+@pytest.mark.parametrize(
+    ("volume", "average", "worth"),
+    [
+        (3_800, 4740.263157894737, 18_013_000),
+        (3, 4849.333333333333, 14_548),
+        (3, 4849.33, "14547.99"),
+        (10, 5860, 58_600),
+    ],
+)
+def test_an_average_comes_to_whole_rials_where_only_a_binary_fraction_is_in_the_way(
+    volume: int, average: float, worth: int | str
+) -> None:
+    (found,) = lists.read_fills(answer([trade(volume=volume, avgPrice=average)]), HOST)
+    assert round(found.fill.last_qty * found.fill.last_px, 12) == Decimal(worth)
+
+
 def test_trades_without_a_name_get_one_that_stays() -> None:
     """The same list read again gives the same names; trades that are alike stay as many as they are."""
     said = [trade(), trade(), trade(volume=11), trade(tradeType=2)]

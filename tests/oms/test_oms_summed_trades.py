@@ -54,6 +54,14 @@ def test_the_value_is_kept_to_the_last_rial(quantity, value, parts):
     assert (after.priced_qty, after.filled_value) == (quantity, D(value))
 
 
+def test_what_an_average_comes_to_is_told_apart_to_the_rial():
+    state = told(traded("1", 1000, 4738), filled(3800), quantity=3800)
+    blurred = Traded.of([Fill("x", D(3800), D(18_013_000) / 3800)])
+    found = beyond(state, blurred, has_price=True)
+    assert [each.last_px for each in found] == [4741, 4742]
+    assert sum(each.last_qty * each.last_px for each in found) == 18_013_000 - 4_738_000
+
+
 def test_only_what_is_more_than_was_known_is_counted_and_its_fee():
     state = told(traded("1", 400, 4950, D(70)), filled(600))
     (found,) = beyond(state, Traded(D(600), D(400 * 4950 + 200 * 4980), D(100)), has_price=True)

@@ -41,6 +41,8 @@ _MOST_ROWS: Final = 50_000
 _YEARS: Final = range(2000, 2201)
 """Years that a time can be of; beyond the calendar's ends it could not even be told in another zone."""
 _FRESH_STARTS: Final = 3
+_BLUR: Final = Decimal("0.01")
+"""So little of a rial is what a binary fraction has left of an average."""
 _LARGEST_FEE: Final = Decimal("0.02")
 """Of a trade's value. More is no fee: then the price was an average, or the net amount means something else."""
 
@@ -268,7 +270,8 @@ def read_fills(answer: Answer, host: str) -> tuple[VenueFill, ...]:
     found = []
     for value in rows_in(document, "list of trades", host, "rows"):
         row = Fields(value, "row of a trade", host)
-        quantity, price = row.shares("volume"), row.positive("price", "avgPrice")
+        quantity = row.shares("volume")
+        price = _unblurred(row.positive("price", "avgPrice"), quantity)
         instrument, side = read_isin(row), _side(row, "tradeType", "orderSide", "side")
         serial = row.maybe_number("serialNumber")
         order = None if not serial else _serial(row)
@@ -283,6 +286,13 @@ def read_fills(answer: Answer, host: str) -> tuple[VenueFill, ...]:
         fee = _fee(side, quantity * price, row.maybe_number("netAmount"))
         found.append(VenueFill(instrument, side, Fill(name, quantity, price, fee), order, named))
     return tuple(found)
+
+
+def _unblurred(price: Decimal, quantity: Decimal) -> Decimal:
+    """An average price without what a binary fraction has left of it: trades come to whole rials."""
+    worth = price * quantity
+    whole = round(worth)
+    return whole / quantity if worth != whole and abs(worth - whole) < _BLUR else price
 
 
 def _fee(side: Side, worth: Decimal, net: Decimal | None) -> Decimal | None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from firstbell.model.order import OrderState
 
 _NOTHING: Final = Decimal(0)
+_DIGITS: Final = 12
+"""So many digits behind the point no money has."""
 
 
 class Traded(NamedTuple):
@@ -42,7 +44,8 @@ class Traded(NamedTuple):
         fees = [each.fee for each in told if each.fee is not None]
         return cls(
             sum((each.last_qty for each in told), _NOTHING),
-            sum((each.last_qty * each.last_px for each in told), _NOTHING),
+            # An average that does not come out even is cut somewhere far behind the point.
+            round(sum((each.last_qty * each.last_px for each in told), _NOTHING), _DIGITS).normalize(),
             sum(fees, _NOTHING) if len(fees) == len(told) else None,
         )
 
