@@ -136,6 +136,7 @@ def fire(tmp_path, stepped_clock):
         body=b"{}",
         login_error=None,
         shared=None,
+        longest_pause_ns=None,
     ):
         journal = SqliteJournal(tmp_path / "journal.db", stepped_clock)
         journals.append(journal)
@@ -146,7 +147,8 @@ def fire(tmp_path, stepped_clock):
         broker.body, broker.login_error = body, login_error
         heard = Heard()
         wall_ns = stepped_clock.wall_ns()
-        budget = Budget(max_attempts, fire_at_ns + give_up_ns, wall_ns + fire_at_ns + give_up_ns)
+        ends_ns = fire_at_ns + give_up_ns
+        budget = Budget(max_attempts, ends_ns, wall_ns + ends_ns, longest_pause_ns=longest_pause_ns)
         interrupt = SteppedInterrupt(stepped_clock, stop_at_ns, late_ns)
         pacer = Pacer(350 * MS, last_ns, shared, ahead=shared is not None)
         broker.halts = []
@@ -339,6 +341,14 @@ def test_a_turn_behind_a_long_pause_is_reserved_once_it_is_near(fire, tmp_path):
 def test_retry_after_is_obeyed(fire):
     _, broker = fire([LIMITED, ACCEPTED])
     assert broker.sent_ns[1] - broker.sent_ns[0] >= 2_000 * MS
+
+
+@pytest.mark.parametrize("asked_s", [10, 60], ids=["within its time", "beyond it"])
+def test_how_long_a_pause_is_that_is_not_waited_out_is_told(fire, asked_s):
+    pause = replace(LIMITED, retry_after=float(asked_s))
+    state, broker = fire([pause, ACCEPTED], longest_pause_ns=5_000 * MS)
+    assert len(broker.sent_ns) == 1
+    assert state.reason.startswith(f"the broker asks for a pause of {asked_s} s; the last answer: ")
 
 
 def test_a_process_that_was_held_up_past_its_time_sends_nothing(fire):

@@ -228,10 +228,11 @@ class Attempts:
             desk.pacer.pause(desk.clock.monotonic_ns() + int(min(outcome.retry_after, LONGEST_PAUSE_S) * _NS))
             earliest_ns = desk.pacer.earliest(earliest_ns)
         upcoming = next_step(outcome, self._count, self._logged_in_again, earliest_ns, desk.budget)
-        if upcoming.step in {Step.AGAIN, Step.LOG_IN_AND_AGAIN}:
+        is_over = upcoming.step is Step.GIVE_UP and not upcoming.spent
+        if is_over or upcoming.step in {Step.AGAIN, Step.LOG_IN_AND_AGAIN}:
             pause_ns = desk.pacer.pause_left_ns(desk.clock.monotonic_ns())
             if self._is_too_long(pause_ns):
-                why = f"the broker asks for a pause of {pause_ns // _NS + 1} s; the last answer: {said(outcome)}"
+                why = f"the broker asks for a pause of {-(-pause_ns // _NS)} s; the last answer: {said(outcome)}"
                 upcoming = Next(Step.GIVE_UP, reason=why)
         kind = {
             Step.PLACED: ReportKind.ACCEPTED,
