@@ -270,6 +270,8 @@ def test_a_stop_that_its_broker_does_not_change_is_told_of_once_it_has_been_too_
     assert (stop.state.status, stop.state.quantity, knows_stops[-1]) == (S.ACCEPTED, 1_000, OrderType.STOP)
     why = "it is for 2,000 shares too few, and for 75 s its broker has not changed it"
     assert desk.interventions == [(stop.intent.order.client_order_id, why)]
+    desk.rounds(60)
+    assert len(desk.interventions) == 1
 
 
 def test_a_stop_that_is_changed_at_its_broker_stays_a_stop(desk, knows_stops):

@@ -31,6 +31,7 @@ def between_orders() -> None:
 
     Nothing is done where nobody has asked that collections keep out of the way, or has turned them off.
     """
-    if gc.get_freeze_count() and gc.get_threshold()[0] >= _OBJECTS and gc.get_count()[0] >= _SOME:
+    # What is exempt is counted one by one, so that is asked last.
+    if gc.get_count()[0] >= _SOME and gc.get_threshold()[0] >= _OBJECTS and gc.get_freeze_count():
         gc.collect()
         gc.freeze()

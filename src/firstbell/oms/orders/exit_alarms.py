@@ -22,6 +22,8 @@ _NS: Final = 1_000_000_000
 _PATIENCE_NS: Final = 75 * _NS
 """So long, in ns, the change of an exit may take: until then a list, however late, shows whether it was made."""
 
+_TOLD: Final = -1
+
 
 class ExitAlarms:
     """Tells of exits.
@@ -44,8 +46,8 @@ class ExitAlarms:
         self._round = 0
         self._seen: dict[tuple[object, ...], int] = {}
         """In which round a group's stop was first seen to have made room."""
-        self._wanted: dict[tuple[object, ...], int] = {}
-        """Since when, on the monotonic clock, an exit at its broker is to be for more shares; -1 once that was told."""
+        self._wanted: dict[ClientOrderId, tuple[Decimal, int]] = {}
+        """For how many shares an exit at its broker is, and since when, on the monotonic clock, that is too few."""
 
     def begin(self) -> None:
         """A round begins, and the lists have been looked at once more."""
@@ -77,18 +79,17 @@ class ExitAlarms:
     def too_small(self, step: Resize) -> None:
         """Have a person told, once, that an exit at its broker has been for too few shares for a while."""
         name, context = step.entry.intent.order.client_order_id, self._trader.context
-        missing = step.quantity - step.entry.state.quantity
-        if missing <= 0:
+        has, now_ns = step.entry.state.quantity, context.clock.monotonic_ns()
+        if step.quantity <= has:
             return
-        key, now_ns = (name, step.quantity), context.clock.monotonic_ns()
-        since_ns = self._wanted.setdefault(key, now_ns)
-        if since_ns >= 0 and now_ns - since_ns >= _PATIENCE_NS:
-            context.intervene(
-                name,
-                f"it is for {grouped(missing)} shares too few, and for {_PATIENCE_NS // _NS} s its broker has not "
-                "changed it",
-            )
-            self._wanted[key] = -1
+        had, since_ns = self._wanted.get(name, (has, now_ns))
+        if had != has:
+            since_ns = now_ns
+        if since_ns != _TOLD and now_ns - since_ns >= _PATIENCE_NS:
+            waited = f"for {_PATIENCE_NS // _NS} s its broker has not changed it"
+            context.intervene(name, f"it is for {grouped(step.quantity - has)} shares too few, and {waited}")
+            since_ns = _TOLD
+        self._wanted[name] = has, since_ns
 
     def oversold(self, step: Oversold, *, is_first_look: bool) -> None:
         """Have a person told, once, that exits have traded too many."""
