@@ -20,6 +20,7 @@ import pytest
 import trustme
 from brokers_wire import Request, WireServer, http
 
+from firstbell.brokers.stamped import FIRST_BYTE
 from firstbell.brokers.transport import USER_AGENT, Transport, shared_transport
 from firstbell.errors import BrokerError, NoAnswer, NotSent, Unreadable
 
@@ -50,6 +51,31 @@ def hostile_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 def send(transport: Transport, base_url: str, **options: float) -> object:
     return transport.send("POST", base_url, PATH, HEADERS, b'{"a":1}', **options)  # type: ignore[arg-type] # numbers
+
+
+def test_whoever_asked_is_called_once_right_before_the_first_byte_and_can_keep_it(
+    serve: Serve, transport: Transport
+) -> None:
+    server = serve(lambda request, _: http(200, {}))  # noqa: ARG005
+    called, refuses = list[int](), False
+
+    def call() -> None:
+        called.append(len(server.requests))
+        if refuses:
+            raise NotSent("not now")
+
+    before = FIRST_BYTE.set(call)
+    try:
+        send(transport, server.url)
+        assert called == [0]
+        refuses = True
+        with pytest.raises(NotSent, match="not now"):
+            send(transport, server.url)
+        refuses = False
+        send(transport, server.url)
+    finally:
+        FIRST_BYTE.reset(before)
+    assert (called, len(server.requests)) == ([0, 1, 1], 2)
 
 
 def test_a_request_arrives_as_it_was_written(serve: Serve, transport: Transport) -> None:

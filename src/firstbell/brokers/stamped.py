@@ -23,6 +23,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
 
 _INTERIM: Final = range(100, 200)
@@ -67,6 +68,16 @@ class Call:
 
 CALL: ContextVar[Call] = ContextVar("firstbell_call")
 """The request that this thread or greenlet is sending."""
+
+FIRST_BYTE: ContextVar[Callable[[], None] | None] = ContextVar("firstbell_first_byte", default=None)
+"""Called right before the first byte of each request, once it is connected; what it raises keeps that from leaving."""
+
+
+def _stamped() -> None:
+    call, called = CALL.get(), FIRST_BYTE.get()
+    if called is not None and call.sent_ns is None:
+        called()
+    call.stamp()
 
 
 class _PunctualReader(io.RawIOBase):
@@ -159,7 +170,7 @@ class StampedConnection(HTTPConnection):
         """Send a part of a request, connected first where it is not."""
         if self.sock is None:
             self.connect()
-        CALL.get().stamp()
+        _stamped()
         super().send(data)
 
 
@@ -172,7 +183,7 @@ class StampedTLSConnection(HTTPSConnection):
         """Send a part of a request, connected first where it is not."""
         if self.sock is None:
             self.connect()
-        CALL.get().stamp()
+        _stamped()
         super().send(data)
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, Protocol
 
-from firstbell.errors import NoAnswer
+from firstbell.brokers.stamped import FIRST_BYTE
+from firstbell.errors import NoAnswer, NotSent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from firstbell.brokers.base import Answer, HttpBroker, PreparedOrder
     from firstbell.clock import Clock
     from firstbell.oms.decision import Budget
     from firstbell.oms.pacing import Pacer
 
+_AT_ONCE_NS: Final = 10_000_000
+"""What has a connection leaves within so long, in ns."""
 ANSWER_WITHIN_S: Final = 5.0
 """How long an answer to an order is awaited, in seconds; after that the broker's lists are asked."""
 
@@ -104,6 +110,37 @@ def wait_for_turn(pacer: Pacer, clock: Clock, interrupt: Interrupt, at_ns: int) 
     return True
 
 
+@contextmanager
+def keeping_turn(pacer: Pacer, clock: Clock, interrupt: Interrupt) -> Iterator[None]:
+    """Send something in here, right after its turn was taken: a connection may have to be made first.
+
+    That may take longer than the broker's interval, and until the first byte leaves the turn moves on with it. Where
+    somebody else may have come meanwhile, another turn is taken.
+
+    Raises:
+        NotSent: It was stopped meanwhile, or what other processes send is not to be known.
+    """
+    taken_ns = clock.monotonic_ns()
+
+    def keep() -> None:
+        now_ns = clock.monotonic_ns()
+        if now_ns - taken_ns < _AT_ONCE_NS:
+            return
+        if now_ns - taken_ns < pacer.interval_ns:
+            pacer.sent(now_ns)
+            is_stopped = interrupt.is_set()
+        else:
+            is_stopped = wait_for_turn(pacer, clock, interrupt, now_ns)
+        if is_stopped:
+            raise NotSent("stopped while its connection was made; nothing was sent")
+
+    before = FIRST_BYTE.set(keep)
+    try:
+        yield
+    finally:
+        FIRST_BYTE.reset(before)
+
+
 class PlainCarrier:
     """Carries attempts on the broker's own transport, whose connections are warm if they can be.
 
@@ -144,7 +181,8 @@ class PlainCarrier:
             return Unfired.TOO_LATE
         began_ns, began_wall_ns = self._clock.monotonic_ns(), self._clock.wall_ns()
         try:
-            answer = self._broker.send(prepared, timeout_s=ANSWER_WITHIN_S)
+            with keeping_turn(self._pacer, self._clock, self._interrupt):
+                answer = self._broker.send(prepared, timeout_s=ANSWER_WITHIN_S)
         except NoAnswer:
             # It left some time after this: the pacer has to go by the end of the call, the record by its beginning.
             self._sent_ns, self._sent_monotonic_ns = began_wall_ns, began_ns

@@ -17,7 +17,7 @@ from firstbell.model.order_status import ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import AttemptOutcome, OrderType, Side
 from firstbell.oms.attempts import LONGEST_PAUSE_S, Attempts, Desk
-from firstbell.oms.carrier import PlainCarrier, wait_for_turn
+from firstbell.oms.carrier import PlainCarrier, keeping_turn, wait_for_turn
 from firstbell.oms.decision import Budget
 from firstbell.oms.final_check import FinalCheck
 from firstbell.oms.policies.retry import BackoffAim
@@ -212,7 +212,8 @@ class Sender:
             if wait_for_turn(pacer, clock, self._context.interrupt, pacer.earliest(clock.monotonic_ns())):
                 raise ChangeDenied(f"{self._context.interrupt.why} before the change")
             try:
-                outcome = self._broker.replace(name, wanted)  # type: ignore[arg-type]
+                with keeping_turn(pacer, clock, self._context.interrupt):
+                    outcome = self._broker.replace(name, wanted)  # type: ignore[arg-type]
             finally:
                 pacer.sent(clock.monotonic_ns())
             if outcome.retry_after is not None:
