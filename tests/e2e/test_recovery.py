@@ -9,8 +9,8 @@ import time
 
 from test_run_at_the_bell import judge
 
-LISTED_WITHIN_S = 10
-"""Five are promised; a machine that runs other tests besides is slow."""
+LISTED_WITHIN_S = 30
+"""Five are promised; a machine that runs other tests besides is slow, and what is waited for in vain takes longer still."""
 
 
 def killed_after_the_bell(venue):

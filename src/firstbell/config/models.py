@@ -208,10 +208,18 @@ class RiskSettings(Section):
     max_order_value: Whole | None = Field(default=None, description="The largest value of one order, in rials.")
     max_order_quantity: Whole | None = Field(default=None, description="The largest quantity of one order, in shares.")
     max_total_value: Whole | None = Field(
-        default=None, description="The largest value of a day's buys together, of all accounts, in rials."
+        default=None,
+        description=(
+            "The largest value of a day's buys together, of all accounts, in rials; what an earlier day has left at "
+            "work too."
+        ),
     )
     max_orders_per_account: Count | None = Field(
-        default=None, description="The most orders of one account on one day, those taken off the book too."
+        default=None,
+        description=(
+            "The most orders of one account on one day, those taken off the book and an earlier day's that still work "
+            "too."
+        ),
     )
     max_attempts_per_order: Count = Field(
         default=100,
