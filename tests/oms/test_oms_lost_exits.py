@@ -306,7 +306,7 @@ def test_a_stop_of_which_every_request_is_lost_is_told_once_and_so_is_its_budget
     desk.broker.lost = silent
     desk.trade(4939, 10)
     desk.quote(4930, 4935, bid_quantity=D(1000))
-    desk.rounds(300, pause_s=5)
+    desk.rounds(150, pause_s=5)
     assert len(desk.journal.entries()) > 5
     whys = [why for _, why in desk.interventions]
     assert [why for why in whys if "nobody has known what became of it" in why] == whys[:1]

@@ -251,12 +251,12 @@ def test_the_figures_do_not_grow_with_the_orders(metrics, monkeypatch):
     tracemalloc.start()
     run(6000, 8000)
     before, _ = tracemalloc.get_traced_memory()
-    run(8000, 40_000)
+    run(8000, 20_000)
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(metrics.text().splitlines()) == lines
     assert len(metrics._unanswered) == 1000
-    assert after - before < 300_000
+    assert after - before < 110_000
     accounts = {name for key in read(metrics.text()) if key[0] == "reports_total" for name in key[1:]}
     assert len(accounts) == 201 + len({"INITIALIZED", "ACCEPTED"})
     assert "other" in accounts

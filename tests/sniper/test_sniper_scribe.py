@@ -375,6 +375,6 @@ def test_what_waits_for_calm_is_written_in_one_go_afterwards(kept, scribe, fire)
 
 def test_where_nothing_leaves_soon_nothing_is_waited_for(kept, scribe, fire):
     (name,) = claim(kept, 1)
-    shot = fire(2_000)
+    shot = fire(60_000)
     scribe.append(reports(name))
     assert shot.fate is Fate.WAITING
