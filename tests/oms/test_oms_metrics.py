@@ -251,7 +251,7 @@ def test_the_figures_do_not_grow_with_the_orders(metrics, monkeypatch):
     tracemalloc.start()
     run(6000, 8000)
     before, _ = tracemalloc.get_traced_memory()
-    run(8000, 20_000)
+    run(8000, 19_999)
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(metrics.text().splitlines()) == lines
