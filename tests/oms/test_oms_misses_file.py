@@ -107,3 +107,23 @@ def test_what_cannot_be_written_down_is_only_said(tmp_path, caplog):
     (tmp_path / "looks").write_text("a file")
     MissesFile(tmp_path / "looks" / "l.json").keep({"a": Absence(2, 5)})
     assert "cannot be written" in caplog.text
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_change_that_was_lost_is_waited_for_as_long_whatever_restarts_come_between(desk, restarts):
+    name = desk.manager.place(request(price=4840)).order_id
+
+    def lose(*_):
+        raise NoAnswer("the connection was cut")
+
+    desk.broker.replace = lose
+    assert desk.manager.replace(name, price=4830).is_unresolved
+    began_ns = desk.clock.monotonic_ns()
+    for number in range(200):
+        if restarts and number % 20 == 19:
+            desk.open()
+        desk.rounds(1, 3)
+        if desk.manager.entry(name).state.status is S.ACCEPTED:
+            break
+    assert 75 <= (desk.clock.monotonic_ns() - began_ns) // 1_000_000_000 <= 90
+    assert desk.manager.entry(name).state.price == 4840

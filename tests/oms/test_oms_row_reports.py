@@ -151,11 +151,18 @@ def test_four_looks_in_a_hurry_are_not_enough_and_a_long_time_with_three_is_not_
 def test_each_order_is_waited_for_by_itself():
     waiting = Waiting()
     for at in range(3):
-        assert not waiting.is_over("one", at * 25 * SECOND, AT)
-    assert not waiting.is_over("two", 75 * SECOND, AT)
+        assert not waiting.is_over("one", at * 25 * SECOND, AT, AT)
+    assert not waiting.is_over("two", 75 * SECOND, AT, AT)
     waiting.ended("two")
     waiting.ended("three")
-    assert waiting.is_over("one", 75 * SECOND, AT)
+    assert waiting.is_over("one", 75 * SECOND, AT, AT)
+
+
+@pytest.mark.parametrize(("asked_s_ago", "over_at_s"), [(0, 75), (30, 45), (75, 3), (4000, 3), (-4000, 75)])
+def test_what_was_asked_for_before_this_process_began_has_been_waited_for_since(asked_s_ago, over_at_s):
+    waiting, asked_at = Waiting(), AT - timedelta(seconds=asked_s_ago)
+    looks = [at for at in range(100) if waiting.is_over("one", at * SECOND, asked_at, AT + timedelta(seconds=at))]
+    assert looks[0] == over_at_s
 
 
 def test_what_ends_an_order_ends_the_waiting_too():

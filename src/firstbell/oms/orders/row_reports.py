@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order import LISTS_LAG, LISTS_LAG_NS
@@ -36,14 +37,17 @@ class Waiting:
 
     _since: dict[ClientOrderId, tuple[int, int, datetime | None]] = field(default_factory=dict)
 
-    def is_over(self, name: ClientOrderId, at_ns: int, asked_at: datetime | None) -> bool:
+    def is_over(self, name: ClientOrderId, at_ns: int, asked_at: datetime | None, at: datetime) -> bool:
         """Count one more look at the list that shows nothing of it; whether that has gone on for too long.
 
-        Asked for again it is waited for anew: a list may show that as late as the first time.
+        Asked for again it is waited for anew: a list may show that as late as the first time. What was asked for before
+        this process began has been waited for since then.
         """
-        looks, since_ns, before = self._since.get(name, (0, at_ns, asked_at))
+        waited = min(max(at - (asked_at or at), timedelta()), LISTS_LAG)
+        begun = (0, at_ns - waited // timedelta(microseconds=1) * 1_000, asked_at)
+        looks, since_ns, before = self._since.get(name, begun)
         if before != asked_at:
-            looks, since_ns = 0, at_ns
+            looks, since_ns, _ = begun
         self._since[name] = (looks + 1, since_ns, asked_at)
         return looks + 1 >= _LOOKS and at_ns - since_ns >= LISTS_LAG_NS
 
@@ -129,7 +133,7 @@ def reports_of(
         state = state.after(told[-1])
     if state.status not in _ASKED or not row.working:
         waiting.ended(name)
-    elif waiting.is_over(name, at_ns, state.asked_at):
+    elif waiting.is_over(name, at_ns, state.asked_at, at):
         waiting.ended(name)
         kind, why = _ASKED[state.status]
         told.append(replace(report(name, kind), reason=why))
