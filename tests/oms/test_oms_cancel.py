@@ -14,11 +14,12 @@ from firstbell.journal.base import Intent
 from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
 from firstbell.log import hide
-from firstbell.model.order import Order
+from firstbell.model.order import Order, OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
 from firstbell.oms.cancel import cancel, why_not_canceled
+from firstbell.oms.lists import ASKED_AGAIN, reason_of
 
 AT = datetime(2026, 11, 21, 5, 15, tzinfo=UTC)
 DAY = date(2026, 11, 21)
@@ -87,6 +88,18 @@ def test_it_is_written_down_before_it_is_asked_and_ends_as_the_list_says(journal
     assert (ended.state.status, ended.state.filled_qty) == (OrderStatus.CANCELED, 30)
     assert ended.state.reason == "canceled, as asked"
     assert ended == journal.entry("a")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (ASKED_AGAIN, "canceled, as asked"),
+        ("its time in force, gtd, is over", "canceled: its time in force, gtd, is over"),
+    ],
+)
+def test_whoever_did_not_ask_for_it_is_told_why_it_was_canceled(asked, told):
+    state = OrderState(ORDER, OrderStatus.PENDING_CANCEL, reason=asked)
+    assert reason_of(ReportKind.CANCELED, row(working=False), state) == told
 
 
 def test_a_broker_that_says_no_leaves_the_order_as_it_was(journal, stepped_clock):

@@ -11,7 +11,7 @@ from oms_desk import request
 from firstbell.errors import NoAnswer, NotSent, Refused
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderType
-from firstbell.oms.cancel import ASKED_AGAIN
+from firstbell.oms.lists import ASKED_AGAIN
 from firstbell.oms.orders.holding import Holding
 from firstbell.oms.orders.requests import BracketRequest, OcoRequest
 

@@ -13,6 +13,7 @@ from firstbell.model.instant import instant
 from firstbell.model.order_status import TRANSITIONS, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.oms.inquiry import Inquiry
+from firstbell.oms.lists import ASKED
 from firstbell.oms.unwritten import may_have_come
 
 if TYPE_CHECKING:
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-ASKED = "canceled, as asked"
-"""Why, where nobody says more."""
-ASKED_AGAIN: Final = "asked for again: no list shows the cancel yet"
-"""Why, where it is asked for once more and nobody wants anything new: what it was asked for is said by the first."""
 CANCEL_OF: Final = "the cancel of"
 """What `Unwritten` names."""
 _OFF_THE_BOOK: Final = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.DENIED})

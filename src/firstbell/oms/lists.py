@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import VenueOrderId
     from firstbell.model.order import OrderState
 
+ASKED: Final = "canceled, as asked"
+"""Why an order is canceled, where nobody says more."""
+ASKED_AGAIN: Final = "asked for again: no list shows the cancel yet"
+"""Why, where it is asked for once more and nobody wants anything new: what it was asked for is said by the first."""
 MIN_MISSES: Final = 4
 """Looks that must have missed an order before it counts as absent."""
 MIN_ABSENCE_NS: Final = 75 * 1_000_000_000
@@ -152,7 +156,8 @@ def reading(row: VenueOrder, state: OrderState) -> ReportKind | None:
 def reason_of(kind: ReportKind, row: VenueOrder, state: OrderState) -> str | None:
     """What is said in words of a reading; None where the kind says it all."""
     if kind is ReportKind.CANCELED and state.status is OrderStatus.PENDING_CANCEL:
-        return "canceled, as asked"
+        # Its time in force may be over, or another exit takes its place: then nobody has asked for it.
+        return ASKED if state.reason in {None, ASKED, ASKED_AGAIN} else f"canceled: {state.reason}"
     if state.status in DONE:
         return late_reason(state)
     if kind in {ReportKind.REJECTED, ReportKind.CANCELED}:

@@ -10,7 +10,8 @@ from firstbell.journal.base import ReportMisfit
 from firstbell.log import redact
 from firstbell.model.instant import epoch_ns
 from firstbell.model.order_status import OrderStatus, ReportKind
-from firstbell.oms.cancel import ASKED_AGAIN, ask
+from firstbell.oms.cancel import ask
+from firstbell.oms.lists import ASKED_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

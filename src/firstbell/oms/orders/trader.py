@@ -16,8 +16,9 @@ from firstbell.model.instant import instant
 from firstbell.model.order import Changed, OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.terms import AttemptOutcome, Side
-from firstbell.oms.cancel import ASKED, CANCEL_OF, ask, withdraw
+from firstbell.oms.cancel import CANCEL_OF, ask, withdraw
 from firstbell.oms.listed_days import DaysToRead
+from firstbell.oms.lists import ASKED
 from firstbell.oms.orders.attended_broker import AttendedBroker
 from firstbell.oms.orders.blotter import Blotter
 from firstbell.oms.orders.broker_health import BrokerHealth
