@@ -78,6 +78,20 @@ def test_whoever_asked_is_called_once_right_before_the_first_byte_and_can_keep_i
     assert (called, len(server.requests)) == ([0, 1, 1], 2)
 
 
+def test_whoever_had_to_wait_so_long_that_no_answer_could_be_waited_for_sends_nothing(
+    serve: Serve, transport: Transport
+) -> None:
+    server = serve(lambda request, _: http(200, {}))  # noqa: ARG005
+    before = FIRST_BYTE.set(lambda: time.sleep(0.3))
+    try:
+        send(transport, server.url, timeout=2.0)
+        with pytest.raises(NotSent, match="no time left to wait for the answer"):
+            send(transport, server.url, timeout=1.2)
+    finally:
+        FIRST_BYTE.reset(before)
+    assert len(server.requests) == 1
+
+
 def test_a_request_arrives_as_it_was_written(serve: Serve, transport: Transport) -> None:
     server = serve(lambda request, _: http(201, {"ok": True}, X_Seen="yes", Set_Cookie="a=b"))  # noqa: ARG005
     before = time.time_ns()

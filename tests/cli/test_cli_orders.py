@@ -82,8 +82,12 @@ def test_whoever_has_a_stop_held_back_is_told_where_nobody_looks_after_it(firstb
     why = "it is held back, and no process here looks after it: start `firstbell orders watch`"
     assert told["to_look_at"] == [{"name": placed["client_order_id"], "why": why}]
     office = Office(load(firstbell.config))
-    Engines.of(office.state_dir).enlist()
+    engines = Engines.of(office.state_dir)
     try:
+        # As a run at the bell does, which looks after nothing.
+        engines.enlist()
+        assert len(firstbell("orders", "place", *stop)["to_look_at"]) == 1
+        engines.enlist(makes_rounds=True)
         assert firstbell("orders", "place", *stop)["to_look_at"] == []
     finally:
         Engines.of(office.state_dir).resign()

@@ -65,6 +65,17 @@ def test_where_another_may_have_come_meanwhile_another_turn_is_taken(send, other
     assert send(600 * MS, at_ns=at_ns) == (leaves_at * MS, INTERVAL)
 
 
+def test_a_process_that_is_held_up_right_after_it_has_taken_its_turn_takes_another(tmp_path, stepped_clock):
+    interrupt, pacer = Interrupt(stepped_clock), Pacer(INTERVAL, shared=PaceFile(tmp_path / "pace"))
+    assert not wait_for_turn(pacer, stepped_clock, interrupt, stepped_clock.monotonic_ns())
+    turn_ns = stepped_clock.monotonic_ns()
+    stepped_clock.sleep(0.4)
+    assert PaceFile(tmp_path / "pace").take(stepped_clock.monotonic_ns(), INTERVAL) == turn_ns + 400 * MS
+    with keeping_turn(pacer, stepped_clock, interrupt):
+        FIRST_BYTE.get()()
+    assert stepped_clock.monotonic_ns() - turn_ns == 750 * MS
+
+
 @pytest.mark.parametrize("connecting", [250, 600])
 def test_stopped_while_its_connection_is_made_nothing_leaves(send, connecting):
     with pytest.raises(NotSent, match="stopped while its connection was made"):

@@ -83,6 +83,7 @@ def made(count):
 def test_between_orders_what_has_come_since_is_collected_and_exempt():
     gc.set_threshold(700, 10, 10)
     keep_out_of_the_way()
+    gc.enable()
     few, gone = made(1_000), Knot()
     watched = weakref.ref(gone)
     del gone
@@ -95,11 +96,16 @@ def test_between_orders_what_has_come_since_is_collected_and_exempt():
 
 
 @pytest.mark.usefixtures("_undone")
-def test_between_orders_nothing_is_done_where_nobody_has_asked_for_it():
+@pytest.mark.parametrize("asked", [False, True], ids=["not asked for", "turned off"])
+def test_between_orders_nothing_is_done_where_nobody_has_asked_for_it_or_it_is_turned_off(asked):
     gc.set_threshold(50_000, 10, 10)
-    kept = made(3_000)
+    if asked:
+        keep_out_of_the_way()
+    else:
+        gc.enable()
+    frozen, kept = gc.get_freeze_count(), made(3_000)
     between_orders()
-    assert (gc.get_freeze_count(), len(kept)) == (0, 3_000)
+    assert (gc.get_freeze_count(), len(kept)) == (frozen, 3_000)
 
 
 @pytest.mark.usefixtures("_undone")

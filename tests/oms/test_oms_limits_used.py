@@ -14,13 +14,17 @@ from firstbell.errors import RunError
 from firstbell.journal.base import HELD_NS, Intent
 from firstbell.journal.owner import this_process
 from firstbell.journal.sqlite import SqliteJournal
+from firstbell.market import calendar
+from firstbell.model.instant import TEHRAN
+from firstbell.model.instructions import Instructions
 from firstbell.model.order import Order
-from firstbell.model.order_status import ReportKind
+from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side, TimeInForce
 from firstbell.oms.orders.blotter import Blotter
 from firstbell.oms.orders.day_limits import DayLimits
 from firstbell.risk.checks import Limits
+from stepped_clock import SteppedClock
 
 D = Decimal
 TODAY = date(2026, 11, 28)
@@ -71,9 +75,10 @@ def test_one_of_another_day_that_leaves_today_takes_nothing_off_either(blotter, 
 
 
 def test_one_of_another_day_counts_as_long_as_it_may_trade(journal, blotter):
-    def put(name, days, bell_ns=0, tif=TimeInForce.DAY):
+    def put(name, days, bell_ns=0, tif=TimeInForce.DAY, until=None):
         day = TODAY - timedelta(days=days)
-        order = Order(name, "A", "paper", "X", Side.BUY, D(10), D(100), day, time_in_force=tif)
+        terms = Instructions(expires_at=until)
+        order = Order(name, "A", "paper", "X", Side.BUY, D(10), D(100), day, time_in_force=tif, instructions=terms)
         journal.claim(Intent(order, "l", name, bell_ns, frozenset()), "r", this_process())
         blotter.refresh(name)
 
@@ -100,6 +105,10 @@ def test_one_of_another_day_counts_as_long_as_it_may_trade(journal, blotter):
     assert blotter.used() == (D(1000), 2)
     put("ended", 3, tif=TimeInForce.GTC)
     tell("ended", before, *left, *gone)
+    assert blotter.used() == (D(1000), 2)
+    until = datetime(2026, 11, 27, 12, tzinfo=TEHRAN)
+    put("had its time", 3, tif=TimeInForce.GTD, until=until)
+    tell("had its time", before, *left)
     assert blotter.used() == (D(1000), 2)
     anew = Blotter(journal, "l", TODAY)
     anew.load()
@@ -209,3 +218,24 @@ def test_a_limit_on_a_days_orders_counts_those_of_other_processes_of_the_login(t
     assert placed(second) == [False]
     first.close()
     second.close()
+
+
+def test_a_stop_that_protects_is_never_one_order_too_many(tmp_path):
+    at = datetime(2026, 11, 23, 10, tzinfo=TEHRAN)
+    clock = SteppedClock(int(at.timestamp()) * 1_000_000_000)
+    market = PaperMarket(clock=clock, holdings={ISIN: D(5000)})
+    limits = Limits(max_orders_per_account=2)
+    desk = Desk(tmp_path, clock, market, calendar=calendar("XTEH"), limits=limits, day_limits=True)
+    desk.quote(4860, 4870)
+    stop = {"side": "sell", "order_type": "stop", "price": None, "trigger_price": 4800}
+    name = desk.manager.place(request(**stop)).order_id
+    clock.suspend(24 * 3600)
+    desk.quote(4860, 4870)
+    desk.rounds()
+    bought = [desk.manager.place(request(price=price)).is_success for price in (4840, 4841, 4842)]
+    assert bought == [True, True, False]
+    desk.quote(4790, 4795, bid_quantity=D(50_000))
+    desk.trade(4790, 10)
+    desk.rounds(3)
+    assert desk.manager.entry(name).state.status is OrderStatus.FILLED
+    desk.close()

@@ -268,7 +268,7 @@ def test_a_stop_that_its_broker_does_not_change_is_told_of_once_it_has_been_too_
     desk.rounds(20)
     stop = newest(desk, "stop_loss")
     assert (stop.state.status, stop.state.quantity, knows_stops[-1]) == (S.ACCEPTED, 1_000, OrderType.STOP)
-    why = "it is for 2,000 shares too few, and for 75 s its broker has not changed it"
+    why = "it is for 2,000 shares too few, and for 75 s it could not be changed: the run log says why"
     assert desk.interventions == [(stop.intent.order.client_order_id, why)]
     desk.rounds(60)
     assert len(desk.interventions) == 1

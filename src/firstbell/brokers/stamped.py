@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from firstbell.errors import NotSent
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
@@ -73,10 +75,16 @@ FIRST_BYTE: ContextVar[Callable[[], None] | None] = ContextVar("firstbell_first_
 """Called right before the first byte of each request, once it is connected; what it raises keeps that from leaving."""
 
 
+_ENOUGH_NS: Final = 1_000_000_000
+"""With less time left for the answer, in ns, nothing is sent any more by whoever had to wait right before."""
+
+
 def _stamped() -> None:
     call, called = CALL.get(), FIRST_BYTE.get()
     if called is not None and call.sent_ns is None:
         called()
+        if call.deadline_ns - time.monotonic_ns() < _ENOUGH_NS:
+            raise NotSent("there was no time left to wait for the answer; nothing was sent")
     call.stamp()
 
 

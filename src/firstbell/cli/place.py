@@ -13,7 +13,6 @@ from firstbell.cli.resolving import ask_quickly, recovered
 from firstbell.cli.shell import EXIT_INTERRUPTED, Shell, foreign, shared_options
 from firstbell.cli.telling import Teller
 from firstbell.errors import RunError
-from firstbell.journal.owner import this_process
 from firstbell.model.identifiers import AccountName, InstrumentId
 from firstbell.model.money import exact
 from firstbell.model.order_request import OrderRequest
@@ -219,8 +218,8 @@ def _bracket(
 def _tell_of_held(office: Office, manager: OrderManager, teller: Teller) -> None:
     """Have a person told where this command holds anything back and no process goes on with it once it has ended."""
     held = [each for trader in manager.traders for each in trader.holding.ours]
-    others = [each for each in Engines.of(office.state_dir).living() if each != this_process()]
-    if held and not others:
+    engines = Engines.of(office.state_dir)
+    if held and not any(engines.makes_rounds(each) for each in engines.living()):
         more = f", as {len(held) - 1} more" if len(held) > 1 else ""
         why = f"it is held back{more}, and no process here looks after it: start `firstbell orders watch`"
         teller.intervene(held[0].intent.order.client_order_id, why)

@@ -120,7 +120,7 @@ def keeping_turn(pacer: Pacer, clock: Clock, interrupt: Interrupt) -> Iterator[N
     Raises:
         NotSent: It was stopped meanwhile, or what other processes send is not to be known.
     """
-    taken_ns = clock.monotonic_ns()
+    taken_ns = pacer.taken_ns
 
     def keep() -> None:
         now_ns = clock.monotonic_ns()

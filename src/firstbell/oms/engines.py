@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from firstbell.errors import RunError
 from firstbell.journal.base import Owner
-from firstbell.journal.owner import is_alive, this_process
+from firstbell.journal.owner import is_alive, is_suspended, this_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,7 @@ HALT_SIGNAL: Final = signal.SIGUSR1
 """Tells an enlisted process that trading is halted. One that has not enlisted is never sent it: it would end it."""
 
 _STOPPED: Final = ".stopped"
+_ROUNDS: Final = "makes_rounds"
 _LARGEST: Final = 4096
 
 
@@ -41,14 +42,17 @@ class Engines:
         """Those of a state folder."""
         return cls(state_dir / "engines")
 
-    def enlist(self) -> None:
+    def enlist(self, *, makes_rounds: bool = False) -> None:
         """This process hears `HALT_SIGNAL` from now on; call it when its handler is in place.
+
+        Args:
+            makes_rounds: Whether it looks after what is held back.
 
         Raises:
             RunError: It cannot be written down.
         """
         owner = this_process()
-        text = json.dumps({"host": owner.host, "pid": owner.pid, "started": owner.started})
+        text = json.dumps({"host": owner.host, "pid": owner.pid, "started": owner.started, _ROUNDS: makes_rounds})
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = self._path(owner)
@@ -88,6 +92,11 @@ class Engines:
                 _remove(path.with_suffix(_STOPPED))
         return owners
 
+    def makes_rounds(self, owner: Owner) -> bool:
+        """Whether an enlisted process looks after what is held back, and has not been suspended."""
+        document = _document(self._path(owner))
+        return document is not None and document.get(_ROUNDS) is True and not is_suspended(owner)
+
     def tell(self, owner: Owner) -> str | None:
         """Tell one process that trading is halted; why it could not be told, in words."""
         try:
@@ -109,12 +118,20 @@ class Engines:
 def _read(path: Path) -> Owner | None:
     """A process from its file; None where that cannot be read, as while it is being written."""
     try:
+        document = _document(path) or {}
+        return Owner(str(document["host"]), int(document["pid"]), float(document["started"]))
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None
+
+
+def _document(path: Path) -> dict[str, Any] | None:
+    try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(file, "rb") as opened:
             document = json.loads(opened.read(_LARGEST))
-        return Owner(str(document["host"]), int(document["pid"]), float(document["started"]))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
+    except (OSError, ValueError, RecursionError):
         return None
+    return document if isinstance(document, dict) else None
 
 
 def _remove(path: Path) -> None:

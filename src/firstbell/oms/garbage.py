@@ -32,6 +32,7 @@ def between_orders() -> None:
     Nothing is done where nobody has asked that collections keep out of the way, or has turned them off.
     """
     # What is exempt is counted one by one, so that is asked last.
-    if gc.get_count()[0] >= _SOME and gc.get_threshold()[0] >= _OBJECTS and gc.get_freeze_count():
+    is_due = gc.isenabled() and gc.get_count()[0] >= _SOME and gc.get_threshold()[0] >= _OBJECTS
+    if is_due and gc.get_freeze_count():
         gc.collect()
         gc.freeze()

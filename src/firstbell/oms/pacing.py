@@ -32,6 +32,8 @@ class Pacer:
         self._ahead = ahead
         self._reserved_ns: int | None = None
         self._paused_until_ns: int | None = None
+        self.taken_ns = 0
+        """When the last turn was taken, on the monotonic clock."""
 
     @property
     def interval_ns(self) -> int:
@@ -71,7 +73,10 @@ class Pacer:
         Raises:
             NotSent: What other processes send is not to be known.
         """
-        return now_ns if self._shared is None else self._shared.take(now_ns, self._interval_ns)
+        at_ns = now_ns if self._shared is None else self._shared.take(now_ns, self._interval_ns)
+        if at_ns <= now_ns:
+            self.taken_ns = at_ns
+        return at_ns
 
     def reserve(self, at_ns: int, now_ns: int) -> int:
         """Keep an instant to come for this process: no other sends within an interval of it.

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from firstbell.model.money import grouped
-from firstbell.model.terms import Side
+from firstbell.model.terms import OrderRole, Side
 from firstbell.risk.trading_state import TradingState
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ class Limits:
     max_order_quantity: Decimal | None = None
     max_total_value: Decimal | None = None
     max_orders_per_account: int | None = None
+
+    @property
+    def counts_days(self) -> bool:
+        """Whether any of them counts a day's orders together."""
+        return self.max_total_value is not None or self.max_orders_per_account is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +169,12 @@ def total_within_limit(order: Order, around: Surroundings) -> Denial | None:
 
 
 def count_within_limit(order: Order, around: Surroundings) -> Denial | None:
-    """The login's orders of the day with this one are at most ``max_orders_per_account``."""
-    del order
+    """The login's orders of the day with this one are at most ``max_orders_per_account``.
+
+    What protects a position is never one too many: a sell that waits for its price, or is a bracket's exit.
+    """
+    if order.side is Side.SELL and (order.instructions.trigger_price is not None or order.role in _PROTECTS):
+        return None
     allowed = around.limits.max_orders_per_account
     return _at_most(
         "max_orders_per_account", Decimal(around.orders_so_far + 1), None if allowed is None else Decimal(allowed)
@@ -196,6 +205,8 @@ def interval_kept(order: Order, around: Surroundings) -> Denial | None:
     passed_ms, interval_ms = (Decimal(ns) / 1_000_000 for ns in (sending.at_ns - sending.last_ns, sending.interval_ns))
     return Denial("interval", f"{passed_ms:.3f} ms", f"at least {interval_ms:f} ms")
 
+
+_PROTECTS: Final = frozenset({OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT})
 
 PLAN_CHECKS: Sequence[Check] = (
     price_in_band,

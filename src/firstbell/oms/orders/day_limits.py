@@ -57,7 +57,9 @@ def counts_on(entry: Entry, day: date) -> bool:
     if entry.is_held_back:
         return order.side is Side.BUY
     if order.time_in_force in LASTING and state.status not in DONE:
-        return True
+        # Nobody may have looked since it was to end.
+        ends_at = order.instructions.expires_at
+        return ends_at is None or ends_at.astimezone(TEHRAN).date() >= day
     left_at = state.submitted_at if entry.intent.bell_ns == HELD_NS else None
     return any(at is not None and at.astimezone(TEHRAN).date() == day for at in (left_at, state.ended_at))
 

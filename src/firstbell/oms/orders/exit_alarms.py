@@ -81,12 +81,13 @@ class ExitAlarms:
         name, context = step.entry.intent.order.client_order_id, self._trader.context
         has, now_ns = step.entry.state.quantity, context.clock.monotonic_ns()
         if step.quantity <= has:
+            self._wanted.pop(name, None)
             return
         had, since_ns = self._wanted.get(name, (has, now_ns))
         if had != has:
             since_ns = now_ns
         if since_ns != _TOLD and now_ns - since_ns >= _PATIENCE_NS:
-            waited = f"for {_PATIENCE_NS // _NS} s its broker has not changed it"
+            waited = f"for {_PATIENCE_NS // _NS} s it could not be changed: the run log says why"
             context.intervene(name, f"it is for {grouped(step.quantity - has)} shares too few, and {waited}")
             since_ns = _TOLD
         self._wanted[name] = has, since_ns

@@ -96,6 +96,7 @@ class Rounds:
                 trader.watch.look()
             trader.holding.take_over()
             self._lost_stops.look()
+            self._alarms.begin()
             self.act()
             self._completing.round()
             self._late_stops.look()
@@ -108,7 +109,6 @@ class Rounds:
         """
         with self._trader.lock:
             self._follow_the_market()
-            self._alarms.begin()
             self._keep_together()
             self._let_triggered_go()
             self._keep_time()

@@ -87,7 +87,7 @@ class ThreadInterrupt:
             return
         if threading.current_thread() is threading.main_thread():
             signal.signal(HALT_SIGNAL, self._on_signal)
-            self._engines.enlist()
+            self._engines.enlist(makes_rounds=True)
         self._watcher = threading.Thread(target=self._watch, name="firstbell-halt", daemon=True)
         self._watcher.start()
 
