@@ -169,9 +169,14 @@ def test_a_groups_profit_that_trades_in_full_at_once_leaves_nothing_to_tell(desk
     profit = request(side="sell", quantity=1000, price=4950, role="take_profit", key="p")
     desk.manager.place_oco(OcoRequest(orders=(profit, request(quantity=1000, key="s", **STOP))))
     desk.quote(4955, 4960, bid_quantity=D(5_000))
-    desk.rounds(3)
-    assert newest(desk, "take_profit").state.status is S.FILLED
-    assert knows_stops[-1] is OrderType.LIMIT
+    desk.rounds()
+    # Another group is placed before the list is read once more.
+    more = request(side="sell", quantity=500, price=4990, role="take_profit", key="q")
+    desk.manager.place_oco(OcoRequest(orders=(more, request(quantity=500, key="t", **STOP))))
+    desk.rounds(2)
+    first = desk.journal.entries()[1]
+    assert (first.intent.order.role, first.state.status) == ("take_profit", S.FILLED)
+    assert OrderType.LIMIT in knows_stops
     assert desk.interventions == []
 
 

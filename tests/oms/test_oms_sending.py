@@ -417,11 +417,11 @@ def test_an_order_that_leaves_is_counted_once_where_a_limit_was_narrowed_meanwhi
     desk = desk_with()
     desk.manager.place(request(price=4870, quantity=10))
     desk.rounds()
-    desk.manager.place(request(side="sell", order_type="stop", price=None, trigger_price=4840, quantity=10))
+    desk.manager.place(request(side="buy", order_type="stop", price=None, trigger_price=4890, quantity=10))
     desk.options = {"limits": Limits(max_orders_per_account=1)}
     desk.open()
-    desk.quote(4830, 4835)
-    desk.trade(4832, 10)
+    desk.quote(4895, 4900)
+    desk.trade(4898, 10)
     desk.rounds(2)
     # The one that has traded and the stop itself are two.
     (name, why), *_ = desk.interventions

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from firstbell.model.money import grouped
-from firstbell.model.terms import OrderRole, Side
+from firstbell.model.terms import Side
 from firstbell.risk.trading_state import TradingState
 
 if TYPE_CHECKING:
@@ -169,12 +169,8 @@ def total_within_limit(order: Order, around: Surroundings) -> Denial | None:
 
 
 def count_within_limit(order: Order, around: Surroundings) -> Denial | None:
-    """The login's orders of the day with this one are at most ``max_orders_per_account``.
-
-    What protects a position is never one too many: a sell that waits for its price, or is a bracket's exit.
-    """
-    if order.side is Side.SELL and (order.instructions.trigger_price is not None or order.role in _PROTECTS):
-        return None
+    """The login's orders of the day with this one are at most ``max_orders_per_account``."""
+    del order
     allowed = around.limits.max_orders_per_account
     return _at_most(
         "max_orders_per_account", Decimal(around.orders_so_far + 1), None if allowed is None else Decimal(allowed)
@@ -205,8 +201,6 @@ def interval_kept(order: Order, around: Surroundings) -> Denial | None:
     passed_ms, interval_ms = (Decimal(ns) / 1_000_000 for ns in (sending.at_ns - sending.last_ns, sending.interval_ns))
     return Denial("interval", f"{passed_ms:.3f} ms", f"at least {interval_ms:f} ms")
 
-
-_PROTECTS: Final = frozenset({OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT})
 
 PLAN_CHECKS: Sequence[Check] = (
     price_in_band,

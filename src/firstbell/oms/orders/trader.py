@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from firstbell.errors import FirstbellError, JournalError, RunError
-from firstbell.journal.base import ReportMisfit
+from firstbell.journal.base import HELD_NS, ReportMisfit
 from firstbell.market.hours import OrderDays
 from firstbell.model.instant import instant
 from firstbell.model.order import Changed, OrderState
@@ -207,7 +207,11 @@ class Trader:
     def send(self, entry: Entry, instrument: Instrument, *, rests: bool = False) -> OrderState:
         """Send a claimed order with the terms that it has now; see `as_taken`."""
         order = as_taken(entry.state, self.broker.capabilities, rests=rests)
-        return self.sender.send(order, self.sender.surroundings(order, instrument))
+        around = self.sender.surroundings(order, instrument)
+        if entry.intent.bell_ns == HELD_NS and order.side is Side.SELL:
+            # It was let in when it was claimed, and protects something: it is not one order too many by now.
+            around = replace(around, limits=replace(around.limits, max_orders_per_account=None))
+        return self.sender.send(order, around)
 
     def cancel(self, entry: Entry, why: str = ASKED) -> OrderResponse:
         """Take an order back: off the broker's book, or, held back, before it ever leaves.
