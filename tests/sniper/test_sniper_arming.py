@@ -11,14 +11,14 @@ from sniper_house import BELL_IN_S, CONFIG, PLAIN, SECOND, Aims, D, S
 
 from firstbell.brokers.base import Holding, PreparedOrder
 from firstbell.errors import JournalError, NoAnswer, RunError
-from firstbell.journal.base import Intent, Owner
+from firstbell.journal.base import HELD_NS, Intent, Owner
 from firstbell.journal.owner import this_process
 from firstbell.model.identifiers import client_order_id, request_order_id
 from firstbell.model.instant import instant
 from firstbell.model.order import Order
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
-from firstbell.model.terms import OrderOutcome, Side
+from firstbell.model.terms import OrderOutcome, Side, TimeInForce
 from firstbell.oms.logins import login_key, logins_of
 from firstbell.sniper.arming import Arming
 
@@ -41,10 +41,12 @@ def earlier(
     isin="IRO7OTHER001",
     owner=None,
     days=0,
+    tif=TimeInForce.DAY,
     **facts,
 ):
     """An order of another run of the day, and what became of it."""
-    order = Order(name, "Order_X", "gs", isin, side, D(value), D(1), day(house) - timedelta(days=days))
+    at_work_on = day(house) - timedelta(days=days)
+    order = Order(name, "Order_X", "gs", isin, side, D(value), D(1), at_work_on, time_in_force=tif)
     owner = owner or this_process()
     house.journal.claim(Intent(order, login, name, facts.pop("bell_ns", 2**62), frozenset()), "other", owner)
     at = instant(house.clock.wall_ns()) - timedelta(days=days)
@@ -132,6 +134,12 @@ TOTAL = CONFIG.format(a="quantity = 10", risk="max_total_value = 100000")
         # Sells spend nothing, and yesterday was another day.
         (ACCEPTED, {"value": 41_401, "side": Side.SELL}, True),
         (ACCEPTED, {"value": 41_401, "days": 1}, True),
+        # But what works for longer than a day, and what was held back yesterday and has left today, may trade today.
+        (ACCEPTED, {"value": 41_401, "days": 1, "tif": TimeInForce.GTC}, False),
+        (ACCEPTED, {"value": 41_400, "days": 1, "tif": TimeInForce.GTC}, True),
+        ((*ACCEPTED, ReportKind.CANCELED), {"value": 41_401, "days": 1, "tif": TimeInForce.GTC}, True),
+        ((), {"value": 41_401, "days": 1, "bell_ns": HELD_NS}, False),
+        ((), {"value": 41_401, "days": 1, "bell_ns": HELD_NS, "side": Side.SELL}, True),
     ],
 )
 def test_what_counts_against_the_days_total(house, kinds, facts, fits):
