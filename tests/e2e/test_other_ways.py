@@ -99,7 +99,7 @@ def test_the_demo(tmp_path):
         check=False,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=110,
     )
     assert done.returncode == 0, done.stderr
     (results,) = tmp_path.glob("order_results/*/orders.json")
