@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.errors import FirstbellError, RunError
 from firstbell.model.money import exact
 from firstbell.model.order import Changed
-from firstbell.oms.garbage import between_orders, keep_out_of_the_way
+from firstbell.oms.garbage import keep_out_of_the_way
 from firstbell.oms.orders.attendance import PATIENCE_S, Attendance
 from firstbell.oms.orders.changing import Changing
 from firstbell.oms.orders.finding import Finding
@@ -286,8 +286,6 @@ class OrderManager:
     def _end_round(self) -> None:
         for call in self._after_round:
             call()
-        if not self._context.in_hand.any():
-            between_orders()
 
     def after_round(self, call: Callable[[], None]) -> None:
         """Have something done after each round. It may be called by several threads, and raises nothing but our own."""
