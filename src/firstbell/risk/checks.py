@@ -37,11 +37,6 @@ class Limits:
     max_total_value: Decimal | None = None
     max_orders_per_account: int | None = None
 
-    @property
-    def counts_days(self) -> bool:
-        """Whether any of them counts a day's orders together."""
-        return self.max_total_value is not None or self.max_orders_per_account is not None
-
 
 @dataclass(frozen=True, slots=True)
 class Sending:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -15,14 +14,14 @@ from firstbell.errors import BrokerError, CaptchaError, FirstbellError, RunError
 from firstbell.journal.base import AlreadyPlaced, Claimed, Intent, Note
 from firstbell.journal.owner import this_process
 from firstbell.model.identifiers import AccountName, is_requested
-from firstbell.model.instant import TEHRAN, instant
+from firstbell.model.instant import instant
 from firstbell.model.money import grouped, plain
 from firstbell.model.order_status import DONE, NEVER_PLACED, PLACED, OrderStatus, ReportKind
 from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
 from firstbell.oms.inquiry import Inquiry, needs_asking
 from firstbell.oms.listed_days import listed_on
-from firstbell.oms.orders.day_limits import LIMITS_LOCK, counts_on
+from firstbell.oms.orders.day_limits import LIMITS_LOCK, counted_on
 from firstbell.oms.plan import DayUsed, Facts, PlanLine, plan_login
 from firstbell.risk.checks import Surroundings, deny, total_within_limit
 from firstbell.sniper.reading import Reading
@@ -210,12 +209,7 @@ class Arming:
         own = {(account.isin, account.side) for account in self._login.accounts}
         # Only a limit on the total counts what other logins have; with a thousand of them that is much to read.
         login = self._login.key if self._context.limits.max_total_value is None else None
-        found = journal.entries(day=day, login=login)
-        if self._context.limits.counts_days:
-            # What an earlier day has left, too: that is more to read.
-            began = datetime.combine(day, time(), tzinfo=TEHRAN)
-            found = journal.entries_around(day, login, began.astimezone(UTC).date())
-        entries = [each for each in found if counts_on(each, day) and not self._is_left_over(each, own)]
+        entries = [each for each in counted_on(journal, day, login) if not self._is_left_over(each, own)]
         todays = [e for e in entries if e.state.status not in DONE or _traded(e)]
         return DayUsed(
             sum((e.intent.order.value for e in todays if e.intent.order.side is Side.BUY), Decimal(0)),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from firstbell.oms.in_hand import InHand
-
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from datetime import date
 
     from firstbell.clock import Clock
@@ -86,7 +86,7 @@ class OrderContext:
     budget: AttemptBudget
     observe: Callable[[str, int], None] = field(default=lambda _name, _ns: None)
     denied: Callable[[AccountSettings, OrderRequest, str], None] = field(default=lambda _account, _request, _why: None)
-    in_hand: InHand = field(default_factory=InHand)
+    in_hand: AbstractContextManager[None] = field(default_factory=nullcontext)
     pace_of: Callable[[str], PaceFile | None] = field(default=lambda _login: None)
     looks_of: Callable[[str], LooksFile | None] = field(default=lambda _login: None)
     misses_of: Callable[[str], MissesFile | None] = field(default=lambda _login: None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from contextlib import contextmanager
-from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -64,6 +63,20 @@ def counts_on(entry: Entry, day: date) -> bool:
     return any(at is not None and at.astimezone(TEHRAN).date() == day for at in (left_at, state.ended_at))
 
 
+def counted_on(journal: Journal, day: date, login: str | None = None) -> tuple[Entry, ...]:
+    """The orders that a day's limits count, each once: of that day, or of an earlier one and not done.
+
+    What of an earlier day has ended on that day already is not among them: to find it, much of a long journal would be
+    read, on the way of an order.
+
+    Raises:
+        JournalError: They cannot be read.
+    """
+    found = (*journal.entries(day=day, login=login), *journal.open_entries(placed=True, login=login))
+    known = {entry.intent.order.client_order_id: entry for entry in found}
+    return tuple(entry for entry in known.values() if counts_on(entry, day))
+
+
 class DayLimits:
     """What the limits on a day count of other logins. Safe for threads.
 
@@ -110,8 +123,7 @@ class DayLimits:
             self._seq = self._journal.last_seq()
             self._values.clear()
             self._by_login.clear()
-            began = datetime.combine(day, time(), tzinfo=TEHRAN)
-            for entry in self._journal.entries_around(day, None, began.astimezone(UTC).date()):
+            for entry in counted_on(self._journal, day):
                 self._count(entry, day)
             self._day = day
         while True:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import random
+import uuid
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from firstbell.model.identifiers import ClientOrderId
     from firstbell.oms.orders.trader import Trader
 
-_NEW_KEYS: Final = random.Random()  # noqa: S311 - keys are to differ, not to be secret  # nosec B311
-"""Begun with what the system has of chance, whatever a script seeds for itself; asking it for each key takes longer."""
-os.register_at_fork(after_in_child=_NEW_KEYS.seed)
 _DAY: Final = timedelta(days=1)
 
 
@@ -58,7 +54,7 @@ class KeyNames:
 
     def new_key(self) -> str:
         """A key that nobody has used: no order of it is looked for."""
-        key = f"{_NEW_KEYS.getrandbits(128):032x}"
+        key = uuid.uuid4().hex
         self._days[key] = self._trader.context.today()
         return key
 
