@@ -59,6 +59,7 @@ class Blotter:
         self._unresolved: dict[ClientOrderId, Entry] = {}
         self._held_back: dict[ClientOrderId, Entry] = {}
         self._in_hand: dict[ClientOrderId, Entry] = {}
+        self._stops: dict[ClientOrderId, Entry] = {}
         self._lasting = Lasting()
         self._lost: dict[ClientOrderId, Entry] = {}
         """What never came to its broker and may be held back anew: it is not forgotten, nor what it belongs with."""
@@ -142,6 +143,7 @@ class Blotter:
         _keep(self._unresolved, name, entry, needs_asking(entry))
         _keep(self._held_back, name, entry, entry.is_held_back)
         _keep(self._in_hand, name, entry, entry.state.status in IN_HAND and not entry.is_held_back)
+        _keep(self._stops, name, entry, entry.intent.order.order_type.waits and entry.state.status not in DONE)
         self._lasting.put(entry)
         family, plan_id = family_of(entry), entry.intent.plan_id
         newest = self.known(self._plans.get(plan_id, name))
@@ -204,6 +206,16 @@ class Blotter:
         """An order, from the journal where it is not remembered."""
         return self.known(name) or self._journal.entry(name)
 
+    def as_they_stand(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Orders as they stand now; what is not remembered here, as it was."""
+        with self._lock:
+            names = ((entry.intent.order.client_order_id, entry) for entry in entries)
+            return [self._open.get(name) or self._done.get(name) or entry for name, entry in names]
+
+    def is_open(self, name: ClientOrderId) -> bool:
+        """Whether an order is not done."""
+        return name in self._open
+
     def open(self) -> tuple[Entry, ...]:
         """What is not done."""
         with self._lock:
@@ -227,6 +239,11 @@ class Blotter:
         """What waits here until the market triggers it, or its bracket lets it go."""
         with self._lock:
             return tuple(self._held_back.values())
+
+    def stops(self) -> tuple[Entry, ...]:
+        """What is not done and waits for its price, or has waited for it."""
+        with self._lock:
+            return tuple(self._stops.values())
 
     def in_hand(self) -> tuple[Entry, ...]:
         """What was claimed to be sent, by whatever process, and of which no answer has been written down."""

@@ -10,7 +10,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.instant import instant
-from firstbell.model.order_status import DONE, OrderStatus
+from firstbell.model.order_status import DONE, PLACED, OrderStatus
+from firstbell.oms.inquiry import needs_asking
 from firstbell.oms.orders.blotter import never_came
 from firstbell.oms.orders.lost_exits import is_looked_after_alone, waited_alone, was_let_go, why_lost
 
@@ -57,7 +58,8 @@ class LostStops:
         blotter = self._trader.blotter
         ended = () if self._has_looked else filter(blotter.has_just_ended, blotter.done())
         self._has_looked = True
-        for each in (*ended, *blotter.unresolved(), *blotter.working()):
+        left = (each for each in blotter.stops() if each.state.status in PLACED or needs_asking(each))
+        for each in (*ended, *left):
             if (was_let_go(each) or each.state.unresolved) and self._is_looked_after(each):
                 self._let_go.setdefault(each.intent.plan_id, False)
 

@@ -140,6 +140,15 @@ def reports_of(
     return told
 
 
+def is_as_known(row: VenueOrder, state: OrderState, *, has_price: bool) -> bool:
+    """Whether a row of which there was nothing to tell says nothing later either, while it and the order stay so.
+
+    Of what waits for an answer, and of terms that are not those known, time tells more.
+    """
+    terms = (row.price if has_price else state.price, row.quantity)
+    return state.status not in _ASKED and terms == (state.price, state.quantity)
+
+
 def _shows_terms(row: VenueOrder, state: OrderState) -> bool:
     """Whether a row's price and quantity are an order's terms: of one that has ended, those that it ended with.
 

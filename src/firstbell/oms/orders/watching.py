@@ -19,7 +19,7 @@ from firstbell.oms.orders.late_arrivals import LateArrivals
 from firstbell.oms.orders.list_reports import ListReports
 from firstbell.oms.orders.looks_file import Look
 from firstbell.oms.orders.lost_cancels import LostCancels
-from firstbell.oms.orders.row_reports import Waiting, reports_of
+from firstbell.oms.orders.row_reports import Waiting, is_as_known, reports_of
 from firstbell.oms.orders.taken_back import TakenBack
 from firstbell.oms.orders.unread_lists import UnreadLists
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from firstbell.journal.base import Entry
     from firstbell.market.hours import OrderDays
     from firstbell.model.identifiers import AccountName, ClientOrderId, VenueOrderId
-    from firstbell.model.order import Order
+    from firstbell.model.order import Order, OrderState
     from firstbell.model.report import ExecutionReport
     from firstbell.oms.listed_days import DaysToRead
     from firstbell.oms.orders.blotter import Blotter
@@ -88,6 +88,8 @@ class Watch:
         self._taken_back = TakenBack(context, listed)
         self._reports = ListReports(context, blotter)
         self._trades = DayTrades(context, broker, blotter, self._reports, has_price)
+        self._no_news: dict[ClientOrderId, tuple[VenueOrder, OrderState]] = {}
+        """The rows in which nothing was new, with what was known then: as long as both stay, nothing is."""
         self._seen: tuple[int, frozenset[VenueOrderId]] | None = None
         self.heard_at: datetime | None = None
         """When what other processes have claimed was last taken in; None before that."""
@@ -115,6 +117,7 @@ class Watch:
             JournalError: What it says could not be written down.
         """
         self._trades.new_round()
+        self._no_news = {name: each for name, each in self._no_news.items() if self._blotter.is_open(name)}
         today = self._context.today()
         groups = self._wanted(today)
         asked_at, lists = instant(self._context.clock.wall_ns()), self._read_all(groups)
@@ -181,12 +184,12 @@ class Watch:
         Returns:
             The orders that they show, and those of them that are to be canceled and are at work.
         """
-        now = self._as_they_stand(entries) if today and self._trades.count(entries, rows) else entries
+        now = self._blotter.as_they_stand(entries) if today and self._trades.count(entries, rows) else entries
         there = _shown_in(rows, now)
         cancels = self._compare(there)
         self._ask(now, rows, whole=whole)
         if whole:
-            self._day_over.look(self._as_they_stand(now), rows, self._broker.capabilities)
+            self._day_over.look(self._blotter.as_they_stand(now), rows, self._broker.capabilities)
         return there, cancels
 
     def _read(self, day: date) -> tuple[VenueOrder, ...]:
@@ -196,9 +199,6 @@ class Watch:
             names = frozenset(row.venue_order_id for row in rows)
             self._seen = (self._context.clock.monotonic_ns(), names)
         return rows
-
-    def _as_they_stand(self, entries: Sequence[Entry]) -> list[Entry]:
-        return [self._blotter.known(entry.intent.order.client_order_id) or entry for entry in entries]
 
     def _compare(self, shown_now: Iterable[tuple[Entry, VenueOrder]]) -> list[ClientOrderId]:
         """Write down what rows tell of orders that their broker has.
@@ -210,16 +210,20 @@ class Watch:
         told: list[list[ExecutionReport]] = []
         shown: list[ClientOrderId] = []
         for entry, row in shown_now:
-            state = entry.state
+            state, name = entry.state, entry.intent.order.client_order_id
+            known = self._no_news.get(name)
+            if known is not None and known[1] is state and known[0] == row:
+                continue
             if row.working and state.status is OrderStatus.PENDING_CANCEL:
-                shown.append(entry.intent.order.client_order_id)
+                shown.append(name)
             has_price = self._has_price(entry.intent.order)
-            if reports := reports_of(
-                row, state, self._reports.report, self._waiting, at_ns, has_price=has_price, at=at
-            ):
+            reports = reports_of(row, state, self._reports.report, self._waiting, at_ns, has_price=has_price, at=at)
+            if reports:
                 told.append(reports)
             if row.filled_qty > state.priced_qty:
-                self._trades.are_wanted_of(entry.intent.order.client_order_id)
+                self._trades.are_wanted_of(name)
+            elif not reports and is_as_known(row, state, has_price=has_price):
+                self._no_news[name] = row, state
         self._reports.write(told)
         return shown
 
