@@ -18,9 +18,28 @@ import requests
 SRC = Path(__file__).parents[2] / "src"
 LOCUSTFILE = SRC / "firstbell" / "sniper" / "locustfile.py"
 _USUAL_START_S = 1.0
-_STARTS = 5
+_STARTS = 6
 """A run is ready after the work of about so many starts of an exchange."""
-_MOST_LATER_S = 20
+_MOST_LATER_S = 45
+_RECENT = 3
+_started_s: list[float] = []
+"""How long each exchange of this process took to start, in seconds."""
+
+
+def started(seconds: float) -> None:
+    """Say how long an exchange took to start, in seconds: what is planned ahead depends on it."""
+    _started_s.append(seconds)
+
+
+def has_started() -> bool:
+    """Whether it is known how fast this machine is just now."""
+    return bool(_started_s)
+
+
+def later_s() -> float:
+    """By how much what a run needs time for must be later than on a machine with nothing else to do, in seconds."""
+    slowest = max(_started_s[-_RECENT:], default=_USUAL_START_S)
+    return min(_STARTS * max(0.0, slowest - _USUAL_START_S), _MOST_LATER_S)
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -34,14 +53,12 @@ def environment(**more: str) -> dict[str, str]:
 class Venue:
     """One simulated exchange and the config that leads to it.
 
-    `started_s` is how long the exchange took to start, in seconds; `rings` is the monotonic instant that `in_seconds`
-    told last.
+    `rings` is the monotonic instant that `in_seconds` told last.
     """
 
     said: dict
     folder: Path
     config: Path
-    started_s: float = 0.0
     procs: list = field(default_factory=list)
     rings: float = 0.0
 
@@ -98,7 +115,7 @@ class Venue:
 
     def in_seconds(self, seconds: float) -> str:
         """A time for --at, so many seconds from now at the exchange; later where the machine is slow just now."""
-        seconds += min(_STARTS * max(0.0, self.started_s - _USUAL_START_S), _MOST_LATER_S)
+        seconds += later_s()
         self.rings = time.monotonic() + seconds
         return f"{datetime.now(self.bell.tzinfo) + timedelta(seconds=seconds):%H:%M:%S.%f}"
 

@@ -16,7 +16,7 @@ import requests
 
 ENTER = "\ue007"
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-PATIENCE_S = 40
+PATIENCE_S = 90
 
 
 class Browser:

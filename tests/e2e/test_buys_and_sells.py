@@ -63,10 +63,10 @@ quantity = 3
 """
 
 
-def opened(open_venue, tmp_path, *options):
+def opened(open_venue, tmp_path, *options, **more):
     accounts = tmp_path / "accounts.json"
     accounts.write_text(json.dumps(PEOPLE))
-    return open_venue("--accounts-file", str(accounts), *options)
+    return open_venue("--accounts-file", str(accounts), *options, **more)
 
 
 def add(venue, text):
@@ -74,7 +74,7 @@ def add(venue, text):
 
 
 def test_buys_and_sells_over_two_brokers_and_three_weighted_instruments(open_venue, tmp_path):
-    venue = opened(open_venue, tmp_path, "--bell-in", "30s")
+    venue = opened(open_venue, tmp_path, bell_in_s=30)
     # The written section of the first one sells in one order; all of it takes three.
     venue.edit(f"isin = {IKCO}\nside = sell", f"isin = {IKCO}\nside = sell\norders = all")
     add(venue, BASKET + MORE + NOTHING_HELD)

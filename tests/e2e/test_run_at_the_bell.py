@@ -52,7 +52,7 @@ def judge(venue, document):
 
 
 def test_six_brokers_one_order_each_and_a_second_run_sends_nothing(open_venue):
-    venue = open_venue("--accounts", "6", "--bell-in", "25s")
+    venue = open_venue("--accounts", "6", bell_in_s=25)
     warm = venue.firstbell("warmup", "--json")
     assert warm.returncode == 0, warm.stderr
     assert all(row["ready"] for row in json.loads(warm.stdout)["accounts"])
@@ -89,7 +89,7 @@ def test_six_brokers_one_order_each_and_a_second_run_sends_nothing(open_venue):
 
 
 def test_too_early_is_sent_again_paced_until_the_exchange_opens(open_venue):
-    venue = open_venue("--accounts", "2", "--bell-in", "13s")
+    venue = open_venue("--accounts", "2", bell_in_s=13)
     run = venue.firstbell("run", "--at", f"{venue.bell - timedelta(seconds=1):%H:%M:%S}")
     document = venue.results()
     assert run.returncode == 0, run.stderr

@@ -29,7 +29,7 @@ BOT = "110201543:AAHpl4ntedTcvCH1vGWJxfSeofSAs0K5PALDsaw"
 WEB = "w3b-pl4nted-password"
 JOURNAL = "j0urnal-pl4nted/pw"
 KEY = new_key()
-PATIENCE_S = 40
+PATIENCE_S = 90
 
 
 class Sniffer:
