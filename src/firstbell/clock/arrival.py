@@ -63,6 +63,8 @@ _EARLY_FLOOR: Final = 0.02
 _GAP_NS: Final = 1_000_000
 """A contradiction smaller than this, and than the path's own spread, is the floor's business."""
 _GRID: Final = 160
+_BASES: Final = 100
+"""So many bases are combined with every extra: more say no more, and take the bell's own processor."""
 _VALUE: Final = itemgetter(0)
 _WEIGHT: Final = itemgetter(1)
 _ROUNDS: Final = 40
@@ -234,7 +236,7 @@ def _shaped(sightings: Sequence[_Sighting], extras: Points, bounds: Sequence[flo
     step = base[1][0] - base[0][0]
     held = [value for value, weight in base if weight > 1e-7]  # noqa: PLR2004 - nothing that matters lies outside
     base = _posterior(held[0] - step, held[-1] + step, sightings, extras, bounds)
-    likely = [point for point in base if point[1] > 1e-9]  # noqa: PLR2004 - likewise
+    likely = _thinned((point for point in base if point[1] > 1e-9), _BASES)  # noqa: PLR2004 - likewise
     return _thinned([(value + extra, weight * share) for value, weight in likely for extra, share in extras], 200)
 
 

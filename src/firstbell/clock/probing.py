@@ -44,7 +44,14 @@ _QUICK: Final = (0, 3)
 _GOLDEN: Final = 0.6180339887498949
 
 
-def next_probe_ns(probes: Sequence[Probe], now_ns: int, *, most: int = MOST, fine: bool = False) -> int | None:
+def next_probe_ns(
+    probes: Sequence[Probe],
+    now_ns: int,
+    *,
+    most: int = MOST,
+    fine: bool = False,
+    model: ArrivalModel | None = None,
+) -> int | None:
     """When to send the next probe. Pure.
 
     Args:
@@ -52,13 +59,13 @@ def next_probe_ns(probes: Sequence[Probe], now_ns: int, *, most: int = MOST, fin
         now_ns: Now, on the same clock.
         most: How many probes there may be.
         fine: Whether to go on until next to nothing is left open.
+        model: What these probes say, as of lately, where that has been worked out.
 
     Returns:
         The instant, now or within the next second; None when another probe would not help, for now at least: what is
         known blurs as it ages.
     """
-    model = arrivals(probes, now_ns=now_ns)
-    if model is None:
+    if (model := model or arrivals(probes, now_ns=now_ns)) is None:
         return now_ns
     times, at_most_ns = _FINE if fine else _GOOD
     enough = model.spread_ns <= max(times * model.path_spread_ns, at_most_ns) and not model.contradiction_ns

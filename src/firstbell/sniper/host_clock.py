@@ -38,6 +38,8 @@ _LATE_NS: Final = 15 * _NS
 """The last so many seconds …"""
 _KEPT: Final = 8
 """… are kept so many probes for, so that what is known is fresh at the end."""
+_AS_OF_NOW_NS: Final = _NS
+"""What was worked out so lately says the same now: clocks part by 20 µs in that time."""
 _CHOOSING_NS: Final = 10_000_000
 _FAILURES: Final = 5
 """A host that fails so many times in a row is not asked any more."""
@@ -197,13 +199,14 @@ class HostClock:
         while failures < _FAILURES and len(self._probes) < MOST:
             if self._airspace.await_clear(self._clock, pause):
                 return
-            self._worked_out()
-            now_ns = self._clock.monotonic_ns()
+            model, now_ns = self._worked_out(), self._clock.monotonic_ns()
             most = MOST if once or until_ns - now_ns < _LATE_NS else MOST - _KEPT
             at_ns: int | None = now_ns + _AGAIN_NS
             if not failures:
                 soonest_ns = now_ns + choosing_ns + late_ns
-                at_ns = next_probe_ns(self._probes, soonest_ns, most=most, fine=not once)
+                if self._probes and now_ns - self._probes[-1].sent_ns > _AS_OF_NOW_NS:
+                    model = None
+                at_ns = next_probe_ns(self._probes, soonest_ns, most=most, fine=not once, model=model)
                 choosing_ns = min(2 * (self._clock.monotonic_ns() - now_ns), _NS // 10)
             if at_ns is None and once:
                 return
