@@ -6,8 +6,6 @@ import json
 import os
 import queue
 import signal
-import subprocess
-import sys
 import threading
 from contextlib import ExitStack, closing
 
@@ -17,6 +15,7 @@ from cli_paper import CONFIG, LIMIT
 from firstbell.config.order_log_settings import OrderLogSettings
 from firstbell.journal.order_files import OrderFiles
 from firstbell.journal.order_logger import OrderLogger
+from firstbell_process import Process, run_firstbell
 
 DEADLINE_S = 30.0
 
@@ -33,12 +32,10 @@ class House:
         self._closed_at_the_end = ExitStack()
 
     def command(self, *arguments):
-        return [sys.executable, "-m", "firstbell", "-c", str(self.config), "orders", *arguments]
+        return ["-c", self.config, "orders", *arguments]
 
     def orders(self, *arguments, status=0):
-        done = subprocess.run(
-            self.command(*arguments), capture_output=True, text=True, cwd=self.folder, timeout=60, check=False
-        )
+        done = run_firstbell(self.command(*arguments), cwd=self.folder)
         assert done.returncode == status, (done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
         return done.stdout
@@ -71,13 +68,7 @@ def follow(house):
 
     def start(*arguments):
         environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-        process = subprocess.Popen(
-            house.command("log", "--follow", *arguments),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
+        process = Process(house.command("log", "--follow", *arguments), env=environment)
         came = queue.Queue()
         reader = threading.Thread(target=lambda: [came.put(line) for line in process.stdout], daemon=True)
         reader.start()
@@ -139,9 +130,7 @@ def test_an_account_that_nobody_knows_is_an_error_and_one_of_earlier_or_of_a_sec
     for name in ("Order_Two", "Order_Two.IRO1MHRN0001"):
         assert [line["venue_order_id"] for line in house.lines("--account", name)] == ["8"]
     for more in ([], ["--follow"], ["--json"]):
-        done = subprocess.run(
-            house.command("log", "--account", "NOPE", *more), capture_output=True, text=True, timeout=60, check=False
-        )
+        done = run_firstbell(house.command("log", "--account", "NOPE", *more))
         assert (done.returncode, done.stdout) == (2, "")
         assert (
             "there is no account NOPE, in the config or in the log; the config has Order_Paper, Order_Two"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -29,6 +27,7 @@ from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import Side
 from firstbell.oms.engines import Engines
 from firstbell.oms.office import Office
+from firstbell_process import Process, run_firstbell
 
 
 @pytest.fixture
@@ -36,8 +35,7 @@ def firstbell(tmp_path):
     config = written(tmp_path)
 
     def call(*arguments, json_=True, status=0):
-        command = [sys.executable, "-m", "firstbell", "-c", str(config), *arguments, *(["--json"] if json_ else [])]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+        done = run_firstbell(["-c", config, *arguments, *(["--json"] if json_ else [])], cwd=tmp_path)
         assert done.returncode == status, (done.stdout, done.stderr)
         return json.loads(done.stdout) if json_ else done.stdout + done.stderr
 
@@ -204,8 +202,7 @@ def test_watching_ends_when_it_is_told_to_and_what_is_held_stays_held(firstbell,
     firstbell("orders", "place", *LIMIT)
     held = firstbell("orders", "place", *stop)["orders"][0]
     assert held["held_back"]
-    command = [sys.executable, "-m", "firstbell", "-c", str(firstbell.config), "orders", "watch", "--json"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+    with Process(["-c", firstbell.config, "orders", "watch", "--json"], cwd=tmp_path) as watching:
         engines = tmp_path / ".firstbell" / "engines"
         until = time.monotonic() + 30
         while not (engines.exists() and list(engines.glob(f"{watching.pid}-*.json"))):

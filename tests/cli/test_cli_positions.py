@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -31,6 +30,7 @@ from firstbell.simulator.exchange_clock import NS, ExchangeClock
 from firstbell.simulator.listings import tehran_instruments
 from firstbell.simulator.roster import Investor
 from firstbell.simulator.schedule import Schedule
+from firstbell_process import Process, run_firstbell
 
 MHRN = "IRO1MHRN0001"
 FOLD = "IRO1FOLD0001"
@@ -101,22 +101,14 @@ price_update_interval = 200ms
         self.order(name, account, Side.SELL, quantity, price, fill=fill, **more)
 
     def command(self, *arguments):
-        return [sys.executable, "-m", "firstbell", "-c", str(self.config), *arguments]
+        return ["-c", self.config, *arguments]
 
     def environment(self, columns=200):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("FIRSTBELL", "TELEGRAM"))}
         return kept | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": str(columns)}
 
     def firstbell(self, *arguments, status=0, columns=200):
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment(columns),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        done = run_firstbell(self.command(*arguments), cwd=self.folder, env=self.environment(columns))
         assert done.returncode == status, done.stderr
         assert "pl4nted" not in done.stdout + done.stderr
         return done
@@ -253,14 +245,7 @@ def test_damaged_last_prices_are_none(desk, text):
 
 
 def test_it_can_be_watched_until_it_is_interrupted(desk):
-    process = subprocess.Popen(
-        desk.command("positions", "--offline", "--watch"),
-        cwd=desk.folder,
-        env=desk.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = Process(desk.command("positions", "--offline", "--watch"), cwd=desk.folder, env=desk.environment())
     try:
         seen = []
         # It shows what another process writes meanwhile.

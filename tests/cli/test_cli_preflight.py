@@ -18,6 +18,7 @@ from firstbell.clock.ntp import NtpReading
 from firstbell.sniper import measured
 from firstbell.sniper.host_clock import HostReading
 from firstbell.sniper.preflight import HostReport
+from firstbell_process import Process
 
 MS = 1_000_000
 URL = "https://api.example"
@@ -92,15 +93,9 @@ def test_contradictions_and_incredible_clocks_are_warned_of():
 def venue(tmp_path):
     """A simulated exchange, 400 ms ahead."""
     config = tmp_path / "config.ini"
-    command = [sys.executable, "-m", "firstbell", "exchange", "--json", "--accounts", "2", "--offset-ms", "400"]
-    with subprocess.Popen(
-        [*command, "--bell-in", "1s", "--write-config", str(config)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment(),
-    ) as process:
+    command = ["exchange", "--json", "--accounts", "2", "--offset-ms", "400", "--bell-in", "1s"]
+    given = [*command, "--write-config", config]
+    with Process(given, stderr=subprocess.DEVNULL, env=environment()) as process:
         json.loads(process.stdout.readline())
         yield config
         process.send_signal(signal.SIGINT)
@@ -108,16 +103,7 @@ def venue(tmp_path):
 
 
 def preflight(config, *options):
-    command = [sys.executable, "-m", "firstbell", "-c", str(config), "preflight", *options]
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-        cwd=config.parent,
-    )
+    return Process(["-c", config, "preflight", *options], env=environment(), cwd=config.parent)
 
 
 def test_path_lead_and_expected_delay_are_shown_and_kept(venue):

@@ -3,13 +3,15 @@ from __future__ import annotations
 import json
 import os
 import stat
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from firstbell_process import run_firstbell
+
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 ACCOUNTS = """
@@ -46,8 +48,7 @@ max_order_value = 1,000,000
 def firstbell(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("FIRSTBELL", "TELEGRAM"))}
     clean |= {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "120", **environment}
-    command = [sys.executable, "-m", "firstbell", *arguments]
-    return subprocess.run(command, cwd=cwd, env=clean, capture_output=True, text=True, check=False)
+    return run_firstbell(arguments, cwd=cwd, env=clean)
 
 
 @pytest.fixture

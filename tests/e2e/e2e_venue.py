@@ -15,11 +15,13 @@ from pathlib import Path
 
 import requests
 
+from firstbell_process import Process, run_firstbell
+
 SRC = Path(__file__).parents[2] / "src"
 LOCUSTFILE = SRC / "firstbell" / "sniper" / "locustfile.py"
-_USUAL_START_S = 1.0
-_STARTS = 6
-"""A run is ready after the work of about so many starts of an exchange."""
+_USUAL_START_S = 0.15
+_STARTS = 12
+"""A run, most of which has to be loaded first, needs about so many times what starts of an exchange take longer."""
 _MOST_LATER_S = 45
 _RECENT = 3
 _started_s: list[float] = []
@@ -78,7 +80,7 @@ class Venue:
         return [order for order in self.submissions() if order["decision"] == "accepted"]
 
     def firstbell(self, *arguments: str, timeout: float = 90, **env: str) -> subprocess.CompletedProcess:
-        return self.firstbell_by(["-m", "firstbell"], *arguments, timeout=timeout, **env)
+        return run_firstbell(["-c", self.config, *arguments], timeout=timeout, env=environment(**env), cwd=self.folder)
 
     def firstbell_by(
         self, how: list[str], *arguments: str, timeout: float = 90, **env: str
@@ -94,18 +96,9 @@ class Venue:
             cwd=self.folder,
         )
 
-    def start(self, *arguments: str, **env: str) -> subprocess.Popen:
-        command = [sys.executable, "-m", "firstbell", "-c", str(self.config), *arguments]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(**env),
-            cwd=self.folder,
-            start_new_session=True,
-        )
+    def start(self, *arguments: str, **env: str) -> Process:
+        given = ["-c", self.config, *arguments]
+        process = Process(given, env=environment(**env), cwd=self.folder, start_new_session=True)
         self.procs.append(process)
         return process
 

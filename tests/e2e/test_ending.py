@@ -49,7 +49,7 @@ def test_answers_in_flight_are_awaited(open_venue, way):
     process = venue.start("run", "--at", at) if command == "run" else plain_locust(venue, at)
     sent(venue, process, 2)
     os.kill(process.pid, signal.Signals[number])
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=100)
     document = venue.results()
     assert document["summary"]["accepted"] == 2, said
     assert len(judge(venue, document)) == 2
@@ -67,7 +67,7 @@ def test_no_new_attempt_leaves(open_venue, way):
     if not options:
         os.kill(process.pid, signal.Signals[number])
     ended_ns = time.time_ns() + (0 if not options else 3_000_000_000)
-    process.communicate(timeout=60)
+    process.communicate(timeout=100)
     # A command that was told needs a moment to tell Locust; only `halt` promises how long.
     assert all(each["arrival_ns"] < ended_ns + 2_000_000_000 for each in venue.submissions())
     document = venue.results()
@@ -85,7 +85,7 @@ def test_an_answer_that_does_not_come_in_time_leaves_the_order_unresolved(open_v
     sent(venue, process, 1)
     began = time.monotonic()
     os.kill(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=100)
     assert time.monotonic() - began < 25
     document = venue.results()
     assert document["summary"]["unresolved"] == 1

@@ -52,7 +52,7 @@ def test_a_halt_ends_a_busy_run_and_survives_it(open_venue, options):
     assert said["engines"]
     assert all(engine["stopped"] for engine in said["engines"])
     halted_ns = int(datetime.fromisoformat(said["since"]).timestamp() * 1e9)
-    process.communicate(timeout=60)
+    process.communicate(timeout=100)
     assert process.returncode == 4
     nothing_after(venue, halted_ns)
     document = venue.results()
@@ -87,7 +87,7 @@ def test_a_halt_before_the_bell_lets_nothing_leave_and_cancels_still_pass(open_v
         assert time.monotonic() < venue.rings - 3
         time.sleep(0.1)
     assert venue.firstbell("halt").returncode == 0
-    process.communicate(timeout=60)
+    process.communicate(timeout=100)
     assert process.returncode == 4
     assert len(venue.submissions()) == 1
     canceled = venue.firstbell("orders", "cancel", placed[0]["client_order_id"], "--json")
@@ -105,7 +105,7 @@ def test_the_file_alone_and_the_signal_alone_do(open_venue, way):
         for pid in engines(venue):
             os.kill(pid, signal.SIGUSR1)
     halted_ns = time.time_ns()
-    process.communicate(timeout=60)
+    process.communicate(timeout=100)
     assert process.returncode == 4
     nothing_after(venue, halted_ns)
     assert (state_dir(venue) / "halted.json").exists()

@@ -207,7 +207,7 @@ def test_one_key_placed_by_two_processes_at_the_same_time_is_one_order(start):
     order = ("--quantity", "2000", "--price", "4800", "--key", "once", "--json")
     venue.firstbell("warmup", "--json")
     both = [venue.start(*arguments, *order) for _ in range(2)]
-    said = [(process.communicate(timeout=60)[0], process.returncode) for process in both]
+    said = [(process.communicate(timeout=100)[0], process.returncode) for process in both]
     assert len(of_ali(venue.seen())) == 1
     ours = listed(venue)
     assert len(ours) == 1

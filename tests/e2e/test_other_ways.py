@@ -130,7 +130,7 @@ def test_whoever_ends_the_demo_ends_all_of_it(tmp_path, number):
         os.killpg(process.pid, number)
     else:
         os.kill(process.pid, number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=100)
     assert process.returncode == (130 if number is signal.SIGINT else 128 + number)
     assert list(tmp_path.glob("firstbell-demo-*")) == []
     left = [other.info["cmdline"] for other in psutil.process_iter(["cmdline"]) if str(tmp_path) in _command(other)]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from e2e_venue import environment
 
+from firstbell_process import run_firstbell
+
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 CONFIG = """
@@ -41,10 +42,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def firstbell(config: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "firstbell", "-c", str(config), *arguments]
-    return subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=90, env=environment(), cwd=config.parent
-    )
+    return run_firstbell(["-c", config, *arguments], timeout=90, env=environment(), cwd=config.parent)
 
 
 def test_a_run_trades_on_paper_once(config):

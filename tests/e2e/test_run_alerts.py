@@ -49,7 +49,7 @@ def test_a_messenger_that_hangs_limits_or_refuses_changes_nothing(told_venue, se
     for method in ("getMe", "getUpdates", "sendMessage"):
         server.always[method] = misdeed
     process = told_venue.start("run", "--at", told_venue.in_seconds(12))
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=100)
     ended = time.time()
     assert process.returncode == 0, err
     document = told_venue.results()
@@ -69,7 +69,7 @@ def test_a_messenger_that_hangs_limits_or_refuses_changes_nothing(told_venue, se
 @pytest.mark.parametrize("options", [(), ("--processes", "2")])
 def test_everything_is_told_once_and_nothing_around_the_bell(told_venue, server, options):
     process = told_venue.start("run", "--at", told_venue.in_seconds(18), *options)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=100)
     assert process.returncode == 0, err
     said = "\n".join(server.told)
     # "Warmed up" comes before it where there is time.
@@ -90,7 +90,7 @@ def test_a_halt_from_the_chat_ends_a_run_and_a_cancel_is_told(told_venue, server
     server.write("/status")
     server.until_told()
     server.write("/halt wrong price <b>")
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=100)
     assert process.returncode == 4, err
     assert told_venue.submissions() == []
     said = "\n".join(server.told)

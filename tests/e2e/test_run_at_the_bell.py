@@ -164,7 +164,7 @@ def test_whoever_ends_the_command_ends_the_run(open_venue, number):
     process = venue.start("run", "--at", venue.in_seconds(16))
     armed(venue, process)
     os.kill(process.pid, number)
-    process.wait(timeout=60)
+    process.wait(timeout=100)
     # Until well after the bell: nobody is left to fire.
     while time.monotonic() < venue.rings + 2:
         assert venue.submissions() == []
@@ -196,7 +196,7 @@ def test_ctrl_c_before_the_bell_sends_nothing_and_frees_the_plans(open_venue):
     process = venue.start("run", "--at", venue.in_seconds(25), "--json")
     armed(venue, process)
     os.killpg(process.pid, signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=100)
     assert process.returncode == 1
     document = json.loads(out)
     assert document["summary"]["not_sent"] == 2
@@ -246,7 +246,7 @@ def test_the_page_watches_behind_a_log_in_and_controls_nothing(open_venue):
             assert process.poll() is None
             time.sleep(0.2)
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=100)
     assert process.returncode == 0
     assert len(venue.accepted()) == 2
 
@@ -265,7 +265,7 @@ def test_the_pages_stop_button_stops_the_run(open_venue):
         assert process.poll() is None
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=100)
     assert process.returncode == 4
     assert venue.submissions() == []
     assert "by the page" in venue.firstbell("resume").stdout

@@ -203,7 +203,7 @@ def run_and_watch(venue, sniffer, env):
             places[f"page {path}"] = answer.content + str(answer.headers).encode()
     os.killpg(process.pid, signal.SIGINT)
     places["run stdout"] = process.stdout.read().encode()
-    process.wait(timeout=60)
+    process.wait(timeout=100)
     reader.join()
     places["run stderr"] = (said + "".join(rest)).encode()
     places["process list"] = "\n".join(processes.lines).encode()
