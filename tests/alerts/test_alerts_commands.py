@@ -321,7 +321,8 @@ def test_a_limit_is_obeyed_while_listening(listen, server):
 def test_a_wrong_token_ends_the_listening(listen, server, caplog):
     server.always["getMe"] = "refuse 401 Unauthorized"
     listener = listen()
-    server.until(lambda: listener.ended is not None)
+    # It says so right after it has ended.
+    server.until(lambda: listener.ended is not None and caplog.records)
     assert "bot_token" in listener.ended
     assert server.methods() == ["getMe"]
     assert [each.levelname for each in caplog.records] == ["ERROR"]

@@ -20,7 +20,7 @@ from firstbell_process import Process, run_firstbell
 SRC = Path(__file__).parents[2] / "src"
 LOCUSTFILE = SRC / "firstbell" / "sniper" / "locustfile.py"
 _USUAL_START_S = 0.15
-_STARTS = 12
+_STARTS = 16
 """A run, most of which has to be loaded first, needs about so many times what starts of an exchange take longer."""
 _MOST_LATER_S = 45
 _RECENT = 3

@@ -176,7 +176,7 @@ def test_two_machines_share_the_accounts_and_strangers_do_not_come_in(open_venue
     venue = open_venue(*SIX, "--fault", "token_ends_at_bell:n=2")
     made = nodes(venue)
     made.journal_in(postgres_url)
-    master = made.master(venue.in_seconds(16), 2)
+    master = made.master(venue.in_seconds(22), 2)
     stranger = made.worker("stranger", key=new_key())
     made.worker("one")
     made.worker("two")
@@ -303,11 +303,11 @@ def test_workers_fire_nothing_when_their_master_has_died(open_venue):
 
 
 def test_many_accounts_in_two_processes_once_each(open_venue):
-    venue = open_venue("--accounts", "40", "--bell-in", "1s", "--port-per-broker")
-    run = venue.firstbell("run", "--at", venue.in_seconds(17), "--processes", "2", "--json")
+    venue = open_venue("--accounts", "24", "--bell-in", "1s", "--port-per-broker")
+    run = venue.firstbell("run", "--at", venue.in_seconds(19), "--processes", "2", "--json")
     document = json.loads(run.stdout)
     assert run.returncode == 0, run.stderr
-    assert len(judge(venue, document)) == len(venue.submissions()) == 40
+    assert len(judge(venue, document)) == len(venue.submissions()) == 24
 
 
 def test_with_no_worker_left_the_run_says_so_and_ends(open_venue):
