@@ -19,15 +19,20 @@ settings.load_profile("firstbell")
 
 _WAITING = {"e2e", "kills"}
 """Rooms whose tests wait for a bell most of their time."""
+_OTHERS = 2
+"""So many of six processes and more have work for the processor meanwhile, and leave it to those that wait."""
 
 
 def pytest_collection_modifyitems(items):
-    """Where several processes run the tests, each begins with its share of those that wait: one would end with all."""
+    """Where several processes run the tests, those that wait come first: one process would end with all of them."""
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     waiting = [item for item in items if _WAITING & {*item.path.parts}]
     others = iter([item for item in items if not _WAITING & {*item.path.parts}])
     if processes > 1 and len(waiting) < len(items):
-        shares = [waiting[number::processes] for number in range(processes)]
+        begin = processes - _OTHERS if processes > 3 * _OTHERS else processes
+        shares = [waiting[number::begin] if number < begin else [] for number in range(processes)]
+        if int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")) >= begin:
+            os.nice(5)
         length = len(items) // processes
         ordered = [item for share in shares for item in (*share, *islice(others, length - len(share)))]
         items[:] = [*ordered, *others]
