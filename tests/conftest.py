@@ -20,7 +20,7 @@ settings.load_profile("firstbell")
 _WAITING = {"e2e", "kills"}
 """Rooms whose tests wait for a bell most of their time."""
 _OTHERS = 2
-"""So many of six processes and more have work for the processor meanwhile, and leave it to those that wait."""
+"""So many of seven processes and more have work for the processor meanwhile, and leave it to those that wait."""
 
 
 def pytest_collection_modifyitems(items):
