@@ -1,7 +1,7 @@
 """The command as a person or a script calls it: a real process with real streams, started by `fork_server`.
 
-Loading takes most of what a short command takes, and the tests start hundreds. That each command also starts by itself,
-with nothing loaded, is seen where ``python -m firstbell`` is what is tested.
+Loading takes most of what a short command takes, and the tests start hundreds. That each command also starts with
+nothing loaded is seen in ``test_cli_starts``.
 """
 
 from __future__ import annotations

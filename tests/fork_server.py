@@ -6,6 +6,7 @@ of a socket that its end is told on; it answers with the process's number. `firs
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import io
@@ -48,7 +49,8 @@ def serve(ours):
             for pid in tuple(children):
                 ended, status = os.waitpid(pid, os.WNOHANG)
                 if ended:
-                    with children.pop(pid) as told:
+                    # Whoever asked for it may have gone.
+                    with children.pop(pid) as told, contextlib.suppress(OSError):
                         told.send(STATUS.pack(os.waitstatus_to_exitcode(status)))
         if ours in ready:
             data, fds, _, _ = socket.recv_fds(ours, MOST, FDS)
