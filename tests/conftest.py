@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items):
         begin = processes - _OTHERS if processes > 3 * _OTHERS else processes
         shares = [waiting[number::begin] if number < begin else [] for number in range(processes)]
         if int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")) >= begin:
-            os.nice(5)
+            os.nice(2)
         length = len(items) // processes
         ordered = [item for share in shares for item in (*share, *islice(others, length - len(share)))]
         items[:] = [*ordered, *others]
