@@ -15,7 +15,8 @@ from firstbell.model.order import Order, OrderState
 from firstbell.model.order_status import OrderStatus, ReportKind
 from firstbell.model.report import Attempt, ExecutionReport
 from firstbell.model.terms import AttemptOutcome, OrderRole, OrderType, Side
-from firstbell.oms.orders.blotter import Blotter, entries_by_plan, family_of, never_came
+from firstbell.oms.orders.blotter import Blotter
+from firstbell.oms.orders.families import entries_by_plan, family_of, never_came
 
 D = Decimal
 TODAY = date(2026, 11, 28)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING
 
 from firstbell.model.order_status import OrderStatus
-from firstbell.oms.orders.blotter import entries_by_plan
+from firstbell.oms.orders.families import entries_by_plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

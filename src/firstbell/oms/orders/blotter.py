@@ -9,24 +9,24 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from datetime import UTC, datetime, time
-from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from firstbell.journal.base import HELD_NS, Entry
 from firstbell.model.identifiers import ClientOrderId
 from firstbell.model.instant import TEHRAN
-from firstbell.model.order_status import DONE, IN_HAND, PLACED, IllegalMove, OrderStatus
-from firstbell.model.terms import AttemptOutcome, OrderRole
+from firstbell.model.order_status import DONE, IN_HAND, PLACED, IllegalMove
 from firstbell.oms.inquiry import needs_asking
 from firstbell.oms.listed_days import days_listed
 from firstbell.oms.orders.day_use import DayUse
+from firstbell.oms.orders.families import family_of, is_left_over, never_came
 from firstbell.oms.orders.lasting import Lasting
 from firstbell.oms.orders.marks import Marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import date
+    from decimal import Decimal
 
     from firstbell.journal.base import Journal
     from firstbell.model.identifiers import VenueOrderId
@@ -37,7 +37,6 @@ _REMEMBERED: Final = 500
 """So many done orders are kept besides those that belong with something open."""
 _FORGOTTEN_AT_ONCE: Final = 8
 """With each order that is new so many are forgotten at most: it waits for that."""
-_NOTHING: Final = Decimal(0)
 
 
 class Blotter:
@@ -295,22 +294,7 @@ class Blotter:
     def _is_left_over(self, name: str, members: Iterable[ClientOrderId]) -> bool:
         """Whether orders of a family that are all done leave something to do."""
         entries = [entry for each in members if (entry := self.known(each)) is not None]
-        if any(never_came(entry) for entry in entries):
-            return True
-        parent = self.known(self._plans.get(ClientOrderId(name), ClientOrderId(name)))
-        if parent is None:
-            # Of a group less has traded than any of its orders was for.
-            asked: dict[ClientOrderId, Decimal] = {}
-            for entry in entries:
-                if entry.intent.order.instructions.group == name:
-                    # A later round was claimed for what was left then.
-                    plan_id, quantity = entry.intent.plan_id, entry.intent.order.quantity
-                    asked[plan_id] = max(asked.get(plan_id, _NOTHING), quantity)
-            return sum(entry.state.filled_qty for entry in entries) < min(asked.values(), default=_NOTHING)
-        bought = [parent, *(entry for entry in entries if goes_on(entry))]
-        sold = [entry for entry in entries if not goes_on(entry)]
-        left = sum(entry.state.filled_qty for entry in bought) - sum(entry.state.filled_qty for entry in sold)
-        return left != 0
+        return is_left_over(name, entries, self.known(self._plans.get(ClientOrderId(name), ClientOrderId(name))))
 
     def used(self, but_for: ClientOrderId | None = None) -> tuple[Decimal, int]:
         """What the day's limits have to count of the login: the value of its buys, and how many orders it has had.
@@ -362,40 +346,3 @@ def _keep(among: dict[ClientOrderId, Entry], name: ClientOrderId, entry: Entry, 
         among[name] = entry
     else:
         among.pop(name, None)
-
-
-def family_of(entry: Entry) -> str | None:
-    """The name under which an order belongs with others: its group's, or that of the entry that it protects."""
-    terms = entry.intent.order.instructions
-    return terms.group or terms.parent_id
-
-
-def goes_on(entry: Entry) -> bool:
-    """Whether it belongs to a bracket as an order that goes on for its refused entry, and not as one of its exits."""
-    terms = entry.intent.order.instructions
-    return terms.parent_id is not None and terms.role is OrderRole.ENTRY
-
-
-def never_came(entry: Entry) -> bool:
-    """Whether an order was to be sent and certainly is not at its broker, though nobody has refused it.
-
-    It was lost on its way, its host could not be reached, or refused it only for the moment, for so long that it was
-    given up, or something here kept it from leaving once it had been let go: a halt, a log-in that failed, a check.
-    """
-    state = entry.state
-    if state.venue_order_id is not None:
-        return False
-    if state.status is OrderStatus.DENIED:
-        tried = {attempt.outcome for attempt in state.attempts}
-        return state.submitted_at is not None and tried <= {AttemptOutcome.NOT_SENT}
-    return state.status is OrderStatus.REJECTED and state.given_up
-
-
-def entries_by_plan(entries: Iterable[Entry]) -> dict[ClientOrderId, Entry]:
-    """The newest order of each plan, by whatever order: one that was claimed again goes on under its later round."""
-    newest: dict[ClientOrderId, Entry] = {}
-    for entry in entries:
-        known = newest.get(entry.intent.plan_id)
-        if known is None or known.round <= entry.round:
-            newest[entry.intent.plan_id] = entry
-    return newest

@@ -14,7 +14,7 @@ from firstbell.model.order_request import OrderRequest
 from firstbell.model.order_status import DONE, OrderStatus
 from firstbell.model.terms import OrderRole, OrderType
 from firstbell.oms.cancel import why_not_canceled
-from firstbell.oms.orders.blotter import entries_by_plan
+from firstbell.oms.orders.families import entries_by_plan
 from firstbell.oms.orders.response import OrderResponse, response_of
 from firstbell.oms.orders.sending import ChangeDenied, ChangeRefused
 from firstbell.oms.policies.placement_error import placement_error

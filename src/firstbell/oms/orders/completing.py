@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from firstbell.errors import BrokerError, CaptchaError, FirstbellError, JournalError
 from firstbell.model.order_status import OrderStatus
 from firstbell.model.terms import OrderRole, OrderType
-from firstbell.oms.orders.blotter import goes_on
+from firstbell.oms.orders.families import goes_on
 from firstbell.oms.policies.partial_fills import CancelRemaining, PartialFillHandler, Reprice
 from firstbell.oms.policies.pricing import Market
 

@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order_status import DONE, NEVER_PLACED, OrderStatus
-from firstbell.oms.orders.blotter import entries_by_plan, goes_on, never_came
+from firstbell.oms.orders.families import entries_by_plan, goes_on, never_came
 from firstbell.oms.orders.requests import end_one_position
 
 if TYPE_CHECKING:

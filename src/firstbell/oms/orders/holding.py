@@ -10,7 +10,7 @@ from firstbell.journal.base import ReportMisfit
 from firstbell.journal.owner import is_suspended
 from firstbell.model.identifiers import request_order_id
 from firstbell.model.order_status import ReportKind
-from firstbell.oms.orders.blotter import family_of
+from firstbell.oms.orders.families import family_of
 from firstbell.oms.orders.response import OrderResponse
 from firstbell.oms.recovery import recover
 

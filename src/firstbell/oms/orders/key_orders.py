@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.model.identifiers import ClientOrderId
 from firstbell.model.order import Changed
 from firstbell.model.order_status import NEVER_PLACED, PLACED, OrderStatus
-from firstbell.oms.orders.blotter import entries_by_plan
+from firstbell.oms.orders.families import entries_by_plan
 from firstbell.oms.orders.response import OrderResponse, response_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from firstbell.model.order_status import OrderStatus
 from firstbell.oms.lists import find
-from firstbell.oms.orders.blotter import never_came
+from firstbell.oms.orders.families import never_came
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

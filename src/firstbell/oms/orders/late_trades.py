@@ -12,8 +12,8 @@ from firstbell.model.report import ExecutionReport
 from firstbell.model.terms import OrderRole
 from firstbell.oms.listed_days import listed_with
 from firstbell.oms.lists import MIN_ABSENCE_NS, has_grown, is_of, late_reason, reading
-from firstbell.oms.orders.blotter import entries_by_plan, family_of, goes_on, never_came
 from firstbell.oms.orders.contingency import entered
+from firstbell.oms.orders.families import entries_by_plan, family_of, goes_on, never_came
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

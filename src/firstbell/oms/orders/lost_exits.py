@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from firstbell.model.money import grouped
 from firstbell.model.order_status import NEVER_PLACED, OrderStatus, ReportKind
 from firstbell.oms.lists import ASKED_AGAIN
-from firstbell.oms.orders.blotter import entries_by_plan, family_of, never_came
 from firstbell.oms.orders.contingency import GIVES_WAY, Unprotected, Ways, next_steps
+from firstbell.oms.orders.families import entries_by_plan, family_of, never_came
 from firstbell.oms.orders.requests import end_one_position
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from firstbell.model.instant import instant
 from firstbell.model.order_status import DONE, PLACED, OrderStatus
 from firstbell.oms.inquiry import needs_asking
-from firstbell.oms.orders.blotter import never_came
+from firstbell.oms.orders.families import never_came
 from firstbell.oms.orders.lost_exits import is_looked_after_alone, waited_alone, was_let_go, why_lost
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from firstbell.model.order_status import DONE, NEVER_PLACED, OrderStatus, Report
 from firstbell.model.refusals import RefusalKind
 from firstbell.model.terms import WAITING, Side, TimeInForce
 from firstbell.oms.orders.asking import Asking
-from firstbell.oms.orders.blotter import family_of, goes_on, never_came
 from firstbell.oms.orders.completing import Completing
 from firstbell.oms.orders.contingency import (
     Adjust,
@@ -30,6 +29,7 @@ from firstbell.oms.orders.contingency import (
     next_steps,
 )
 from firstbell.oms.orders.exit_alarms import ExitAlarms
+from firstbell.oms.orders.families import family_of, goes_on, never_came
 from firstbell.oms.orders.late_stops import LateStops
 from firstbell.oms.orders.leaving import Leaving, leaving
 from firstbell.oms.orders.lost_exits import waited_alone

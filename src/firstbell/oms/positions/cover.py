@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from firstbell.oms.orders.blotter import family_of, goes_on
+from firstbell.oms.orders.families import family_of, goes_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
