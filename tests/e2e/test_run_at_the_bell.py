@@ -251,6 +251,29 @@ def test_the_page_watches_behind_a_log_in_and_controls_nothing(open_venue):
     assert len(venue.accepted()) == 2
 
 
+def test_a_page_whose_port_another_program_has_costs_nobody_his_order(open_venue):
+    venue = open_venue("--accounts", "1", "--bell-in", "1s")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        process = venue.start("run", "--web", "--at", venue.in_seconds(12), "--", "--web-port", str(taken))
+        address, user, password = where_to_watch(process)
+        assert not address.endswith(f":{taken}")
+        with requests.Session() as person:
+            person.trust_env = False
+            wait_for_page(person, address)
+            person.auth = (user, password)
+            assert person.get(f"{address}/stats/requests", timeout=20).status_code == 200
+            while venue.results()["summary"]["accepted"] < 1:
+                assert process.poll() is None
+                time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=100)
+    assert process.returncode == 0
+    assert len(venue.accepted()) == 1
+
+
 def test_the_pages_stop_button_stops_the_run(open_venue):
     venue = open_venue("--accounts", "1", "--bell-in", "1s")
     process = venue.start("run", "--web", "--at", venue.in_seconds(20))

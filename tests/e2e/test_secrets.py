@@ -123,11 +123,12 @@ def files_below(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def until(condition, process):
+def until(condition, process, said):
+    """Wait for it, as long as the run goes on; `said` is what the run goes on saying."""
     end = time.monotonic() + PATIENCE_S
     while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        assert process.poll() is None, "the run ended too soon"
+        assert process.poll() is None, f"the run ended too soon: {process.poll()}\n{''.join(said)}"
+        assert time.monotonic() < end, f"it did not come to that\n{''.join(said)}"
         time.sleep(0.1)
 
 
@@ -171,7 +172,12 @@ class Processes:
         self.process, self.lines, self.port = process, set(), None
 
     def look(self):
-        for child in psutil.Process(self.process.pid).children(recursive=True):
+        # Any of them may have ended by now; what that means is not to be judged here.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self._look_at(psutil.Process(self.process.pid).children(recursive=True))
+
+    def _look_at(self, children):
+        for child in children:
             with contextlib.suppress(psutil.Error):
                 arguments = child.cmdline()
                 self.lines.add(" ".join(arguments))
@@ -195,8 +201,8 @@ def run_and_watch(venue, sniffer, env):
             return all(row["outcome"] == "accepted" for row in venue.results()["orders"])
 
     with page:
-        until(all_known, process)
-        until(lambda: page.get(f"{address}/stats/requests", timeout=20).json()["stats"], process)
+        until(all_known, process, rest)
+        until(lambda: page.get(f"{address}/stats/requests", timeout=20).json()["stats"], process, rest)
         for path in PAGES:
             answer = page.get(f"{address}{path}", timeout=20)
             assert answer.status_code == 200, path

@@ -42,6 +42,7 @@ from firstbell.sniper.follower import LOOK_EVERY_S, Follower
 from firstbell.sniper.kill_switch import KillSwitch
 from firstbell.sniper.login_runs import LoginRuns
 from firstbell.sniper.page import dress
+from firstbell.sniper.page_port import take_port
 from firstbell.sniper.users import GreenInterrupt, StatsWatcher, TradingUser
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ class Conductor:
             set_up(office.logs_dir, verbose=self._wishes.verbose, console=False, tz=office.calendar.tz)
             guard()
         office.keep_order_log()
+        if web_ui is not None:
+            take_port(web_ui)
         self._environment = environment
         environment.stop_timeout = STOP_TIMEOUT_S
         run_time = None if options is None or not options.run_time else timedelta(seconds=float(options.run_time))
