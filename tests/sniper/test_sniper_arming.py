@@ -352,6 +352,72 @@ def test_who_holds_an_order_is_said_before_the_money_is_counted(house):
     assert house.broker.times("money") == []
 
 
+CLAIMED = "process 4711 on another-machine has claimed this order, in run other"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "facts", "outcome", "reason", "stands_for"),
+    [
+        ((), {}, "not_sent", CLAIMED, False),
+        (ACCEPTED, {"venue_order_id": "5"}, "accepted", None, True),
+        ((ReportKind.SUBMITTED, ReportKind.UNRESOLVED), {}, "unresolved", None, True),
+        # What it was denied or refused is no reason for the money that is missing.
+        ((*ACCEPTED, ReportKind.REJECTED), {}, "not_sent", "buying power is -1 rials: nothing to spend", False),
+    ],
+)
+@pytest.mark.parametrize("trouble", [None, "the list of holdings: no answer"])
+def test_who_has_claimed_while_the_money_was_read_is_said(house, kinds, facts, outcome, reason, stands_for, trouble):
+    """Another run of the same config is quicker: what is missing is in its order."""
+    name = client_order_id(day(house), "shahr", "u", "IRO1MHRN0001", Side.BUY, 0)
+    read = house.broker.buying_power
+
+    def slow(*, fresh=False):
+        if name not in [entry.intent.order.client_order_id for entry in house.journal.entries()]:
+            owner = Owner("another-machine", 4711, 0.0)
+            earlier(house, name, *kinds, login=KEY, isin="IRO1MHRN0001", owner=owner, **facts)
+            house.broker.money = D(-1)
+        if trouble is not None:
+            raise NoAnswer(trouble)
+        return read(fresh=fresh)
+
+    house.broker.buying_power = slow
+    (row,) = house.run()
+    assert row["outcome"] == outcome
+    if reason is not None and (trouble is None or reason == CLAIMED):
+        assert row["reason"] == reason
+    assert house.notes("stands_for") == ([("Order_A", None)] if stands_for else [])
+    assert house.broker.times("send") == []
+
+
+def test_what_this_very_run_has_claimed_is_not_anothers(house):
+    """Of two slices the second is too much for the day: the first leaves, and this run reports on it."""
+    house.broker.largest = D(60_000)
+    taken = []
+
+    def estimate(*_):
+        if not taken:
+            taken.append(earlier(house, "other", value=600_000_000))
+
+    house.broker.estimate = estimate
+    text = CONFIG.format(a="orders = all", risk="max_total_value = 1000000000")
+    rows = house.run(f"[firstbell]\nstate_dir = {house.folder / 'state'}\n" + text)
+    assert [(row["outcome"], row["quantity"]) for row in rows] == [("accepted", 60_000)]
+    ((_, why),) = house.notes("not_sent")
+    assert why.startswith("max_total_value: 1,303,200,000")
+
+
+def test_the_days_total_that_another_runs_same_order_uses_up_names_that_run(house):
+    name = client_order_id(day(house), "shahr", "u", "IRO1MHRN0001", Side.BUY, 0)
+
+    def estimate(*_):
+        owner = Owner("another-machine", 4711, 0.0)
+        earlier(house, name, login=KEY, isin="IRO1MHRN0001", owner=owner, value=58_600)
+
+    house.broker.estimate = estimate
+    (row,) = house.run(f"[firstbell]\nstate_dir = {house.folder / 'state'}\n" + TOTAL)
+    assert (row["outcome"], row["reason"]) == ("not_sent", CLAIMED)
+
+
 def test_several_orders_take_turns_one_after_the_other(house):
     limit = CONFIG.format(a="quantity = 10", risk="max_total_value = 2000000000")
     rows = house.run(f"[firstbell]\nstate_dir = {house.folder / 'state'}\n" + limit + SECOND)

@@ -116,7 +116,7 @@ class Arming:
             facts, known_ids = self._reading.read(accounts)
             self._aims.look_roughly(self._aim)
         except (BrokerError, CaptchaError, RunError) as error:
-            self._not_sent(accounts, str(error))
+            self._not_sent(self._had_by_nobody(armed, accounts), str(error))
             return armed
         try:
             self._claim_all(armed, accounts, facts, known_ids)
@@ -133,13 +133,16 @@ class Arming:
         facts: Facts,
         known_ids: frozenset[VenueOrderId] | None,
     ) -> None:
+        by_name = {account.name: account for account in accounts}
         for line in self._plan(accounts, facts):
             for remark in line.remarks:
                 self._note(line.account, WARNING, remark)
+            account = by_name[line.account]
             if line.denied is not None:
-                self._note(line.account, NOT_SENT, line.denied)
+                # Another run may have claimed since: what is missing is then in that very order.
+                self._not_sent(self._had_by_nobody(armed, [account]), line.denied)
             with self._alone():
-                self._claim(armed, line, known_ids)
+                self._claim(armed, account, line, known_ids)
 
     def _let_go(self, armed: Armed) -> None:
         at = instant(self._context.clock.wall_ns())
@@ -166,10 +169,21 @@ class Arming:
         """The accounts whose plan has not been carried out today and about which nothing is open."""
         if self._unresolved():
             self._ask_until_known()
-        todays = self._context.journal.entries(day=self._context.day, login=self._login.key)
+        accounts = self._had_by_nobody(armed, self._login.accounts)
+        if accounts and (unresolved := self._unresolved()):
+            name = unresolved[0].intent.order.client_order_id
+            self._not_sent(accounts, f"this login's order {name} is unresolved; nothing new until it is known")
+            return []
+        return accounts
+
+    def _had_by_nobody(self, armed: Armed, accounts: Sequence[AccountSettings]) -> list[AccountSettings]:
+        """Those of these accounts whose plan nobody else has; of each other one a note says who has it."""
+        ours = {order.client_order_id for order, _ in armed.ready}
+        of_day = self._context.journal.entries(day=self._context.day, login=self._login.key)
+        todays = [entry for entry in of_day if entry.intent.order.client_order_id not in ours]
         unresolved = self._unresolved()
-        accounts = []
-        for account in self._login.accounts:
+        left = []
+        for account in accounts:
             placed = [e for e in todays if _is_of(e, account) and e.state.status in PLACED]
             open_ = [e for e in unresolved if _is_of(e, account)]
             held = [e for e in todays if _is_of(e, account) and self._is_at_work(e)]
@@ -177,14 +191,10 @@ class Arming:
                 for entry in placed or open_:
                     self._note(account.name, STANDS_FOR, None, entry)
             elif held:
-                # Before any sizing: the money that seems to be missing may be in that very order.
                 self._held(armed, account.name, held[0])
-            elif unresolved:
-                name = unresolved[0].intent.order.client_order_id
-                self._not_sent([account], f"this login's order {name} is unresolved; nothing new until it is known")
             else:
-                accounts.append(account)
-        return accounts
+                left.append(account)
+        return left
 
     def _unresolved(self) -> list[Entry]:
         return [e for e in self._context.journal.open_entries(login=self._login.key) if needs_asking(e)]
@@ -257,10 +267,12 @@ class Arming:
             used=self._used(),
         )
 
-    def _claim(self, armed: Armed, line: PlanLine, known_ids: frozenset[VenueOrderId] | None) -> None:
+    def _claim(
+        self, armed: Armed, account: AccountSettings, line: PlanLine, known_ids: frozenset[VenueOrderId] | None
+    ) -> None:
         for order, around in zip(line.orders, line.around, strict=True):
             if (over := self._over_total(order, line)) is not None:
-                self._note(line.account, NOT_SENT, over)
+                self._not_sent(self._had_by_nobody(armed, [account]), over)
                 return
             try:
                 prepared = self._broker.prepare(order)
