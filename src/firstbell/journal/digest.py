@@ -93,4 +93,6 @@ def _as_json(value: Any) -> str:
     """A value as `json.dumps` writes it, which takes twice as long for so little."""
     if type(value) is str:
         return encode_basestring_ascii(value)
+    if type(value) is int:
+        return int.__repr__(value)
     return "null" if value is None else json.dumps(value)
